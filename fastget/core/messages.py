@@ -1,0 +1,93 @@
+"""HTTP messages as values: a request to send, the head of an answer, and how its body is framed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+from fastget.core.urls import URL
+
+# Header fields whose values are secrets, wherever a request is printed.
+SECRET_HEADERS = frozenset({
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    "x-amz-security-token",
+    "x-amz-s3session-token",
+    "x-amz-server-side-encryption-customer-key",
+    "x-amz-server-side-encryption-customer-key-md5",
+})
+
+
+class Headers:
+    """Header fields in the order received, looked up without regard to case."""
+
+    __slots__ = ("_fields", "_items")
+
+    def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
+        self._items = tuple(items)
+        self._fields: dict[str, tuple[str, ...]] = {}
+        for name, value in self._items:
+            key = name.lower()
+            self._fields[key] = (*self._fields.get(key, ()), value)
+
+    def get(self, name: str) -> str | None:
+        """The first value of a field, or None."""
+        values = self._fields.get(name.lower())
+        return values[0] if values else None
+
+    def get_all(self, name: str) -> tuple[str, ...]:
+        """Every value of a field, one for each line that carried it."""
+        return self._fields.get(name.lower(), ())
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._fields
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Headers) and self._items == other._items
+
+    def __hash__(self) -> int:
+        return hash(self._items)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}: {'…' if name.lower() in SECRET_HEADERS else value}" for name, value in self._items)
+        return f"Headers({shown})"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, signed and ready to send. It has no body: fastget only reads."""
+
+    method: str
+    url: URL
+    headers: Headers = field(default_factory=Headers)
+
+
+class Framing(Enum):
+    """How a body ends (RFC 9112 §6.3)."""
+
+    NONE = "none"
+    LENGTH = "length"
+    CHUNKED = "chunked"
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    """Status line and header fields of an answer, and the framing of the body that follows.
+
+    `content_length` is in bytes and set only where the framing is LENGTH.
+    """
+
+    status: int
+    headers: Headers
+    framing: Framing
+    content_length: int | None = None
+    reason: str = ""

@@ -1,0 +1,144 @@
+"""What happened, as frozen dataclasses: the results of a transfer and the events along its way.
+
+Progress bars, NDJSON and logs are readers of these; nothing else is printed by the library. Sizes are in bytes, times
+in seconds, digests in hex. URLs are the redacted form (no query, no user info).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Method(StrEnum):
+    """The rung of the ladder that a download was verified on, best first (DESIGN.md, Verification)."""
+
+    USER_DIGEST = "user-digest"
+    FULL_OBJECT = "full-object"
+    COMPOSITE = "composite"
+    HTTP_DIGEST = "http-digest"
+    ETAG_MD5 = "etag-md5"
+    SIZE = "size"
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was compared with what.
+
+    `verified` is True only where a digest of the content was compared and found equal; a comparison of sizes alone is
+    not verification. `coverage` is the share of the object's bytes that the digest covers, 0.0 to 1.0. `reason` says
+    why nothing better was possible, or, where verified, what the digest was taken from.
+    """
+
+    verified: bool
+    method: Method
+    algorithm: str | None = None
+    expected: str | None = None
+    actual: str | None = None
+    coverage: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished download. `path` is None where the bytes went to memory or to a stream."""
+
+    url: str
+    path: str | None
+    size: int
+    etag: str | None
+    version_id: str | None
+    seconds: float
+    bytes_received: int
+    bytes_resumed: int
+    requests: int
+    retries: int
+    rescues: int
+    repairs: int
+    connections: int
+    split: str
+    verification: Verification
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain data, ready for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The object is known and its bytes flow. `size` is None where the server does not say.
+
+    `split` is part, range or stream; `verification` is the method that the download is going to be checked by.
+    """
+
+    url: str
+    path: str | None
+    size: int | None
+    etag: str | None
+    version_id: str | None
+    split: str
+    pieces: int
+    connections: int
+    verification: Method
+    algorithm: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A sample of a running transfer, at most ten a second.
+
+    `landed` bytes have reached the sink (it never goes backwards but for a repair); `received` counts every payload
+    byte from the network; `verified` bytes have already been compared with a digest of their part.
+    """
+
+    url: str
+    landed: int
+    received: int
+    size: int | None
+    verified: int
+    connections: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """A piece failed and is going to be asked for again after `delay` seconds."""
+
+    url: str
+    start: int
+    stop: int | None
+    attempt: int
+    delay: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """Bytes that arrived damaged were found by their digest and fetched again."""
+
+    url: str
+    start: int
+    stop: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The object is complete, checked and visible."""
+
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The download ended in an error; nothing stands under the final name that was not there."""
+
+    url: str
+    error: str
+    message: str
+
+
+Event = Started | Progress | Retried | Repaired | Done | Failed
+EventHandler = Callable[[Event], None]

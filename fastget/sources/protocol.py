@@ -1,0 +1,74 @@
+"""What the engine asks of a source: how its object is asked for, and what the answers mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from fastget.core.messages import Request, ResponseHead
+from fastget.core.objectinfo import ObjectInfo, Pin
+from fastget.core.ranges import Span
+from fastget.errors import FastgetError
+
+
+@dataclass(frozen=True, slots=True)
+class StoreTraits:
+    """What a kind of store is known to do, before it is asked.
+
+    `part_numbers`: `?partNumber=` may be tried. `etag_is_md5`: an ETag of 32 hex digits (or of 32 and `-N`) is the MD5
+    of the content (or of its parts' MD5s). `full_status_ranges`: it may answer a range with status 200 and a right
+    Content-Range (faults.md §1, rule 1).
+    """
+
+    part_numbers: bool = False
+    etag_is_md5: bool = False
+    full_status_ranges: bool = False
+
+
+class Source(Protocol):
+    """One object in one store. Requests come back signed for this moment: ask for one when it is about to be sent.
+
+    Used by many threads at once.
+    """
+
+    @property
+    def display_url(self) -> str:
+        """The object's name for people: no query, no user info, no key."""
+        ...
+
+    @property
+    def filename(self) -> str:
+        """The name that a download of it would have by default; empty where the URL gives none."""
+        ...
+
+    def traits(self, info: ObjectInfo) -> StoreTraits:
+        """What the store behind `info` is known to do."""
+        ...
+
+    def get(self, span: Span | None = None, part_number: int | None = None, pin: Pin | None = None) -> Request:
+        """A GET of the whole object, of a span or of a stored part (never both), pinned where `pin` is given.
+
+        Carries every option of the user (version, SSE-C, requester pays, headers, …) on each request.
+        Raises CredentialsError when the request has to be signed and cannot be.
+        """
+        ...
+
+    def head(self, part_number: int | None = None, pin: Pin | None = None) -> Request:
+        """A HEAD of the object, or of one of its parts."""
+        ...
+
+    def describe(self, head: ResponseHead) -> ObjectInfo:
+        """The object-level facts of a 200 answer to `get()` or `head()`."""
+        ...
+
+    def refusal(self, head: ResponseHead, body: bytes) -> FastgetError:
+        """The error that a status outside 2xx means; `body` is the start of its body (at most 64 KiB)."""
+        ...
+
+    def redirected(self, head: ResponseHead) -> Source | None:
+        """The same object at the place that a redirect names, with no credentials for a new origin.
+
+        None where the answer is no redirect that this source follows.
+        Raises ProtocolError for a redirect to where fastget does not go (RFC 9110 §15.4; faults.md H27 – H31).
+        """
+        ...

@@ -1,0 +1,64 @@
+"""What the engine asks of a transport: a connection that carries one exchange at a time."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from fastget.core.messages import Request, ResponseHead
+from fastget.core.urls import Origin
+
+
+class Connection(Protocol):
+    """A way to one origin, used by one thread at a time; only `abort` may be called from another.
+
+    It connects when the first request needs it. The contract suite in tests/transport/ holds for every implementation.
+    """
+
+    origin: Origin
+
+    def exchange(self, request: Request) -> ResponseHead:
+        """Send a request and read the head of the final answer (1xx answers are passed over, a bounded number).
+
+        A kept-alive connection that the server had already closed is replaced by a fresh one, once and silently: no
+        byte of an answer had come, and a GET may be sent again (RFC 9112 §9.3.1).
+
+        Raises NetworkError (name, address, TLS, reset), Stalled (no answer in time), ProtocolError (not HTTP, or a
+        head past its bounds), Cancelled after `abort`.
+        """
+        ...
+
+    def read_into(self, buffer: memoryview) -> int:
+        """Read body bytes into `buffer` and return how many.
+
+        Fills the buffer, but returns with less once the body has ended or about a second has gone by; returns 0 only
+        at the end of the body. Never writes past the body's declared length.
+
+        Raises NetworkError when a body of declared length or chunked coding is cut short, Stalled when no byte came
+        for the stall timeout, ProtocolError for broken chunked coding, Cancelled after `abort`.
+        """
+        ...
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether the last body was read to its end and the server keeps the connection open."""
+        ...
+
+    def close(self) -> None:
+        """End the connection. Safe to call twice."""
+        ...
+
+    def abort(self) -> None:
+        """From any thread: end every blocking call of this connection now, with Cancelled; it is of no use after."""
+        ...
+
+
+class Connector(Protocol):
+    """Makes connections; what it needs (TLS contexts, proxies) it makes once and shares."""
+
+    def connection(self, origin: Origin) -> Connection:
+        """A connection to `origin` that is not connected yet."""
+        ...
+
+    def close(self) -> None:
+        """Free what the connections shared."""
+        ...
