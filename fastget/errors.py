@@ -154,7 +154,22 @@ class ServerError(SourceError):
 
 
 class NetworkError(FastgetError, ConnectionError):
-    """The way to the server failed: name, address, connection, TLS, or an answer cut short."""
+    """The way to the server failed: name, address, connection, TLS, or an answer cut short.
+
+    `is_transient` is False where asking again cannot help: an unknown name, a certificate that is not trusted.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        url: str | None = None,
+        reply: ServerReply | None = None,
+        is_transient: bool = True,
+    ) -> None:
+        super().__init__(message, hint=hint, url=url, reply=reply)
+        self.is_transient = is_transient
 
 
 class Stalled(NetworkError, TimeoutError):

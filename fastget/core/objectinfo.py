@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Self
-
 from fastget.core.checksums.declared import DeclaredDigest
 from fastget.core.messages import Headers
 
@@ -37,7 +35,7 @@ class ObjectInfo:
     @property
     def pin(self) -> Pin:
         """What every later answer must agree with."""
-        return Pin(self.etag, self.version_id, self.last_modified, self.size)
+        return Pin(self.etag, self.version_id, self.last_modified, self.size, self.content_encoding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +46,7 @@ class Pin:
     version_id: str | None
     last_modified: str | None
     size: int | None
+    content_encoding: str | None = None
 
     @property
     def if_match(self) -> str | None:
@@ -58,6 +57,3 @@ class Pin:
     def can_be_combined(self) -> bool:
         """Whether ranges of several answers may be put together on this pin alone (RFC 9110 §15.3.7.3)."""
         return is_strong(self.etag) or self.version_id is not None
-
-    def with_size(self, size: int) -> Self:
-        return type(self)(self.etag, self.version_id, self.last_modified, size)

@@ -1,0 +1,81 @@
+"""Who fetches what: the chunks that are free, taken and landed.
+
+Rule 1: a chunk has one holder at a time. Rule 2: the discovery stream starts at the front and runs on from chunk to
+chunk; the others begin beyond it and take what lies nearest to it last, so that it is seldom cut short.
+The board knows no threads; its owner holds a lock around every call.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from enum import Enum
+
+from fastget.core.planner import Chunk
+
+
+class State(Enum):
+    FREE = "free"
+    TAKEN = "taken"
+    LANDED = "landed"
+
+
+class Board:
+    """The chunks of one transfer and their states."""
+
+    def __init__(self, chunks: Sequence[Chunk], connections: int, *, in_order: bool) -> None:
+        self._chunks = chunks
+        self._states = [State.FREE] * len(chunks)
+        self._returned: deque[Chunk] = deque()
+        self._landed = 0
+        self._front = 0
+        lead = 0 if in_order else -(-len(chunks) // max(connections, 1))
+        self._order = iter((*range(lead, len(chunks)), *reversed(range(lead))))
+
+    @property
+    def is_complete(self) -> bool:
+        return self._landed == len(self._chunks)
+
+    @property
+    def front(self) -> int:
+        """Index of the first chunk that has not landed; the number of chunks once all have."""
+        while self._front < len(self._chunks) and self._states[self._front] is State.LANDED:
+            self._front += 1
+        return self._front
+
+    def claim(self) -> Chunk | None:
+        """The next chunk for a worker with nothing to do; None when every chunk is taken or landed."""
+        if self._returned:
+            return self._take(self._returned.popleft())
+        for index in self._order:
+            if self._states[index] is State.FREE:
+                return self._take(self._chunks[index])
+        return None
+
+    def claim_at(self, index: int) -> Chunk | None:
+        """The chunk at `index`, for a stream that has reached it; None when someone else holds it or it does not exist."""
+        if index >= len(self._chunks) or self._states[index] is not State.FREE or self._chunks[index] in self._returned:
+            return None
+        return self._take(self._chunks[index])
+
+    def give_back(self, chunk: Chunk) -> None:
+        """A worker could not finish its chunk: it is handed out again before any other."""
+        self._states[chunk.index] = State.FREE
+        self._returned.append(chunk)
+
+    def land(self, chunk: Chunk) -> None:
+        """Every byte of the chunk is in the sink."""
+        if self._states[chunk.index] is not State.LANDED:
+            self._states[chunk.index] = State.LANDED
+            self._landed += 1
+
+    def lift(self, chunk: Chunk) -> None:
+        """A landed chunk turned out to be damaged: it is to be fetched again."""
+        if self._states[chunk.index] is State.LANDED:
+            self._landed -= 1
+            self._front = min(self._front, chunk.index)
+        self.give_back(chunk)
+
+    def _take(self, chunk: Chunk) -> Chunk:
+        self._states[chunk.index] = State.TAKEN
+        return chunk

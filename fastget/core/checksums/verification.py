@@ -1,0 +1,176 @@
+"""The ladder of verification: which declared digests a download is held to, and whether they hold.
+
+A digest that cannot be checked is never failed: it is named as the reason for the rung below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from fastget.core.checksums import combine
+from fastget.core.checksums.algorithms import Algorithm
+from fastget.core.checksums.declared import DeclaredDigest
+from fastget.core.layout import PartLayout
+from fastget.core.planner import Chunk
+from fastget.events import Method, Verification
+
+# Among equals: first what any split can be checked by, then the fastest, then the strongest.
+_PREFERENCE = (
+    Algorithm.CRC64NVME,
+    Algorithm.CRC32C,
+    Algorithm.CRC32,
+    Algorithm.XXHASH128,
+    Algorithm.XXHASH3,
+    Algorithm.XXHASH64,
+    Algorithm.SHA256,
+    Algorithm.SHA512,
+    Algorithm.SHA1,
+    Algorithm.MD5,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One digest that the download is held to. `parts` is the number of parts of a composite one."""
+
+    method: Method
+    declared: DeclaredDigest
+
+    @property
+    def algorithm(self) -> Algorithm:
+        return self.declared.algorithm
+
+    @property
+    def parts(self) -> int | None:
+        return self.declared.parts
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether it needs the whole content from front to back, in one hasher."""
+        return self.parts is None and not self.algorithm.is_combinable
+
+    @property
+    def needs_whole_parts(self) -> bool:
+        """Whether each part has to pass through one hasher in order."""
+        return self.parts is not None and not self.algorithm.is_combinable
+
+
+def ladder(
+    declared: Iterable[DeclaredDigest], user: DeclaredDigest | None = None, etag: DeclaredDigest | None = None
+) -> tuple[Check, ...]:
+    """The checks that are possible, best first: the user's, full-object, composite, HTTP digests, ETag."""
+    digests = tuple(declared)
+    rungs = [
+        *([Check(Method.USER_DIGEST, user)] if user else []),
+        *_rung(Method.FULL_OBJECT, (d for d in digests if _is_store(d) and d.parts is None)),
+        *_rung(Method.COMPOSITE, (d for d in digests if _is_store(d) and d.parts is not None)),
+        *_rung(Method.HTTP_DIGEST, (d for d in digests if not _is_store(d))),
+        *([Check(Method.ETAG_MD5, etag)] if etag else []),
+    ]
+    return tuple(rungs)
+
+
+def choose(rungs: Sequence[Check], layout_is_known: bool) -> tuple[Check, ...]:
+    """The checks to hold the download to: the user's own, and the best of the store's that can be carried out.
+
+    A composite needs the layout of its parts. Beside a user's digest only a check that costs nothing more (a CRC)
+    is kept. Empty when only the size can be compared.
+    """
+    possible = [rung for rung in rungs if rung.parts is None or layout_is_known]
+    user = [rung for rung in possible if rung.method is Method.USER_DIGEST]
+    store = [rung for rung in possible if rung.method is not Method.USER_DIGEST][:1]
+    if user:
+        store = [rung for rung in store if rung.algorithm.is_combinable]
+    return (*user, *store)
+
+
+def reason_for_size_only(rungs: Sequence[Check], *, has_checksum_headers: bool) -> str:
+    """Why nothing but the size can be compared, in one line."""
+    if rungs:
+        return f"a composite {rungs[0].algorithm} is declared, but the store does not tell where its parts lie"
+    if has_checksum_headers:
+        return "the checksum that the store sent is not one that can be checked"
+    return "the store declared no checksum"
+
+
+class Ledger:
+    """The digests of what has landed, chunk by chunk, and what they add up to. Not thread-safe: its owner locks."""
+
+    def __init__(self, checks: Sequence[Check], chunks: Sequence[Chunk], layout: PartLayout | None) -> None:
+        self._checks = checks
+        self._chunks = chunks
+        self._layout = layout
+        self._digests: list[Mapping[Algorithm, bytes]] = [{} for _ in chunks]
+        self._ordered: dict[Algorithm, bytes] = {}
+
+    @property
+    def chunk_algorithms(self) -> tuple[Algorithm, ...]:
+        """What has to be computed of every chunk."""
+        return tuple(dict.fromkeys(check.algorithm for check in self._checks if not check.is_ordered))
+
+    @property
+    def ordered_algorithms(self) -> tuple[Algorithm, ...]:
+        """What has to be computed of the whole content, from front to back."""
+        return tuple(dict.fromkeys(check.algorithm for check in self._checks if check.is_ordered))
+
+    def record(self, index: int, digests: Mapping[Algorithm, bytes]) -> None:
+        """The digests of a landed chunk; a later record of the same chunk replaces the earlier one."""
+        self._digests[index] = digests
+
+    def recorded(self, index: int) -> Mapping[Algorithm, bytes]:
+        return self._digests[index]
+
+    def record_ordered(self, algorithm: Algorithm, digest: bytes) -> None:
+        """The digest of the whole content by a hasher that saw it in order."""
+        self._ordered[algorithm] = digest
+
+    def part_digest(self, algorithm: Algorithm, number: int) -> bytes:
+        """The digest of stored part `number`, from its chunks."""
+        own = [chunk for chunk in self._chunks if chunk.part == number]
+        return self._fold(algorithm, own)
+
+    def failures(self) -> tuple[tuple[Check, bytes], ...]:
+        """The checks that do not hold, each with the digest that was found instead."""
+        found = ((check, self._actual(check)) for check in self._checks)
+        return tuple((check, actual) for check, actual in found if actual != check.declared.value)
+
+    def _actual(self, check: Check) -> bytes:
+        if check.is_ordered:
+            return self._ordered[check.algorithm]
+        if check.parts is None:
+            return self._fold(check.algorithm, self._chunks)
+        return combine.composite(check.algorithm, self._part_digests(check.algorithm))
+
+    def _part_digests(self, algorithm: Algorithm) -> list[bytes]:
+        layout = self._layout
+        assert layout is not None  # choose() lets a composite through only with one
+        parts: list[list[Chunk]] = [[] for _ in range(layout.count)]
+        for chunk in self._chunks:
+            parts[(chunk.part or 1) - 1].append(chunk)
+        return [self._fold(algorithm, part) for part in parts]
+
+    def _fold(self, algorithm: Algorithm, chunks: Sequence[Chunk]) -> bytes:
+        if len(chunks) == 1:
+            return self._digests[chunks[0].index][algorithm]
+        return combine.fold(algorithm, ((c.span.length, self._digests[c.index][algorithm]) for c in chunks))
+
+
+def verified_by(check: Check) -> Verification:
+    """The verdict on a download whose checks all hold; `check` is the best of them."""
+    value = check.declared.value.hex()
+    origin = f"{check.declared.origin} of {check.parts} parts" if check.parts is not None else check.declared.origin
+    return Verification(True, check.method, str(check.algorithm), value, value, 1.0, f"compared with {origin}")
+
+
+def verified_by_size(reason: str) -> Verification:
+    """The verdict on a download that could only be counted."""
+    return Verification(False, Method.SIZE, reason=reason)
+
+
+def _is_store(digest: DeclaredDigest) -> bool:
+    return digest.origin.startswith("x-amz-checksum-")
+
+
+def _rung(method: Method, digests: Iterable[DeclaredDigest]) -> list[Check]:
+    return [Check(method, digest) for digest in sorted(digests, key=lambda d: _PREFERENCE.index(d.algorithm))]

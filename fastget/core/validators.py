@@ -1,0 +1,123 @@
+"""The acceptance predicate: whether the body of an answer may be written to the place that was asked for.
+
+Every rule has a row in faults.md §1; the answer to anything doubtful is no. A status 200 with no Content-Range never
+lands at an offset.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from fastget.core.messages import Framing, ResponseHead
+from fastget.core.objectinfo import Pin
+from fastget.core.ranges import ContentRange, Span
+
+# Statuses that the source explains (refusal), not the predicate.
+SUCCESS = (200, 206)
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What was asked for. With a `part_number`, `span` is where the layout says that the part lies."""
+
+    span: Span
+    pin: Pin
+    part_number: int | None = None
+    full_status_ranges: bool = False
+
+
+class Doubt(Enum):
+    """Why a body is refused, by what has to follow."""
+
+    CHANGED = "changed"
+    """It belongs to another version of the object: the download ends."""
+    RANGE_IGNORED = "range-ignored"
+    """The server sent the whole object: only a single stream works here."""
+    LAYOUT = "layout"
+    """The part lies elsewhere than the layout says: the layout was a wrong guess."""
+    UNPROVEN = "unproven"
+    """The answer does not prove what its bytes are: discard it and ask again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The body is the bytes of `span`; it may be shorter than what was asked for, but starts at the same byte."""
+
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    doubt: Doubt
+    reason: str
+
+
+def judge(head: ResponseHead, asked: Expectation) -> Accepted | Refused:
+    """Decide about a 200 or 206 answer to a range or part request, from its head alone."""
+    return judge_identity(head, asked.pin) or _judge_coding(head, asked.pin) or _judge_place(head, asked)
+
+
+def judge_identity(head: ResponseHead, pin: Pin) -> Refused | None:
+    """Whether an answer of any kind speaks of another object than the pinned one; None when nothing says so."""
+    etag, version = head.headers.get("etag"), head.headers.get("x-amz-version-id")
+    if pin.etag is not None and etag is not None and etag != pin.etag:
+        return Refused(Doubt.CHANGED, f"the ETag was {pin.etag} and is now {etag}")
+    if pin.version_id is not None and version is not None and version != pin.version_id:
+        return Refused(Doubt.CHANGED, "the answer is of another version")
+    modified = head.headers.get("last-modified")
+    if pin.if_match is None and pin.last_modified is not None and modified not in (None, pin.last_modified):
+        return Refused(Doubt.CHANGED, f"Last-Modified was {pin.last_modified} and is now {modified}")
+    return None
+
+
+def _judge_coding(head: ResponseHead, pin: Pin) -> Refused | None:
+    content_type = head.headers.get("content-type") or ""
+    if content_type.lower().startswith("multipart/byteranges"):
+        return Refused(Doubt.UNPROVEN, "the answer is multipart/byteranges though one range was asked for")
+    # An object stored with a coding keeps it in every answer; one that appears midway was applied on the fly, and
+    # the offsets are then those of other bytes.
+    coding = head.headers.get("content-encoding")
+    if _plain(coding) != _plain(pin.content_encoding):
+        return Refused(Doubt.UNPROVEN, f"the answer is coded as {coding or 'identity'} though identity was asked for")
+    return None
+
+
+def _plain(coding: str | None) -> str:
+    return (coding or "").strip().lower().replace("identity", "")
+
+
+def _judge_place(head: ResponseHead, asked: Expectation) -> Accepted | Refused:
+    values = head.headers.get_all("content-range")
+    if not values:
+        return _judge_without_range(head, asked)
+    content_range = ContentRange.parse(values[0]) if len(values) == 1 else None
+    if content_range is None or content_range.span is None:
+        return Refused(Doubt.UNPROVEN, f"Content-Range cannot be believed: {', '.join(values)[:100]}")
+    if head.status == 200 and not asked.full_status_ranges:
+        return Refused(Doubt.UNPROVEN, "status 200 carries a Content-Range")
+    if content_range.total is not None and asked.pin.size is not None and content_range.total != asked.pin.size:
+        return Refused(Doubt.CHANGED, f"the object had {asked.pin.size} bytes and now has {content_range.total}")
+    if content_range.total is None and asked.pin.size is None:
+        return Refused(Doubt.UNPROVEN, "no total is known to place the range in")
+    return _judge_span(head, asked, content_range.span)
+
+
+def _judge_without_range(head: ResponseHead, asked: Expectation) -> Accepted | Refused:
+    whole = Span(0, asked.pin.size) if asked.pin.size is not None else None
+    if head.status == 200:
+        # A store may answer a request for part 1 of 1 with the plain object.
+        if asked.part_number is not None and asked.span == whole and head.content_length == asked.span.length:
+            return Accepted(asked.span)
+        return Refused(Doubt.RANGE_IGNORED, "the server sent the whole object instead of the range")
+    return Refused(Doubt.UNPROVEN, "status 206 without Content-Range does not say which bytes these are")
+
+
+def _judge_span(head: ResponseHead, asked: Expectation, span: Span) -> Accepted | Refused:
+    if asked.part_number is not None and span != asked.span:
+        return Refused(Doubt.LAYOUT, f"part {asked.part_number} is at {span.start}-{span.stop}, not where expected")
+    if span.start != asked.span.start or span.stop > asked.span.stop:
+        return Refused(Doubt.UNPROVEN, f"bytes {span.start}-{span.stop - 1} came for {asked.span.header[6:]}")
+    if head.framing is Framing.LENGTH and head.content_length != span.length:
+        return Refused(Doubt.UNPROVEN, f"Content-Length {head.content_length} contradicts a range of {span.length}")
+    return Accepted(span)
