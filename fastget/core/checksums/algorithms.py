@@ -1,0 +1,119 @@
+"""The checksum algorithms of S3, and running hashers for them (wire-spec.md §2.1).
+
+Every hasher works on the buffer that it is given, copies nothing and lets other threads run meanwhile. The libraries
+are imported with the first hasher that needs them, because `import fastget` must stay cheap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Protocol
+
+
+class Algorithm(StrEnum):
+    """A checksum algorithm, named as in the header `x-amz-checksum-*`. The xxhashes are those of seed 0."""
+
+    CRC32 = "crc32"
+    CRC32C = "crc32c"
+    CRC64NVME = "crc64nvme"
+    SHA1 = "sha1"
+    SHA256 = "sha256"
+    SHA512 = "sha512"
+    MD5 = "md5"
+    XXHASH64 = "xxhash64"
+    XXHASH3 = "xxhash3"
+    XXHASH128 = "xxhash128"
+
+    @property
+    def digest_size(self) -> int:
+        """The length of a raw digest, in bytes."""
+        return _DIGEST_SIZES[self]
+
+    @property
+    def is_combinable(self) -> bool:
+        """Whether the digests of adjacent pieces give the digest of both together: true of the CRCs alone."""
+        return self in _COMBINABLE
+
+
+_DIGEST_SIZES = {
+    Algorithm.CRC32: 4,
+    Algorithm.CRC32C: 4,
+    Algorithm.CRC64NVME: 8,
+    Algorithm.SHA1: 20,
+    Algorithm.SHA256: 32,
+    Algorithm.SHA512: 64,
+    Algorithm.MD5: 16,
+    Algorithm.XXHASH64: 8,
+    Algorithm.XXHASH3: 8,
+    Algorithm.XXHASH128: 16,
+}
+
+_COMBINABLE = frozenset({Algorithm.CRC32, Algorithm.CRC32C, Algorithm.CRC64NVME})
+
+
+class Hasher(Protocol):
+    """A running digest. It belongs to one thread at a time."""
+
+    def update(self, data: memoryview | bytes, /) -> None:
+        """Take in the next bytes; a memoryview must be C-contiguous (BufferError otherwise)."""
+
+    def digest(self) -> bytes:
+        """The raw digest of all bytes so far, big-endian (canonical) as S3 sends it; updates may follow."""
+
+
+def new_hasher(algorithm: Algorithm) -> Hasher:
+    """A hasher that has seen no bytes yet."""
+    match algorithm:
+        case Algorithm.CRC32 | Algorithm.CRC32C | Algorithm.CRC64NVME:
+            return _RunningCRC(_crc_function(algorithm), algorithm.digest_size)
+        case Algorithm.XXHASH64 | Algorithm.XXHASH3 | Algorithm.XXHASH128:
+            return _new_xxhash(algorithm)
+        case _:
+            import hashlib
+
+            return hashlib.new(algorithm.value, usedforsecurity=False)
+
+
+class _RunningCRC:
+    """A CRC carried from one buffer to the next."""
+
+    __slots__ = ("_compute", "_size", "_value")
+
+    def __init__(self, compute: Callable[[memoryview | bytes, int], int], size: int) -> None:
+        self._compute = compute
+        self._size = size
+        self._value = 0
+
+    def update(self, data: memoryview | bytes, /) -> None:
+        self._value = self._compute(data, self._value)
+
+    def digest(self) -> bytes:
+        return self._value.to_bytes(self._size, "big")
+
+
+def _crc_function(algorithm: Algorithm) -> Callable[[memoryview | bytes, int], int]:
+    """The fastest kept implementation on a hot 256 KiB buffer.
+
+    Measured on x86-64: CRC32C 56 GB/s with awscrt, 28 with the crc32c package; CRC64NVME 55 with awscrt; CRC32 4.3
+    with zlib, 3.0 with awscrt.
+    """
+    if algorithm is Algorithm.CRC32:
+        import zlib
+
+        return zlib.crc32
+    from awscrt import checksums
+
+    return checksums.crc32c if algorithm is Algorithm.CRC32C else checksums.crc64nvme
+
+
+def _new_xxhash(algorithm: Algorithm) -> Hasher:
+    import xxhash
+
+    match algorithm:
+        case Algorithm.XXHASH64:
+            return xxhash.xxh64()
+        case Algorithm.XXHASH3:
+            return xxhash.xxh3_64()
+        case _:
+            return xxhash.xxh3_128()
