@@ -1,0 +1,1 @@
+"""HTTP alone: connections, TLS, proxies and the pool that keeps connections alive."""

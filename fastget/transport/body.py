@@ -1,0 +1,224 @@
+"""Bodies, read straight into the caller's buffer: of declared length, chunked, or ended by the connection's close."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Protocol, TYPE_CHECKING
+
+from fastget.core.messages import Framing, ResponseHead
+from fastget.core.ranges import MAXIMUM_SIZE
+from fastget.errors import NetworkError, ProtocolError, Stalled
+
+if TYPE_CHECKING:
+    from fastget.transport.cancellation import Cancellation
+    from fastget.transport.wire import Wire
+    from collections.abc import Callable
+
+# A size line with its extensions has to fit here whole; payload that comes along with one is copied out of it.
+_STAGE_BYTES = 4096
+_MAXIMUM_TRAILER_BYTES = 64 * 1024
+# Seconds after which a body that trickles in gives what it has.
+_PATIENCE = 1.0
+_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n\x00]*)?")
+
+
+class Intake:
+    """The bytes of one answer's body: first those that came along with its head, then those of the wire."""
+
+    def __init__(self, wire: Wire, surplus: bytes, stall_timeout: float, cancellation: Cancellation) -> None:
+        self._wire = wire
+        self._surplus = memoryview(surplus)
+        self._stall_timeout = stall_timeout
+        self._cancellation = cancellation
+
+    @property
+    def has_surplus(self) -> bool:
+        """Whether bytes were received that no body has taken."""
+        return len(self._surplus) > 0
+
+    def fill(self, view: memoryview) -> int:
+        """All of `view`, or less at the end and after a tick; 0 at the end alone. Raises Stalled, Cancelled."""
+        count = self._from_surplus(view)
+        if not count:
+            return self._wait(self._wire.fill, view)
+        if count < len(view):
+            count += self._wire.fill(view[count:]) or 0
+            self._cancellation.check()
+        return count
+
+    def receive(self, view: memoryview) -> int:
+        """What is there, at least one byte; 0 at the end. Raises Stalled, Cancelled."""
+        return self._from_surplus(view) or self._wait(self._wire.receive, view)
+
+    def glance(self, view: memoryview) -> int | None:
+        """The same, but None when a tick goes by in silence. Raises Cancelled."""
+        count = self._from_surplus(view) or self._wire.receive(view)
+        self._cancellation.check()
+        return count
+
+    def _from_surplus(self, view: memoryview) -> int:
+        count = min(len(view), len(self._surplus))
+        if count:
+            view[:count] = self._surplus[:count]
+            self._surplus = self._surplus[count:]
+        return count
+
+    def _wait(self, read: Callable[[memoryview], int | None], view: memoryview) -> int:
+        started = time.monotonic()
+        while True:
+            count = read(view)
+            self._cancellation.check()
+            if count is not None:
+                return count
+            if time.monotonic() - started >= self._stall_timeout:
+                raise Stalled(f"no byte came for {self._stall_timeout:g} s")
+
+
+class Body(Protocol):
+    """The rest of one body."""
+
+    @property
+    def is_finished(self) -> bool: ...
+
+    def read_into(self, view: memoryview) -> int:
+        """As Connection.read_into."""
+        ...
+
+
+class LengthBody:
+    """A body of declared length; one of length 0 is no body."""
+
+    def __init__(self, intake: Intake, length: int) -> None:
+        self._intake = intake
+        self._length = length
+        self._remaining = length
+
+    @property
+    def is_finished(self) -> bool:
+        return not self._remaining
+
+    def read_into(self, view: memoryview) -> int:
+        if not self._remaining:
+            return 0
+        count = self._intake.fill(view[: self._remaining])
+        if not count:
+            received = self._length - self._remaining
+            raise NetworkError(f"the connection ended after {received} of {self._length} bytes")
+        self._remaining -= count
+        return count
+
+
+class CloseBody:
+    """A body that ends with its connection. Whether it was all of it, only a known size can tell (faults.md N3)."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self._is_finished = False
+
+    @property
+    def is_finished(self) -> bool:
+        return self._is_finished
+
+    def read_into(self, view: memoryview) -> int:
+        count = 0 if self._is_finished else self._intake.fill(view)
+        self._is_finished = not count
+        return count
+
+
+class ChunkedBody:
+    """A body in chunked coding (RFC 9112 §7.1); extensions are skipped, trailers too, both within bounds."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self._stage = bytearray(_STAGE_BYTES)
+        self._view = memoryview(self._stage)
+        self._start = 0
+        self._stop = 0
+        self._remaining = 0
+        self._trailer_bytes = 0
+        self._take: Callable[[bytes], None] = self._take_size
+        self._is_finished = False
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the last chunk was read, and nothing stands behind it."""
+        return self._is_finished and self._start == self._stop
+
+    def read_into(self, view: memoryview) -> int:
+        filled = 0
+        deadline = time.monotonic() + _PATIENCE
+        while filled < len(view) and not self._is_finished:
+            if self._remaining:
+                filled += self._read_payload(view[filled : filled + self._remaining])
+            elif (line := self._line(may_give_up=filled > 0)) is not None:
+                self._take(line)
+            if filled and time.monotonic() >= deadline:
+                break
+        return filled
+
+    def _read_payload(self, view: memoryview) -> int:
+        count = min(len(view), self._stop - self._start)
+        if count:
+            view[:count] = self._view[self._start : self._start + count]
+            self._start += count
+        else:
+            count = self._intake.fill(view)
+        if not count:
+            raise NetworkError("the connection ended within a chunk of the body")
+        self._remaining -= count
+        if not self._remaining:
+            self._take = self._take_end_of_chunk
+        return count
+
+    def _take_end_of_chunk(self, line: bytes) -> None:
+        if line:
+            raise ProtocolError("a chunk of the body is longer than its size")
+        self._take = self._take_size
+
+    def _take_size(self, line: bytes) -> None:
+        match = _SIZE_LINE.fullmatch(line)
+        if match is None:
+            raise ProtocolError("the chunked coding of the body is broken: no chunk size where one should be")
+        self._remaining = int(match[1], 16)
+        if self._remaining > MAXIMUM_SIZE:
+            raise ProtocolError("a chunk declares a size that no object can have")
+        if not self._remaining:
+            self._take = self._take_trailer
+
+    def _take_trailer(self, line: bytes) -> None:
+        self._is_finished = not line
+        self._trailer_bytes += len(line)
+        if self._trailer_bytes > _MAXIMUM_TRAILER_BYTES:
+            raise ProtocolError(f"the trailers of the body are longer than {_MAXIMUM_TRAILER_BYTES} bytes")
+
+    def _line(self, *, may_give_up: bool) -> bytes | None:
+        """The next line without its CRLF; None where the caller may give up and a tick went by in silence."""
+        while (end := self._stage.find(b"\r\n", self._start, self._stop)) < 0:
+            if not self._receive_more(may_give_up=may_give_up):
+                return None
+        line = bytes(self._view[self._start : end])
+        self._start = end + 2
+        return line
+
+    def _receive_more(self, *, may_give_up: bool) -> bool:
+        held = self._stop - self._start
+        if held == _STAGE_BYTES:
+            raise ProtocolError("a line of the chunked coding is too long")
+        self._view[:held] = self._view[self._start : self._stop]
+        self._start, self._stop = 0, held
+        read = self._intake.glance if may_give_up else self._intake.receive
+        count = read(self._view[held:])
+        if count == 0:
+            raise NetworkError("the connection ended before the last chunk of the body")
+        self._stop += count or 0
+        return count is not None
+
+
+def body_of(head: ResponseHead, intake: Intake) -> Body:
+    """The reader for the body that follows `head`."""
+    if head.framing is Framing.CHUNKED:
+        return ChunkedBody(intake)
+    if head.framing is Framing.CLOSE:
+        return CloseBody(intake)
+    return LengthBody(intake, head.content_length or 0)

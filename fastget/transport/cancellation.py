@@ -1,0 +1,55 @@
+"""How one thread ends the blocking calls of another."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+
+from fastget.errors import Cancelled
+
+
+class Cancellation:
+    """A flag, and the sockets that are shut down when it is raised.
+
+    A socket is watched from before its first blocking call until just before it is closed, so that a shutdown never
+    hits a descriptor that belongs to somebody else by then.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sockets: set[socket.socket] = set()
+        self._is_set = False
+
+    @property
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def check(self) -> None:
+        """Raise Cancelled once `cancel` was called."""
+        if self._is_set:
+            raise Cancelled("the transfer was told to stop")
+
+    def watch(self, sock: socket.socket) -> None:
+        """Shut `sock` down on `cancel`. Raises Cancelled when that has already come."""
+        with self._lock:
+            self.check()
+            self._sockets.add(sock)
+
+    def close(self, sock: socket.socket) -> None:
+        """Stop watching `sock` and close it."""
+        self.forget(sock)
+        sock.close()
+
+    def forget(self, sock: socket.socket) -> None:
+        with self._lock:
+            self._sockets.discard(sock)
+
+    def cancel(self) -> None:
+        with self._lock:
+            self._is_set = True
+            for sock in self._sockets:
+                # The plain socket's own method: that of an SSLSocket takes its TLS state away from the thread that
+                # is reading, which would then read ciphertext. A socket that is not connected yet answers ENOTCONN.
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)

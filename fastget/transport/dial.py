@@ -1,0 +1,140 @@
+"""From a host name to a connected socket."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import time
+from typing import Any, NamedTuple, TYPE_CHECKING
+
+from fastget.errors import NetworkError, Stalled
+
+if TYPE_CHECKING:
+    from fastget.transport.cancellation import Cancellation
+    from collections.abc import Sequence
+
+# How long one address may keep the next from being tried (RFC 8305 §5).
+_STAGGER = 0.25
+# Addresses come from a server (DNS): they are bounded as everything is that a server says.
+_MAXIMUM_ADDRESSES = 16
+
+
+class Address(NamedTuple):
+    """One answer of getaddrinfo, ready for a socket."""
+
+    family: int
+    kind: int
+    protocol: int
+    name: Any
+
+
+def dial(host: str, port: int, timeout: float, cancellation: Cancellation) -> socket.socket:
+    """Connect to whichever address of `host` answers first; each has `timeout` seconds from the last one's start.
+
+    The addresses are tried in the order of getaddrinfo, the next one whenever one fails or is slow. The socket comes
+    back non-blocking, and watched by `cancellation`. Name resolution itself cannot be interrupted.
+
+    Raises NetworkError (name, or every address failed), Stalled (no address answered in time), Cancelled.
+    """
+    addresses = resolve(host, port)
+    cancellation.check()
+    with _Race(cancellation) as race:
+        for address in addresses:
+            race.start(address)
+            if winner := race.wait(timeout if address is addresses[-1] else min(_STAGGER, timeout)):
+                return winner
+        cancellation.check()
+        raise race.failure(f"{host} port {port}", timeout)
+
+
+def resolve(host: str, port: int) -> Sequence[Address]:
+    """The addresses of a host, best first. Raises NetworkError when the name has none."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        hint = (
+            "the name server did not answer; try again"
+            if error.errno == socket.EAI_AGAIN
+            else "check the spelling of the host name"
+        )
+        raise NetworkError(f"the host name {host} cannot be resolved: {error.strerror}", hint=hint) from error
+    return [Address(family, kind, protocol, name) for family, kind, protocol, _, name in found][
+        :_MAXIMUM_ADDRESSES
+    ]
+
+
+class _Race:
+    """Connection attempts that run side by side; the losers are closed at the end."""
+
+    def __init__(self, cancellation: Cancellation) -> None:
+        self._cancellation = cancellation
+        self._selector = selectors.DefaultSelector()
+        self._running: set[socket.socket] = set()
+        self._error: OSError | None = None
+
+    def __enter__(self) -> _Race:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._selector.close()
+        for sock in self._running:
+            self._cancellation.close(sock)
+
+    def start(self, address: Address) -> None:
+        try:
+            sock = socket.socket(address.family, address.kind, address.protocol)
+        except OSError as error:  # no such family on this machine, or no descriptors left
+            self._error = self._error or error
+            return
+        try:
+            self._cancellation.watch(sock)
+            sock.setblocking(False)
+            sock.connect(address.name)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._error = self._error or error
+            self._cancellation.close(sock)
+            return
+        except BaseException:
+            self._cancellation.close(sock)
+            raise
+        self._running.add(sock)
+        self._selector.register(sock, selectors.EVENT_WRITE)
+
+    def wait(self, seconds: float) -> socket.socket | None:
+        """The first socket that connects within `seconds`; None sooner when every attempt has failed."""
+        deadline = time.monotonic() + seconds
+        while self._running and (left := deadline - time.monotonic()) > 0:
+            ready = self._selector.select(min(left, _STAGGER))
+            self._cancellation.check()
+            for key, _ in ready:
+                sock = key.fileobj
+                assert isinstance(sock, socket.socket)
+                if self._settle(sock):
+                    return sock
+        return None
+
+    def _settle(self, sock: socket.socket) -> bool:
+        self._selector.unregister(sock)
+        self._running.discard(sock)
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self._error = self._error or OSError(code, _strerror(code))
+            self._cancellation.close(sock)
+        return not code
+
+    def failure(self, peer: str, timeout: float) -> NetworkError:
+        if self._error is None:
+            return Stalled(
+                f"{peer} did not accept a connection within {timeout:g} s", hint="check address and firewall"
+            )
+        error = NetworkError(f"cannot connect to {peer}: {self._error.strerror or self._error}")
+        error.__cause__ = self._error
+        return error
+
+
+def _strerror(code: int) -> str:
+    import os
+
+    return os.strerror(code)

@@ -1,0 +1,138 @@
+"""Request heads out and response heads in, by h11; the bounds that h11 leaves to its user are kept here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import h11
+
+from fastget.core.messages import Framing, Headers, Request, ResponseHead
+from fastget.core.ranges import MAXIMUM_SIZE
+from fastget.errors import ConfigError, ProtocolError
+
+MAXIMUM_HEAD_BYTES = 300 * 1024
+MAXIMUM_FIELDS = 5000
+MAXIMUM_INTERIM_ANSWERS = 16
+
+_START = b"HTTP/1."
+_BODILESS = frozenset({204, 304})
+
+
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """A head, whether the server keeps the connection open after it, and the bytes that came behind it."""
+
+    head: ResponseHead
+    is_kept_alive: bool
+    surplus: bytes
+
+
+class HeadExchange:
+    """One request and the head of its answer. Bodies never pass through h11, only what was read along with a head."""
+
+    def __init__(self) -> None:
+        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAXIMUM_HEAD_BYTES)
+        self._method = ""
+        self._seen = bytearray()
+        self._interim_answers = 0
+
+    def encode(self, request: Request, *, target: str | None = None, extra: Headers | None = None) -> bytes:
+        """The bytes of a request head. `target` replaces the origin form (RFC 9112 §3.2), `extra` adds fields.
+
+        Raises ConfigError for a field that HTTP does not allow, such as one with a line break (RFC 9110 §5.5).
+        """
+        self._method = request.method
+        fields = [(name.encode(), value.encode()) for name, value in (*request.headers, *(extra or ()))]
+        if "host" not in request.headers:
+            fields.insert(0, (b"Host", request.url.origin.host_header.encode()))
+        try:
+            head = self._h11.send(
+                h11.Request(method=request.method, target=target or request.url.target, headers=fields)
+            )
+            end = self._h11.send(h11.EndOfMessage())
+        except h11.LocalProtocolError:
+            # h11 quotes the value, which may be a secret.
+            raise ConfigError(
+                "the request holds a header field or a target that HTTP does not allow",
+                hint="look for line breaks and other control characters in headers and URL",
+            ) from None
+        return (head or b"") + (end or b"")
+
+    def feed(self, data: memoryview) -> Reception | None:
+        """Take received bytes; the final answer's head once it is complete, or None.
+
+        Raises ProtocolError for what is not HTTP/1.0 or 1.1, breaks its syntax, or goes past the bounds.
+        """
+        self._seen += data
+        if not self._seen.startswith(_START[: len(self._seen)]):
+            raise ProtocolError(
+                "the server does not answer in HTTP/1.1", hint="check the scheme and the port of the URL"
+            )
+        try:
+            self._h11.receive_data(bytes(data))
+            return self._next_head()
+        except h11.RemoteProtocolError as error:
+            raise ProtocolError(f"the server's answer breaks HTTP: {str(error)[:200]}") from error
+
+    def _next_head(self) -> Reception | None:
+        while True:
+            event = self._h11.next_event()
+            if event is h11.NEED_DATA:
+                return None
+            if isinstance(event, h11.Response):
+                return self._final(event)
+            self._pass_over()
+
+    def _pass_over(self) -> None:
+        self._interim_answers += 1
+        if self._interim_answers > MAXIMUM_INTERIM_ANSWERS:
+            raise ProtocolError(f"the server sent more than {MAXIMUM_INTERIM_ANSWERS} interim (1xx) answers")
+        del self._seen[:]
+        self._seen += self._h11.trailing_data[0]
+
+    def _final(self, event: h11.Response) -> Reception:
+        surplus = self._h11.trailing_data[0]
+        _check_syntax(self._seen[: len(self._seen) - len(surplus)], event)
+        headers = Headers(
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers.raw_items()
+        )
+        framing, length = _framing(self._method, event.status_code, headers)
+        head = ResponseHead(event.status_code, headers, framing, length, event.reason.decode("latin-1"))
+        return Reception(head, _is_kept_alive(event.http_version, headers), surplus)
+
+
+def _check_syntax(raw: bytearray, event: h11.Response) -> None:
+    if event.http_version not in (b"1.0", b"1.1"):
+        raise ProtocolError(
+            f"the server answers in HTTP/{event.http_version.decode('ascii')}, which does not exist"
+        )
+    if len(event.headers) > MAXIMUM_FIELDS:
+        raise ProtocolError(f"the answer has more than {MAXIMUM_FIELDS} header fields")
+    if b"\n " in raw or b"\n\t" in raw:  # h11 unfolds; a fold is obsolete, and a way to smuggle
+        raise ProtocolError("the answer holds a folded header line (RFC 9112 §5.2)")
+
+
+def _framing(method: str, status: int, headers: Headers) -> tuple[Framing, int | None]:
+    """How the body ends, in the order of RFC 9112 §6.3; h11 has refused every coding but a single `chunked`."""
+    if method == "HEAD" or status in _BODILESS:
+        return Framing.NONE, None
+    if "transfer-encoding" in headers:
+        return Framing.CHUNKED, None
+    declared = headers.get("content-length")
+    if declared is None:
+        return Framing.CLOSE, None
+    length = int(declared.partition(",")[0])
+    if length > MAXIMUM_SIZE:
+        raise ProtocolError("the answer declares a length that no object can have")
+    return Framing.LENGTH, length
+
+
+def _is_kept_alive(version: bytes, headers: Headers) -> bool:
+    options = {
+        option.strip().lower() for value in headers.get_all("connection") for option in value.split(",")
+    }
+    if "close" in options:
+        return False
+    if "transfer-encoding" in headers and ("content-length" in headers or version == b"1.0"):
+        return False  # a message that was framed twice, or faultily, ends its connection (RFC 9112 §6.1)
+    return version == b"1.1" or "keep-alive" in options

@@ -1,0 +1,86 @@
+"""Connections that are kept alive between requests."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+
+from fastget.transport.connection import SocketConnection
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastget.transport.protocol import Connection
+    from fastget.core.urls import Origin
+    from fastget.config import Config
+
+# S3 closes idle connections after some ten seconds, most servers after 60 or 75 (nginx): older ones are rarely alive.
+MAXIMUM_IDLE_SECONDS = 30.0
+MAXIMUM_IDLE = 64
+
+
+class Pool:
+    """Implements `Connector`, and lends connections: each belongs to one thread between `acquire` and `release`.
+
+    Safe to use from several threads; connecting and closing happen outside its lock.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._lock = threading.Lock()
+        self._idle: deque[tuple[float, Connection]] = deque()
+        self._is_closed = False
+
+    def connection(self, origin: Origin) -> Connection:
+        return SocketConnection(origin, self._config)
+
+    def acquire(self, origin: Origin) -> Connection:
+        """The connection to `origin` that was used last, or a new one that is not connected yet."""
+        with self._lock:
+            stale = self._take_stale()
+            found = self._take_idle(origin)
+        _close_all(stale)
+        return found or self.connection(origin)
+
+    def release(self, connection: Connection) -> None:
+        """Take a connection back: it is kept while it can carry another request, else closed."""
+        if not connection.is_reusable:
+            connection.close()
+            return
+        with self._lock:
+            dropped = self._take_stale()
+            if self._is_closed:
+                dropped.append(connection)
+            else:
+                self._idle.append((time.monotonic(), connection))
+            if len(self._idle) > MAXIMUM_IDLE:
+                dropped.append(self._idle.popleft()[1])
+        _close_all(dropped)
+
+    def close(self) -> None:
+        """Close what is idle; connections that are out are closed when they are released."""
+        with self._lock:
+            self._is_closed = True
+            idle = [connection for _, connection in self._idle]
+            self._idle.clear()
+        _close_all(idle)
+
+    def _take_stale(self) -> list[Connection]:
+        oldest = time.monotonic() - MAXIMUM_IDLE_SECONDS
+        stale = []
+        while self._idle and self._idle[0][0] < oldest:
+            stale.append(self._idle.popleft()[1])
+        return stale
+
+    def _take_idle(self, origin: Origin) -> Connection | None:
+        for index in range(len(self._idle) - 1, -1, -1):
+            connection = self._idle[index][1]
+            if connection.origin == origin:
+                del self._idle[index]
+                return connection
+        return None
+
+
+def _close_all(connections: list[Connection]) -> None:
+    for connection in connections:
+        connection.close()
