@@ -1,20 +1,23 @@
 """Digests of pieces made into the digest of the whole (wire-spec.md §2.3, §2.4).
 
-A CRC whose initial value equals its final XOR satisfies crc(A‖B) = crc(A)·x^(8·|B|) mod P XOR crc(B), so pieces may be
-fetched and checked in any order and folded afterwards. All three CRCs of S3 are of that kind.
+A CRC whose initial value equals its final XOR satisfies crc(A‖B) = crc(A)·x^(8·|B|) mod P XOR crc(B), so pieces
+may be fetched and checked in any order and folded afterwards. All three CRCs of S3 are of that kind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from fastget.core.checksums.algorithms import Algorithm, new_hasher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 
 def combine(algorithm: Algorithm, first: bytes, second: bytes, second_length: int) -> bytes:
     """The CRC of two adjacent pieces from the CRC of each; `second_length` in bytes, up to 2**64 - 1.
 
-    Raises ValueError where the algorithm is no CRC, a digest has another algorithm's length, or the length is negative.
+    Raises ValueError where the algorithm is no CRC, a digest has not its length, or the length is negative.
     """
     value = _combiner(algorithm)(_number(algorithm, first), _number(algorithm, second), second_length)
     return value.to_bytes(algorithm.digest_size, "big")
@@ -33,9 +36,9 @@ def fold(algorithm: Algorithm, pieces: Iterable[tuple[int, bytes]]) -> bytes:
 
 
 def composite(algorithm: Algorithm, part_digests: Iterable[bytes]) -> bytes:
-    """The COMPOSITE digest of a multipart object: the digest of its parts' raw digests, in order, run together.
+    """The COMPOSITE digest of a multipart object: the digest of its parts' raw digests, in order, put together.
 
-    Raises ValueError where a part's digest has another algorithm's length.
+    Raises ValueError where a part's digest has not the algorithm's length.
     """
     hasher = new_hasher(algorithm)
     for digest in part_digests:

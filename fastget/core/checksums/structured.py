@@ -1,14 +1,17 @@
-"""Dictionaries of byte sequences in header fields: the form of Repr-Digest and Content-Digest (RFC 9651, RFC 9530).
+"""Dictionaries of byte sequences in header fields (RFC 9651): the form of Repr-Digest and Content-Digest.
 
-The whole dictionary is checked, members of other types included, because RFC 9651 §4.2 has a field that breaks its
-syntax anywhere ignored as a whole. Quantifiers are possessive: no input makes the matching slow.
+The whole dictionary is checked, members of other types included, because RFC 9651 §4.2 has a field that breaks
+its syntax anywhere ignored as a whole. Quantifiers are possessive: no input makes the matching slow.
 """
 
 from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _KEY = r"[a-z*][a-z0-9_.*-]*+"
 _BARE_ITEM = (
@@ -29,9 +32,10 @@ _COMMA = re.compile(r"[ \t]*+,[ \t]*+")
 
 
 def byte_sequences(lines: Iterable[str]) -> dict[str, bytes]:
-    """The byte sequences of a dictionary field by key, from all its lines; parameters and other types are passed over.
+    """The byte sequences of a dictionary field by key, from all its lines.
 
-    A malformed field gives nothing at all; of a key that is repeated the last value counts (RFC 9651 §4.2.2).
+    Parameters and values of other types are passed over. A malformed field gives nothing at all; of a key that is
+    repeated the last value counts (RFC 9651 §4.2.2).
     """
     text = ",".join(lines).strip(" ")
     found: dict[str, bytes] = {}
