@@ -1,0 +1,71 @@
+"""How a server answers as a rule: its speed, and what of HTTP and of S3 it honours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ETags(StrEnum):
+    """The form in which entity tags are sent (wire-spec.md §4)."""
+
+    STRONG = "strong"
+    WEAK = "weak"
+    UNQUOTED = "unquoted"
+    NONE = "none"
+
+
+class HeadPart(StrEnum):
+    """What `HEAD ?partNumber=k` is answered with (wire-spec.md §3, Stores)."""
+
+    PART = "part"
+    WHOLE_SIZE = "whole-size"  # SeaweedFS: 200 and the size of the object
+    PART_ETAG = "part-etag"  # moto: 200, the part's size and the part's own ETag, no Content-Range
+
+
+class EmptyRange(StrEnum):
+    """What a range of an empty object is answered with (faults.md H51, H52)."""
+
+    UNSATISFIABLE = "416"
+    WHOLE = "200"
+    IMPOSSIBLE = "206"  # `bytes 0--1/0`
+
+
+class RangeChecksum(StrEnum):
+    """Which checksum a range or a part is answered with (wire-spec.md §2.2, §3)."""
+
+    AS_S3 = "as-s3"
+    NONE = "none"
+    OBJECT = "object"  # the whole object's value on every 206: early Ceph, rclone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behaviour:
+    """How every request is answered. The defaults are those of S3, without delay and as fast as it goes.
+
+    `first_byte_delay` is a span of seconds from which each answer's delay is drawn; `rate_per_connection` is
+    in bytes a second. `ranges`, `part_numbers`, `conditions` and `if_match` say what of a request is
+    honoured; what is not is ignored. `send_length=False` sends bodies in chunked coding. `amazon=False`
+    leaves out every `x-amz-` header and the XML of errors. `partial_status` is what a range is answered with.
+    """
+
+    first_byte_delay: tuple[float, float] = (0.0, 0.0)
+    rate_per_connection: float | None = None
+    keep_alive: bool = True
+    send_length: bool = True
+    head: bool = True
+    ranges: bool = True
+    part_numbers: bool = True
+    conditions: bool = True
+    if_match: bool = True
+    if_match_unquoted_only: bool = False
+    etags: ETags = ETags.STRONG
+    accept_ranges: str | None = "bytes"
+    partial_status: int = 206
+    total_on_416: bool = False
+    empty_range: EmptyRange = EmptyRange.UNSATISFIABLE
+    head_part: HeadPart = HeadPart.PART
+    checksums: bool = True
+    range_checksum: RangeChecksum = RangeChecksum.AS_S3
+    composite_suffix_on_head: bool = True
+    amazon: bool = True

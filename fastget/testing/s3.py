@@ -1,0 +1,243 @@
+"""What S3 answers to GET and HEAD of an object, by wire-spec.md §2.2 and §3 and its rows 74 to 92.
+
+Signatures are not checked. `Behaviour` says what a server honours of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from email.utils import parsedate_to_datetime
+from xml.sax.saxutils import escape
+
+from fastget.core.ranges import Span
+from fastget.testing.answer import Answer, Field, Segment, document
+from fastget.testing.behaviour import Behaviour, EmptyRange, ETags, HeadPart, RangeChecksum
+from fastget.testing.objects import StoredObject
+from fastget.testing.received import ReceivedRequest, UnsatisfiableError, requested_span
+
+REQUEST_ID = "4442587FB7D0A2F9"
+HOST_ID = "uGrkVnBb1TBLfa0Bk0uJ8x9mLZ0fmVRwYqfmGm1p8hVw"
+
+
+def error(
+    status: int,
+    code: str,
+    message: str,
+    elements: Mapping[str, str] | None = None,
+    *,
+    amazon: bool = True,
+) -> Answer:
+    """An S3 error document, with `elements` beside Code and Message; plain text where `amazon` is False."""
+    if not amazon:
+        return document(status, f"{status} {message}\n".encode(), ("Content-Type", "text/plain"))
+    inner = {"Code": code, "Message": message, **(elements or {}), "RequestId": REQUEST_ID, "HostId": HOST_ID}
+    text = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in inner.items())
+    xml = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{text}</Error>'
+    return document(status, xml.encode(), ("Content-Type", "application/xml"), *identifiers(amazon=True))
+
+
+def identifiers(*, amazon: bool) -> tuple[Field, ...]:
+    """The headers by which S3 names a request."""
+    return (("x-amz-request-id", REQUEST_ID), ("x-amz-id-2", HOST_ID)) if amazon else ()
+
+
+def no_such_key(request: ReceivedRequest, behaviour: Behaviour) -> Answer:
+    """404 for a key that is not stored."""
+    key = request.path.lstrip("/").partition("/")[2]
+    return error(404, "NoSuchKey", "The specified key does not exist.", {"Key": key}, amazon=behaviour.amazon)
+
+
+def answer(request: ReceivedRequest, stored: StoredObject, behaviour: Behaviour) -> Answer:
+    """The answer to a GET or HEAD of an object that is there; a HEAD's too has a body, which is not sent."""
+    return (
+        _refused_version(request, stored, behaviour)
+        or _failed_condition(request, stored, behaviour)
+        or _selected(request, stored, behaviour)
+    )
+
+
+def shown_etag(stored: StoredObject, behaviour: Behaviour) -> str | None:
+    """The ETag as this server sends it."""
+    shapes = {
+        ETags.STRONG: stored.etag,
+        ETags.WEAK: f"W/{stored.etag}",
+        ETags.UNQUOTED: stored.etag.strip('"'),
+        ETags.NONE: None,
+    }
+    return shapes[behaviour.etags]
+
+
+def _refused_version(request: ReceivedRequest, stored: StoredObject, behaviour: Behaviour) -> Answer | None:
+    wanted = request.parameter("versionId")
+    if wanted is None or wanted == (stored.version_id or "null"):
+        return None
+    message = "The specified version does not exist."
+    return error(404, "NoSuchVersion", message, {"VersionId": wanted}, amazon=behaviour.amazon)
+
+
+def _failed_condition(request: ReceivedRequest, stored: StoredObject, behaviour: Behaviour) -> Answer | None:
+    """412 or 304, in the order of RFC 9110 §13.2.2 (wire-spec.md rows 82, 83, 106 to 108)."""
+    if not behaviour.conditions:
+        return None
+    headers = request.headers
+    if_match, unmodified = headers.get("if-match"), headers.get("if-unmodified-since")
+    none_match, modified = headers.get("if-none-match"), headers.get("if-modified-since")
+    if behaviour.if_match and if_match is not None:
+        if not _matches_strongly(if_match, stored, behaviour):
+            return _precondition_failed("If-Match", behaviour)
+    elif unmodified and _is_newer(stored, unmodified):
+        return _precondition_failed("If-Unmodified-Since", behaviour)
+    if none_match is not None:
+        return _not_modified(stored, behaviour) if _names(none_match, stored.etag) else None
+    return _not_modified(stored, behaviour) if modified and not _is_newer(stored, modified) else None
+
+
+def _matches_strongly(value: str, stored: StoredObject, behaviour: Behaviour) -> bool:
+    if behaviour.if_match_unquoted_only:
+        return value == stored.etag.strip('"')
+    if behaviour.etags is ETags.WEAK or value.startswith("W/"):
+        return False
+    return _names(value, stored.etag)
+
+
+def _names(value: str, etag: str) -> bool:
+    """Whether a list of entity tags, `*` or an unquoted tag names this one; S3 does not mind the quotes."""
+    tags = [tag.strip().removeprefix("W/").strip('"') for tag in value.split(",")]
+    return value.strip() == "*" or etag.strip('"') in tags
+
+
+def _is_newer(stored: StoredObject, date: str) -> bool:
+    try:
+        return parsedate_to_datetime(stored.last_modified) > parsedate_to_datetime(date)
+    except ValueError:
+        return False
+
+
+def _precondition_failed(condition: str, behaviour: Behaviour) -> Answer:
+    message = "At least one of the pre-conditions you specified did not hold"
+    return error(412, "PreconditionFailed", message, {"Condition": condition}, amazon=behaviour.amazon)
+
+
+def _not_modified(stored: StoredObject, behaviour: Behaviour) -> Answer:
+    fields: tuple[Field, ...] = (
+        ("Last-Modified", stored.last_modified),
+        *identifiers(amazon=behaviour.amazon),
+    )
+    etag = shown_etag(stored, behaviour)
+    return Answer(304, fields if etag is None else (("ETag", etag), *fields))
+
+
+def _selected(request: ReceivedRequest, stored: StoredObject, behaviour: Behaviour) -> Answer:
+    """The part, the range or the whole that a request selects."""
+    part = request.parameter("partNumber") if behaviour.part_numbers else None
+    ranged = request.range if behaviour.ranges else None
+    if part is not None and ranged is not None:
+        message = "Cannot specify both Range header and partNumber query parameter"
+        return error(400, "InvalidRequest", message, amazon=behaviour.amazon)
+    if part is not None:
+        return _part(request, stored, behaviour)
+    return (
+        _whole(request, stored, behaviour) if ranged is None else _range(request, stored, behaviour, ranged)
+    )
+
+
+def _whole(request: ReceivedRequest, stored: StoredObject, behaviour: Behaviour) -> Answer:
+    checksum = stored.checksum_fields()
+    if request.method == "HEAD" and not behaviour.composite_suffix_on_head:
+        checksum = stored.checksum_fields(suffix=False)
+    fields = _facts(stored, behaviour) + _checksums(request, behaviour, checksum)
+    return Answer(200, fields, _segments(stored, Span(0, stored.content.size)), total=stored.content.size)
+
+
+def _range(request: ReceivedRequest, stored: StoredObject, behaviour: Behaviour, value: str) -> Answer:
+    size = stored.content.size
+    if size == 0 and behaviour.empty_range is not EmptyRange.UNSATISFIABLE:
+        whole = _whole(request, stored, behaviour)
+        is_whole = behaviour.empty_range is EmptyRange.WHOLE
+        return whole if is_whole else replace(whole.with_field("Content-Range", "bytes 0--1/0"), status=206)
+    try:
+        span = requested_span(value, size)
+    except UnsatisfiableError:
+        return _unsatisfiable(value, size, behaviour)
+    if span is None:
+        return _whole(request, stored, behaviour)
+    if behaviour.range_checksum is RangeChecksum.AS_S3:
+        checksum = stored.checksum_fields_of(span)
+    else:
+        checksum = stored.checksum_fields() if behaviour.range_checksum is RangeChecksum.OBJECT else ()
+    fields = _facts(stored, behaviour) + _checksums(request, behaviour, checksum)
+    partial = Answer(behaviour.partial_status, fields, _segments(stored, span), span, size)
+    return partial.with_content_range("bytes {first}-{last}/{total}")
+
+
+def _unsatisfiable(value: str, size: int, behaviour: Behaviour) -> Answer:
+    refusal = error(
+        416,
+        "InvalidRange",
+        "The requested range is not satisfiable",
+        {"RangeRequested": value, "ActualObjectSize": str(size)},
+        amazon=behaviour.amazon,
+    )
+    return refusal.with_field("Content-Range", f"bytes */{size}") if behaviour.total_on_416 else refusal
+
+
+def _part(request: ReceivedRequest, stored: StoredObject, behaviour: Behaviour) -> Answer:
+    number = request.part_number
+    if number is None or not 1 <= number <= 10_000:
+        message = "Part number must be an integer between 1 and 10000, inclusive"
+        elements = {"ArgumentName": "partNumber", "ArgumentValue": request.parameter("partNumber") or ""}
+        return error(400, "InvalidArgument", message, elements, amazon=behaviour.amazon)
+    if number > len(stored.parts):
+        return error(
+            416,
+            "InvalidPartNumber",
+            "The requested partnumber is not satisfiable",
+            {"PartNumberRequested": str(number), "ActualPartCount": str(len(stored.parts))},
+            amazon=behaviour.amazon,
+        )
+    if request.method == "HEAD" and behaviour.head_part is HeadPart.WHOLE_SIZE:
+        return _whole(request, stored, behaviour)
+    return _part_answer(request, stored, behaviour, number)
+
+
+def _part_answer(request: ReceivedRequest, stored: StoredObject, behaviour: Behaviour, number: int) -> Answer:
+    part = stored.parts[number - 1]
+    checksum: tuple[Field, ...] = ()
+    if behaviour.range_checksum is RangeChecksum.AS_S3:
+        checksum = stored.checksum_fields_of_part(number)
+    elif behaviour.range_checksum is RangeChecksum.OBJECT:
+        checksum = stored.checksum_fields()
+    fields = _facts(stored, behaviour) + _checksums(request, behaviour, checksum)
+    if stored.is_multipart and behaviour.amazon:
+        fields += (("x-amz-mp-parts-count", str(len(stored.parts))),)
+    size = stored.content.size
+    found = Answer(behaviour.partial_status, fields, _segments(stored, part.span), part.span, size)
+    if request.method == "HEAD" and behaviour.head_part is HeadPart.PART_ETAG:
+        return replace(found.with_field("ETag", part.etag), status=200)
+    return found.with_content_range("bytes {first}-{last}/{total}") if size else found
+
+
+def _facts(stored: StoredObject, behaviour: Behaviour) -> tuple[Field, ...]:
+    etag = shown_etag(stored, behaviour)
+    fields: list[Field] = [("Last-Modified", stored.last_modified)]
+    if etag is not None:
+        fields.append(("ETag", etag))
+    if behaviour.accept_ranges is not None:
+        fields.append(("Accept-Ranges", behaviour.accept_ranges))
+    fields.append(("Content-Type", stored.content_type))
+    if behaviour.amazon and stored.version_id is not None:
+        fields.append(("x-amz-version-id", stored.version_id))
+    return (*fields, *identifiers(amazon=behaviour.amazon), *stored.headers.items())
+
+
+def _checksums(
+    request: ReceivedRequest, behaviour: Behaviour, fields: tuple[Field, ...]
+) -> tuple[Field, ...]:
+    """The checksum headers, which S3 sends only where they are asked for."""
+    asked = (request.headers.get("x-amz-checksum-mode") or "").upper() == "ENABLED"
+    return fields if asked and behaviour.checksums and behaviour.amazon else ()
+
+
+def _segments(stored: StoredObject, span: Span) -> tuple[Segment, ...]:
+    return (Segment(stored.content, span, is_object=True),) if span.length else ()
