@@ -1,0 +1,49 @@
+"""The object-level facts that a 200 answer declares."""
+
+from __future__ import annotations
+
+import re
+
+from fastget.core.checksums.declared import declared_by_headers
+from fastget.core.messages import Framing, ResponseHead
+from fastget.core.objectinfo import ObjectInfo
+from fastget.core.ranges import MAXIMUM_SIZE
+from fastget.sources.stores import is_transcoded
+
+_DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
+
+
+def object_info(head: ResponseHead, display_url: str) -> ObjectInfo:
+    """The facts of a plain GET or HEAD that was answered 200; Content-Encoding is kept as it was sent."""
+    headers = head.headers
+    transcoded = is_transcoded(headers)
+    return ObjectInfo(
+        url=display_url,
+        size=_size(head),
+        etag=headers.get("etag"),
+        version_id=headers.get("x-amz-version-id"),
+        last_modified=headers.get("last-modified"),
+        content_type=headers.get("content-type"),
+        content_encoding=headers.get("content-encoding"),
+        accepts_ranges=False if transcoded else _accepts_ranges(headers.get("accept-ranges")),
+        storage_class=headers.get("x-amz-storage-class"),
+        declared=() if transcoded else declared_by_headers(headers),
+        headers=headers,
+    )
+
+
+def _size(head: ResponseHead) -> int | None:
+    if head.content_length is not None:
+        return head.content_length
+    # The answer to a HEAD has no body, but its Content-Length is that of the object (RFC 9110 §8.6).
+    declared = head.headers.get("content-length")
+    if head.framing is not Framing.NONE or declared is None or not _DIGITS.fullmatch(declared.strip()):
+        return None
+    size = int(declared)
+    return size if size <= MAXIMUM_SIZE else None
+
+
+def _accepts_ranges(value: str | None) -> bool | None:
+    if value is None:
+        return None
+    return "bytes" in {unit.strip().lower() for unit in value.split(",")}

@@ -1,0 +1,50 @@
+"""Where a redirect may lead, and what may not follow it there (RFC 9110 §15.4; faults.md H27 - H32)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastget.errors import InvalidURL, ProtocolError
+
+if TYPE_CHECKING:
+    from fastget.core.messages import ResponseHead
+    from fastget.core.urls import URL
+
+LONGEST_CHAIN = 10
+_STATUSES = frozenset({301, 302, 303, 307, 308})
+_SECRETS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "private-token"})
+
+
+def redirect_target(head: ResponseHead, base: URL, display_url: str) -> URL | None:
+    """The URL that the answer to `base` points to; None where it is no redirect.
+
+    User info in a Location is ignored: a server does not choose the credentials that are sent.
+    Raises ProtocolError for several different Locations, another scheme than http and https, a step from
+    https down to http, or a Location that is no URL.
+    """
+    locations = set(head.headers.get_all("location"))
+    if head.status not in _STATUSES or not locations:
+        return None
+    if len(locations) > 1:
+        raise ProtocolError(f"{display_url} redirects to several places at once", url=display_url)
+    try:
+        target = base.join(locations.pop().strip())
+    except (InvalidURL, ValueError):
+        raise ProtocolError(
+            f"{display_url} redirects to something that is no http or https URL",
+            hint="check the URL in a browser",
+            url=display_url,
+        ) from None
+    if base.origin.scheme == "https" and target.origin.scheme != "https":
+        raise ProtocolError(
+            f"{display_url} redirects from https to plain http",
+            hint=f"if that is meant, fetch {target} yourself",
+            url=display_url,
+        )
+    return target
+
+
+def is_secret(name: str) -> bool:
+    """Whether a header of the user may hold a secret, and so stays with the origin that it was given for."""
+    lowered = name.lower()
+    return lowered in _SECRETS or lowered.startswith("x-amz-") or lowered.endswith(("-token", "-key"))

@@ -1,0 +1,103 @@
+"""A server's own words when it refuses, made safe to print: bounded, no control characters, no secrets."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from fastget.errors import ServerReply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fastget.core.messages import Headers, ResponseHead
+
+LARGEST_BODY = 64 * 1024
+_LONGEST_TEXT = 300
+_SHORTEST_SECRET = 4
+_SECONDS = re.compile(r"[0-9]{1,10}", re.ASCII)
+
+
+def server_reply(head: ResponseHead, body: bytes, secrets: Iterable[str] = ()) -> ServerReply:
+    """What the answer says of itself. Values equal to one of `secrets` are left out of every text."""
+    known = tuple(
+        sorted((secret for secret in secrets if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True)
+    )
+    fields = _error_document(body)
+
+    def words(*found: str | None) -> str | None:
+        return next((_safe_text(text, known) for text in found if text), None)
+
+    return ServerReply(
+        status=head.status,
+        code=words(
+            fields.get("Code"), head.headers.get("x-amz-error-code"), head.headers.get("x-minio-error-code")
+        ),
+        message=words(fields.get("Message"), _plain_text(head, body)),
+        request_id=words(head.headers.get("x-amz-request-id"), fields.get("RequestId")),
+        host_id=words(head.headers.get("x-amz-id-2"), fields.get("HostId")),
+        retry_after=_retry_after(head.headers),
+    )
+
+
+def _error_document(body: bytes) -> dict[str, str]:
+    """The fields of an S3 error document; empty for anything else.
+
+    A document type could define entities without end, so none is read (faults.md S17).
+    """
+    if len(body) > LARGEST_BODY or b"<Error" not in body or b"<!" in body:
+        return {}
+    from xml.etree import ElementTree as ET
+
+    try:
+        root = ET.fromstring(body)  # noqa: S314  (no document type: checked above)
+    except (ET.ParseError, ValueError, LookupError):
+        return {}
+    error = (
+        root
+        if _local_name(root.tag) == "Error"
+        else next((item for item in root if _local_name(item.tag) == "Error"), None)
+    )
+    return {} if error is None else {_local_name(item.tag): (item.text or "").strip() for item in error}
+
+
+def _local_name(tag: str) -> str:
+    return tag.rpartition("}")[2]
+
+
+def _plain_text(head: ResponseHead, body: bytes) -> str | None:
+    content_type = (head.headers.get("content-type") or "").partition(";")[0].strip().lower()
+    if content_type != "text/plain":
+        return None
+    lines = body[:LARGEST_BODY].decode("utf-8", "replace").strip().splitlines()
+    return lines[0] if lines else None
+
+
+def _safe_text(text: str, secrets: Iterable[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "…")
+    printable = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * _LONGEST_TEXT])
+    joined = " ".join(printable.split())
+    return joined if len(joined) <= _LONGEST_TEXT else f"{joined[:_LONGEST_TEXT]}…"
+
+
+def _retry_after(headers: Headers) -> float | None:
+    """Seconds to wait (RFC 9110 §10.2.3). A date counts from the server's own Date, where it sends one."""
+    value = (headers.get("retry-after") or "").strip()
+    if _SECONDS.fullmatch(value):
+        return float(value)
+    until, now = http_date(value), http_date(headers.get("date"))
+    if until is None:
+        return None
+    return max(0.0, (until - (now or datetime.now(UTC))).total_seconds())
+
+
+def http_date(value: str | None) -> datetime | None:
+    """An HTTP date with its time zone, or None where the text is none."""
+    try:
+        parsed = parsedate_to_datetime(value or "")
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)

@@ -1,0 +1,55 @@
+"""From the text of a URL to the source that it names."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from fastget.core.urls import URL
+from fastget.errors import ConfigError, InvalidURL
+from fastget.sources.http import HttpSource
+from fastget.sources.requests import check_user_headers
+
+if TYPE_CHECKING:
+    from fastget.sources.endpoints import S3Endpoints
+
+    from fastget.config import Config
+    from fastget.sources.protocol import Source
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
+def resolve(url: str, config: Config, endpoints: S3Endpoints | None = None) -> Source:
+    """The source that `url` names: http, https or s3. Nothing is connected to.
+
+    `endpoints` is what S3 objects share (sessions, resolved endpoints, credentials): whoever resolves more than
+    one URL gives the same each time and closes it. Without it the source makes its own, which costs a session.
+
+    Raises InvalidURL for anything else, ConfigError for options that do not go with it.
+    """
+    scheme = _scheme(url)
+    check_user_headers(config.headers)
+    if scheme == "s3":
+        from fastget.sources.s3 import S3Source
+
+        return S3Source.of(url, config, endpoints)
+    if scheme not in ("http", "https"):
+        raise InvalidURL(f"fastget does not fetch {scheme} URLs", hint="use http://, https:// or s3://")
+    if config.version_id is not None:
+        raise ConfigError(
+            "version_id goes with s3:// URLs only",
+            hint="write it into the URL as ?versionId=… where the store takes it",
+        )
+    return HttpSource.of(URL.parse(url), config.headers)
+
+
+def _scheme(url: str) -> str:
+    match = _SCHEME.match(url)
+    if match is not None:
+        return match[1].lower()
+    if not url:
+        raise InvalidURL("the URL is empty", hint="write it as https://host/path or s3://bucket/key")
+    raise InvalidURL(
+        "the text names a local file or lacks a scheme; it is no URL",
+        hint="write it as https://host/path or s3://bucket/key",
+    )

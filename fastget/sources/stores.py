@@ -1,0 +1,63 @@
+"""Which store an answer comes from, told by its header fields."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastget.sources.protocol import StoreTraits
+
+if TYPE_CHECKING:
+    from fastget.core.messages import Headers
+
+# Sent by every S3 and by the stores that follow it (wire-spec.md §1b).
+_S3_FIELDS = ("x-amz-request-id", "x-amz-checksum-type", "x-amz-version-id")
+_ENCRYPTION = "x-amz-server-side-encryption"
+_CUSTOMER_KEY_FIELDS = (f"{_ENCRYPTION}-customer-algorithm", f"{_ENCRYPTION}-customer-key-md5")
+
+
+def looks_like_s3(headers: Headers) -> bool:
+    """Whether a store with the S3 interface has answered."""
+    return _is_amazon(headers) or any(name in headers for name in _S3_FIELDS)
+
+
+def traits_of(headers: Headers, *, part_numbers: bool) -> StoreTraits:
+    """What the store behind an answer with these fields is known to do.
+
+    `part_numbers` says whether a partNumber may be added to the request at all (not to a signed URL).
+    """
+    is_s3 = looks_like_s3(headers)
+    return StoreTraits(part_numbers and is_s3, _etag_is_md5(headers), is_s3)
+
+
+def is_transcoded(headers: Headers) -> bool:
+    """Whether GCS inflates a stored gzip object on its way: ranges, size and digests are then of other bytes.
+
+    wire-spec.md §4, decompressive transcoding.
+    """
+    stored = headers.get("x-goog-stored-content-encoding") or ""
+    return "gzip" in stored.lower() and "gzip" not in (headers.get("content-encoding") or "").lower()
+
+
+def _is_amazon(headers: Headers) -> bool:
+    return (headers.get("server") or "").startswith("AmazonS3")
+
+
+def _etag_is_md5(headers: Headers) -> bool:
+    """wire-spec.md §2.6: not with KMS or a customer's key, in directory buckets, or on an encrypted COS."""
+    if not _is_amazon(headers) and "x-amz-request-id" not in headers:
+        return False
+    encryption = headers.get(_ENCRYPTION)
+    if encryption not in (None, "AES256") or any(name in headers for name in _CUSTOMER_KEY_FIELDS):
+        return False
+    if (headers.get("x-amz-storage-class") or "").startswith("EXPRESS_"):
+        return False
+    return not (_is_ibm(headers) and _is_encrypted_by_ibm(headers))
+
+
+def _is_ibm(headers: Headers) -> bool:
+    return any(name.lower().startswith(("x-clv-", "ibm-")) for name, _ in headers)
+
+
+def _is_encrypted_by_ibm(headers: Headers) -> bool:
+    key_protect = (headers.get("ibm-sse-kp-enabled") or "false").strip().lower()
+    return _ENCRYPTION in headers or key_protect != "false"
