@@ -27,11 +27,10 @@ class Content:
     safe to read from many threads at once.
     """
 
-    __slots__ = ("_reader", "is_generated", "size")
+    __slots__ = ("_reader", "size")
 
-    def __init__(self, size: int, reader: Reader, *, is_generated: bool = False) -> None:
+    def __init__(self, size: int, reader: Reader) -> None:
         self.size = size
-        self.is_generated = is_generated
         self._reader = reader
 
     @classmethod
@@ -60,7 +59,17 @@ class Content:
             stamp = memoryview((root ^ index * _SPREAD % 2**64).to_bytes(STAMP_SIZE, "big"))
             return (stamp[first:last], block[STAMP_SIZE : max(last, STAMP_SIZE)])
 
-        return cls(size, read, is_generated=True)
+        return cls(size, read)
+
+    def window(self, start: int, size: int) -> Content:
+        """The `size` bytes from `start` on as content of their own, sharing this one's memory."""
+        if not 0 <= start <= start + size <= self.size:
+            raise ValueError(f"{size} bytes from {start} lie outside of {self.size} bytes")
+
+        def read(first: int, last: int) -> Buffers:
+            return tuple(buffer for buffers in self.blocks(start + first, start + last) for buffer in buffers)
+
+        return Content(size, read)
 
     def __len__(self) -> int:
         return self.size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -55,7 +56,8 @@ class Sender:
     def end(self, ending: Ending) -> None:
         """End the connection; a stall lasts until the client gives up or the server is closed."""
         if ending is Ending.RESET:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         elif ending is Ending.STALL:
             while self._socket.recv(65536):
                 pass

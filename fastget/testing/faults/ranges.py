@@ -9,9 +9,12 @@ from fastget.core.messages import Framing
 from fastget.core.ranges import Span
 from fastget.testing.answer import Answer, Segment, literal
 from fastget.testing.behaviour import RangeChecksum
-from fastget.testing.fault import Fault, Flip
+from fastget.testing.fault import Fault, Flip, When
 from fastget.testing.received import ReceivedRequest
 from fastget.testing.s3 import error
+
+# The requests that most of these mean: those for a Range or a partNumber.
+RANGED = When(ranged=True)
 
 
 def flip_bit(offset: int, bit: int = 0) -> Fault:
@@ -26,12 +29,12 @@ def flip_bit_of_body(offset: int = 0, bit: int = 0) -> Fault:
 
 def range_ignored() -> Fault:
     """200 and the whole object to a Range (H1)."""
-    return Fault(name="range-ignored", behaviour={"ranges": False, "part_numbers": False})
+    return Fault(name="range-ignored", when=RANGED, behaviour={"ranges": False, "part_numbers": False})
 
 
 def part_number_ignored() -> Fault:
     """200 and the whole object to a partNumber (H47)."""
-    return Fault(name="part-number-ignored", behaviour={"part_numbers": False})
+    return Fault(name="part-number-ignored", when=RANGED, behaviour={"part_numbers": False})
 
 
 def if_match_ignored() -> Fault:
@@ -41,12 +44,14 @@ def if_match_ignored() -> Fault:
 
 def partial_as_200() -> Fault:
     """The right range and the right Content-Range under status 200 (H2)."""
-    return Fault(name="partial-as-200", behaviour={"partial_status": 200})
+    return Fault(name="partial-as-200", when=RANGED, behaviour={"partial_status": 200})
 
 
 def object_checksum_on_range() -> Fault:
     """The whole object's checksum on an answer that holds a range (floci, early Ceph)."""
-    return Fault(name="object-checksum-on-range", behaviour={"range_checksum": RangeChecksum.OBJECT})
+    return Fault(
+        name="object-checksum-on-range", when=RANGED, behaviour={"range_checksum": RangeChecksum.OBJECT}
+    )
 
 
 def range_shifted(by: int = 1) -> Fault:
@@ -60,7 +65,7 @@ def range_shifted(by: int = 1) -> Fault:
         shifted = replace(answer, span=moved, segments=(segment,))
         return shifted.with_content_range("bytes {first}-{last}/{total}")
 
-    return Fault(name="range-shifted", edit=edit)
+    return Fault(name="range-shifted", when=RANGED, edit=edit)
 
 
 def body_shifted(by: int = 1) -> Fault:
@@ -92,12 +97,12 @@ def short(by: int = 1) -> Fault:
         span = Span(answer.span.start, answer.span.stop - by)
         return replace(cut, span=span).with_content_range("bytes {first}-{last}/{total}")
 
-    return Fault(name="short", edit=edit)
+    return Fault(name="short", when=RANGED, edit=edit)
 
 
 def short_of_content_range(by: int = 1) -> Fault:
     """A body, and a Content-Length, shorter than the Content-Range says (H6)."""
-    return Fault(name="short-of-content-range", edit=lambda _, answer: _shortened(answer, by))
+    return Fault(name="short-of-content-range", when=RANGED, edit=lambda _, answer: _shortened(answer, by))
 
 
 def body_longer(by: int = 100) -> Fault:
@@ -121,18 +126,23 @@ def zeroed() -> Fault:
 
 def no_content_range() -> Fault:
     """206 without a Content-Range (H8)."""
-    return Fault(name="no-content-range", edit=lambda _, answer: answer.with_field("Content-Range", None))
+    return Fault(
+        name="no-content-range", when=RANGED, edit=lambda _, answer: answer.with_field("Content-Range", None)
+    )
 
 
 def content_range(template: str) -> Fault:
     """Another Content-Range: {first}, {last} and {total} stand for the true numbers (H12)."""
-    return Fault(name="content-range", edit=lambda _, answer: answer.with_content_range(template))
+    return Fault(
+        name="content-range", when=RANGED, edit=lambda _, answer: answer.with_content_range(template)
+    )
 
 
 def many_content_ranges() -> Fault:
     """Two Content-Range lines that contradict each other (H12)."""
     return Fault(
         name="many-content-ranges",
+        when=RANGED,
         edit=lambda _, answer: answer.with_more_fields(("Content-Range", f"bytes 0-0/{answer.total}")),
     )
 
@@ -143,14 +153,12 @@ def other_total(by: int = 1) -> Fault:
     def edit(_: ReceivedRequest, answer: Answer) -> Answer:
         return answer.with_content_range("bytes {first}-{last}/" + str(answer.total + by))
 
-    return Fault(name="other-total", edit=edit)
+    return Fault(name="other-total", when=RANGED, edit=edit)
 
 
 def unknown_total() -> Fault:
     """A Content-Range whose total is `*` (H10)."""
-    return Fault(
-        name="unknown-total", edit=lambda _, answer: answer.with_content_range("bytes {first}-{last}/*")
-    )
+    return replace(content_range("bytes {first}-{last}/*"), name="unknown-total")
 
 
 def multipart_byteranges() -> Fault:
@@ -165,7 +173,7 @@ def multipart_byteranges() -> Fault:
         kind = f"multipart/byteranges; boundary={boundary}"
         return replace(plain.with_field("Content-Type", kind), segments=wrapped)
 
-    return Fault(name="multipart-byteranges", edit=edit)
+    return Fault(name="multipart-byteranges", when=RANGED, edit=edit)
 
 
 def gzip_encoded() -> Fault:
