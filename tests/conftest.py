@@ -1,0 +1,101 @@
+"""What holds for every test: a clean environment, a leak check, a last line that names missing servers."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+_PREFIXES = ("AWS_", "BOTO_", "FASTGET_")
+_NAMES = ("NETRC", "NO_COLOR", "FORCE_COLOR", "SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
+_NOT_FOUND = "server not found: "
+
+# The tests run without any FASTGET_* variable, so what is meant for the tests themselves is read before that.
+_REQUIRE_SERVERS = os.environ.get("FASTGET_REQUIRE_SERVERS") == "1"
+_LOCALSTACK_PYTHON = os.environ.get("FASTGET_LOCALSTACK_PYTHON")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No proxy, credential or option of the person who runs the tests reaches one of them."""
+    home = str(tmp_path_factory.mktemp("home"))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(_PREFIXES) or name in _NAMES or name.lower().endswith("_proxy"):
+                patch.delenv(name)
+        patch.setenv("HOME", home)
+        patch.setenv("USERPROFILE", home)
+        # Otherwise a look for credentials would ask 169.254.169.254, outside of this machine.
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield
+
+
+@pytest.fixture(scope="session")
+def server_not_found() -> Callable[[str, str], NoReturn]:
+    """Ends a test whose server is not installed: skips it, or fails it where FASTGET_REQUIRE_SERVERS is 1.
+
+    Called with the server's name and with what to do to have it.
+    """
+
+    def end(name: str, remedy: str) -> NoReturn:
+        message = f"{_NOT_FOUND}{name} ({remedy})"
+        if _REQUIRE_SERVERS:
+            pytest.fail(message, pytrace=False)
+        pytest.skip(message)
+
+    return end
+
+
+@pytest.fixture(scope="session")
+def localstack_python() -> str | None:
+    """The interpreter of an environment that holds LocalStack (CONTRIBUTING.md), or None."""
+    return _LOCALSTACK_PYTHON
+
+
+@pytest.fixture
+def no_leaks() -> Iterator[None]:
+    """The test leaves no thread running and no descriptor open that was not there before it."""
+    threads, descriptors = set(threading.enumerate()), _descriptors()
+    yield
+    started = set(threading.enumerate()) - threads
+    for thread in started:
+        thread.join(timeout=5)
+    gc.collect()
+    running = sorted(thread.name for thread in started if thread.is_alive())
+    assert not running, f"threads that still run: {', '.join(running)}"
+    opened = sorted(_descriptors() - descriptors)
+    assert not opened, f"descriptors that are still open: {', '.join(opened)}"
+
+
+def _descriptors() -> set[str]:
+    """Number and target of every open descriptor; nothing on systems that do not list them as links."""
+    folder = Path("/dev/fd")
+    found = set()
+    for descriptor in folder.iterdir() if folder.is_dir() else ():
+        try:
+            found.add(f"{descriptor.name} -> {descriptor.readlink()}")
+        except OSError:  # the descriptor of this very listing has gone already
+            continue
+    return found
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    missing = {
+        found.partition(_NOT_FOUND)[2].strip()
+        for outcome in ("skipped", "failed", "error")
+        for report in terminalreporter.getreports(outcome)
+        for found in _reason(report).splitlines()
+        if _NOT_FOUND in found
+    }
+    if missing:
+        terminalreporter.write_line(f"servers not found: {', '.join(sorted(missing))}", yellow=True)
+
+
+def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """Why a test was skipped or failed; reports travel from the workers of pytest-xdist, variables do not."""
+    return report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr or "")
