@@ -1,0 +1,59 @@
+"""A file descriptor that many threads use and one closes."""
+
+from __future__ import annotations
+
+import errno
+import os
+from threading import Condition
+
+# Linux moves at most 0x7ffff000 bytes a call, and macOS refuses more than 2 GiB - 1.
+_LARGEST_WRITE = 1 << 30
+
+
+class SharedDescriptor:
+    """Open while threads are inside its `with` blocks, which give the descriptor's number.
+
+    A number that is closed under a writer may already belong to another file, and the bytes would land there.
+    So `close` waits for the blocks that have begun; later ones meet OSError(EBADF). The lock is held for the
+    count alone.
+    """
+
+    __slots__ = ("_closed", "_descriptor", "_idle", "_users")
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._idle = Condition()
+        self._users = 0
+        self._closed = False
+
+    def __enter__(self) -> int:
+        with self._idle:
+            if self._closed:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            self._users += 1
+            return self._descriptor
+
+    def __exit__(self, *failure: object) -> None:
+        with self._idle:
+            self._users -= 1
+            if self._closed and not self._users:
+                self._idle.notify_all()
+
+    def close(self) -> None:
+        """Close it once the running uses have ended. Safe to call twice. Raises the OSError of close(2)."""
+        with self._idle:
+            if self._closed:
+                return
+            self._closed = True
+            self._idle.wait_for(lambda: not self._users)
+        os.close(self._descriptor)
+
+
+def write_all(descriptor: int, offset: int, data: memoryview) -> None:
+    """Write all of `data`, a view of bytes, at `offset`, in as many writes as it takes. Raises OSError."""
+    done = 0
+    while done < len(data):
+        count = os.pwrite(descriptor, data[done : done + _LARGEST_WRITE], offset + done)
+        if count == 0:
+            raise OSError(errno.EIO, "the system wrote nothing")
+        done += count

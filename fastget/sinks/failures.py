@@ -1,0 +1,39 @@
+"""What the operating system said about a destination, as fastget's errors."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from fastget.errors import DestinationError, NoSpace
+
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_HINTS = {
+    errno.ENOSPC: "free some space, or choose another disk",
+    errno.EDQUOT: "the disk quota of this user is spent: free some space, or choose another disk",
+    errno.EFBIG: "the file system, or `ulimit -f`, allows no file of this size",
+    errno.EACCES: "check the permissions of the directory and of its parents",
+    errno.EPERM: "check the permissions and attributes of the directory",
+    errno.EROFS: "the file system is mounted read-only: choose another directory",
+    errno.ENOENT: "create the directory first, or choose another one",
+    errno.ENOTDIR: "a part of the path is a file, not a directory",
+    errno.EISDIR: "give the name of a file, or choose the directory with -d",
+    errno.ENAMETOOLONG: "choose a shorter file name",
+    errno.EEXIST: "allow overwriting, or choose another name",
+    errno.ELOOP: "the path runs through a loop of symbolic links",
+    errno.EIO: "the disk reports a fault: look at the system log, and choose another disk",
+    errno.EMFILE: "too many files are open: raise `ulimit -n`, or use fewer jobs",
+    errno.ENFILE: "the system has too many open files",
+    errno.EPIPE: "the reader of the stream has gone",
+}
+
+
+def destination_error(error: OSError, doing: str, path: str | None) -> DestinationError:
+    """`error`, met while `doing` something to `path`, as the exception to raise from it.
+
+    No room on the disk, in the quota or under the file-size limit is NoSpace; the rest is DestinationError.
+    """
+    code = error.errno
+    text = os.strerror(code) if code is not None else str(error)
+    kind = NoSpace if code in _NO_SPACE else DestinationError
+    return kind(f"cannot {doing} {path or 'the stream'}: {text}", path=path, hint=_HINTS.get(code or 0))

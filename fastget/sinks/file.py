@@ -1,0 +1,336 @@
+"""A file that appears under its name only when it is whole."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from contextlib import suppress
+from os import PathLike
+from threading import Lock
+
+from fastget.errors import Cancelled, ConfigError, DestinationError
+from fastget.sinks.descriptor import SharedDescriptor, write_all
+from fastget.sinks.failures import destination_error
+from fastget.sinks.space import reserve
+
+PART_SUFFIX = ".fastget-part"
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
+_NO_DIRECTORY_FLUSH = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF})
+_DIRECTORY_HINT = "give the name of a file, or choose the directory with -d"
+
+
+class FileSink:
+    """Writes a hidden part file beside the destination and renames it when it is complete.
+
+    The part file is `.NAME.RANDOM.fastget-part` (mode 0600, never an existing file, never through a symbolic
+    link); being beside the destination, it is on the same file system. A destination that is there stays as
+    it is until the rename, and readers that hold it open, and other hard links to it, keep the old content. A
+    symbolic link to a file is itself replaced; what it points to is left alone. A replaced file hands on its
+    permission bits, but not owner, ACL or extended attributes; a new one has the mode that the umask gives.
+
+    `fsync` flushes the file before the rename and the directory after it. With `overwrite=False` a
+    destination that is there, or appears meanwhile, is an error; where the file system has no hard links, the
+    name is taken by an empty file for the moment before the rename.
+    """
+
+    is_seekable = True
+
+    def __init__(self, path: str | PathLike[str], *, fsync: bool = True, overwrite: bool = True) -> None:
+        self._path = os.fsdecode(path)
+        if not self._path or "\0" in self._path:
+            raise ConfigError(f"{self._path!r} is not a file name", hint="give the path of the file to write")
+        folder, self._name = os.path.split(self._path)
+        self._folder = folder or os.curdir
+        self._fsync = fsync
+        self._overwrite = overwrite
+        self._mode = 0o600
+        self._taking = Lock()
+        self._directory: int | None = None
+        self._part: str | None = None
+        self._file: SharedDescriptor | None = None
+        self._aborted = False
+
+    @property
+    def path(self) -> str:
+        """The destination as it was given."""
+        return self._path
+
+    def check(self) -> None:
+        """Refuse a destination that cannot work; nothing is created. Raises DestinationError."""
+        try:
+            folder = os.stat(self._folder)  # noqa: PTH116  a Path would lose the trailing slash
+            if not stat.S_ISDIR(folder.st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            if not _is_writable(self._folder):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            self._replaced_mode(None)
+        except DestinationError:
+            raise
+        except OSError as error:
+            raise self._failure(error, "write") from error
+
+    def open(self, size: int | None) -> None:
+        """Create the part file and take `size` bytes of the disk for it. Raises NoSpace, DestinationError."""
+        if self._part is not None or self._directory is not None:
+            raise DestinationError(f"{self._path} is already being written by this transfer", path=self._path)
+        try:
+            self._directory = _open_directory(self._folder)
+            descriptor = self._create_part(self._directory)
+            if size:
+                reserve(descriptor, size, self._path)
+        except BaseException as error:
+            self.discard()
+            if isinstance(error, OSError) and not isinstance(error, DestinationError):
+                raise self._failure(error, "create") from error
+            raise
+
+    def write_at(self, offset: int, data: memoryview) -> None:
+        """Write all of `data` at `offset`. Raises NoSpace, DestinationError, Cancelled after `abort`."""
+        file = self._opened()
+        try:
+            with file as descriptor:
+                write_all(descriptor, offset, data)
+        except OSError as error:
+            raise self._failure(error, "write") from error
+
+    def read_at(self, offset: int, buffer: memoryview) -> int:
+        """Read back into `buffer`; returns the bytes read, 0 at the end. Raises DestinationError."""
+        file = self._opened()
+        try:
+            with file as descriptor:
+                return os.preadv(descriptor, [buffer], offset)
+        except OSError as error:
+            raise self._failure(error, "read back") from error
+
+    def publish(self, size: int) -> None:
+        """Give the file its size, mode and name. Raises NoSpace, DestinationError, Cancelled after `abort`.
+
+        On failure the destination is as it was and the part file is gone. The exception is a directory that
+        cannot be flushed after the rename: the file then stands complete, and the error says so.
+        """
+        try:
+            self._finish(size)
+        except BaseException as error:
+            self.discard()
+            if isinstance(error, OSError) and not isinstance(error, DestinationError):
+                raise self._failure(error, "finish") from error
+            raise
+        self._close_directory()
+
+    def discard(self) -> None:
+        """Remove the part file, if there is one. A published file stays. Safe to call at any time."""
+        with self._taking:
+            file, self._file = self._file, None
+            part, self._part = self._part, None
+            directory, self._directory = self._directory, None
+        # Nobody is left to hear about a failure here, and the one that led here is the one to report.
+        if file is not None:
+            with suppress(OSError):
+                file.close()
+        if directory is not None:
+            if part is not None:
+                with suppress(OSError):
+                    os.unlink(part, dir_fd=directory)
+            with suppress(OSError):
+                os.close(directory)
+
+    def abort(self) -> None:
+        """Refuse every later write, and publishing, with Cancelled. No write waits here for another."""
+        self._aborted = True
+
+    def _failure(self, error: OSError, doing: str) -> DestinationError:
+        return destination_error(error, doing, self._path)
+
+    def _opened(self) -> SharedDescriptor:
+        if self._aborted:
+            raise Cancelled(f"the transfer to {self._path} was told to stop")
+        file = self._file
+        if file is None:
+            raise DestinationError(f"{self._path} is not open for writing", path=self._path)
+        return file
+
+    def _replaced_mode(self, directory: int | None) -> int | None:
+        """Permission bits of the regular file that is going to be replaced, None where there is none.
+
+        Raises DestinationError for what must not be replaced.
+        """
+        target = self._path if directory is None else self._name
+        if self._name in ("", os.curdir, os.pardir):
+            raise DestinationError(f"{self._path} is a directory", path=self._path, hint=_DIRECTORY_HINT)
+        try:
+            there = os.stat(target, dir_fd=directory, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        if not self._overwrite:
+            raise self._exists()
+        if stat.S_ISLNK(there.st_mode):
+            self._check_link(target, directory)
+            return None
+        self._check_kind(there)
+        return stat.S_IMODE(there.st_mode) & 0o777
+
+    def _check_link(self, target: str, directory: int | None) -> None:
+        try:
+            self._check_kind(os.stat(target, dir_fd=directory))
+        except DestinationError:
+            raise
+        except OSError:
+            return  # a link that leads nowhere is replaced like any other
+
+    def _check_kind(self, there: os.stat_result) -> None:
+        if stat.S_ISDIR(there.st_mode):
+            raise DestinationError(f"{self._path} is a directory", path=self._path, hint=_DIRECTORY_HINT)
+        if not stat.S_ISREG(there.st_mode):
+            raise DestinationError(
+                f"{self._path} is a device, pipe or socket, which a file must not replace", path=self._path
+            )
+
+    def _exists(self) -> DestinationError:
+        return DestinationError(
+            f"{self._path} exists", path=self._path, hint="allow overwriting, or choose another name"
+        )
+
+    def _create_part(self, directory: int) -> int:
+        replaced = self._replaced_mode(directory)
+        # Only the system knows what the umask and the directory's default ACL make of 0666, so a new file is
+        # made with that, and shut at once: who could open it in between may open the finished file as well.
+        wanted = 0o666 if replaced is None else 0o600
+        name, descriptor = _create_unique(directory, self._name, wanted)
+        self._part, self._file = name, SharedDescriptor(descriptor)
+        self._mode = stat.S_IMODE(os.fstat(descriptor).st_mode) if replaced is None else replaced
+        if replaced is None:
+            os.fchmod(descriptor, 0o600)
+        return descriptor
+
+    def _finish(self, size: int) -> None:
+        file = self._opened()
+        with file as descriptor:
+            written = os.fstat(descriptor).st_size
+            if written < size:
+                raise DestinationError(
+                    f"cannot finish {self._path}: {written} of {size} bytes were written", path=self._path
+                )
+            if written > size:
+                os.ftruncate(descriptor, size)
+            os.fchmod(descriptor, self._mode)
+            if self._fsync:
+                _flush(descriptor)
+        file.close()  # before the name is visible: no writer may hold a published file
+        self._rename()
+        if self._fsync:
+            self._flush_directory()
+
+    def _rename(self) -> None:
+        part, directory = self._part, self._directory
+        if part is None or directory is None:
+            raise DestinationError(f"{self._path} was discarded while it was being finished", path=self._path)
+        if self._overwrite:
+            os.replace(part, self._name, src_dir_fd=directory, dst_dir_fd=directory)
+        else:
+            self._rename_to_new(part, directory)
+        self._part = self._file = None
+
+    def _rename_to_new(self, part: str, directory: int) -> None:
+        """Take the name only if it is free, in one step: link(2) fails where rename(2) would replace."""
+        try:
+            os.link(part, self._name, src_dir_fd=directory, dst_dir_fd=directory)
+        except FileExistsError:
+            raise self._exists() from None
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            self._rename_to_reserved(part, directory)
+        else:
+            with suppress(OSError):  # the file is published; a second name for it is only untidy
+                os.unlink(part, dir_fd=directory)
+
+    def _rename_to_reserved(self, part: str, directory: int) -> None:
+        try:
+            os.close(os.open(self._name, _CREATE, 0o600, dir_fd=directory))
+        except FileExistsError:
+            raise self._exists() from None
+        try:
+            os.replace(part, self._name, src_dir_fd=directory, dst_dir_fd=directory)
+        except OSError:
+            os.unlink(self._name, dir_fd=directory)
+            raise
+
+    def _flush_directory(self) -> None:
+        if self._directory is None:
+            return
+        try:
+            os.fsync(self._directory)
+        except OSError as error:
+            if error.errno in _NO_DIRECTORY_FLUSH:
+                return  # FUSE and network file systems without such a flush, directories that cannot be read
+            raise DestinationError(
+                f"{self._path} is complete, but its directory cannot be flushed: {error.strerror}",
+                path=self._path,
+                hint="a power failure may undo the new name",
+            ) from error
+
+    def _close_directory(self) -> None:
+        with self._taking:
+            directory, self._directory = self._directory, None
+        if directory is not None:
+            with suppress(OSError):
+                os.close(directory)
+
+
+def _is_writable(folder: str) -> bool:
+    effective = os.access in os.supports_effective_ids
+    return os.access(folder, os.W_OK | os.X_OK, effective_ids=effective)
+
+
+def _open_directory(folder: str) -> int:
+    flags = os.O_DIRECTORY | os.O_CLOEXEC
+    try:
+        return os.open(folder, os.O_RDONLY | flags)
+    except PermissionError:
+        if not hasattr(os, "O_PATH"):
+            raise
+        return os.open(
+            folder, os.O_PATH | flags
+        )  # writable and searchable is enough, a directory need not be readable
+
+
+def _create_unique(directory: int, name: str, mode: int) -> tuple[str, int]:
+    """Create a part file for `name`, and give its own name and its descriptor."""
+    attempts = 16
+    while True:
+        part = _part_name(directory, name)
+        try:
+            return part, os.open(part, _CREATE, mode, dir_fd=directory)
+        except FileExistsError:
+            attempts -= 1
+            if not attempts:
+                raise
+
+
+def _part_name(directory: int, name: str) -> str:
+    ending = f".{os.urandom(6).hex()}{PART_SUFFIX}"
+    try:
+        longest = os.fpathconf(directory, "PC_NAME_MAX")
+    except OSError:
+        longest = 255
+    if 1 + len(os.fsencode(name)) + len(ending) > longest:
+        import hashlib
+
+        name = hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()
+    return f".{name}{ending}"
+
+
+def _flush(descriptor: int) -> None:
+    """Bring the file to the disk. An error is final: a second flush may claim success for lost data."""
+    if hasattr(fcntl, "F_FULLFSYNC"):  # macOS, whose fsync leaves the data in the drive's cache
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL):
+                raise
+        else:
+            return
+    os.fsync(descriptor)

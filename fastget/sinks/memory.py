@@ -1,0 +1,231 @@
+"""Bytes in memory: a buffer of fastget's own, or one of the caller's."""
+
+from __future__ import annotations
+
+import mmap
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from fastget.errors import Cancelled, ConfigError, DestinationError, NoSpace
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+# From here a mapping is used: its pages come into being as workers write them, in parallel, and a server that
+# declares more than it sends costs address space alone. A bytearray is filled with zeros at once, by one
+# thread.
+_LEAST_MAPPING = 1 << 20
+
+
+class _Fixed:
+    """A writable view of a known length. Slices copy without a lock: workers write different bytes."""
+
+    __slots__ = ("_view",)
+
+    def __init__(self, view: memoryview) -> None:
+        self._view = view
+
+    def write(self, offset: int, data: memoryview) -> None:
+        stop = offset + len(data)
+        if stop > len(self._view):
+            raise DestinationError(
+                f"the buffer of {len(self._view)} bytes is too small for bytes up to {stop}"
+            )
+        self._view[offset:stop] = data
+
+    def read(self, offset: int, buffer: memoryview) -> int:
+        found = self._view[offset : offset + len(buffer)]
+        buffer[: len(found)] = found
+        return len(found)
+
+    def finished(self, size: int) -> memoryview:
+        if size > len(self._view):
+            raise DestinationError(f"{len(self._view)} of {size} bytes were written")
+        return self._view[:size]
+
+
+class _Growing:
+    """A bytearray that is as long as what was written, at most `maximum`."""
+
+    __slots__ = ("_bytes", "_lock", "_maximum")
+
+    def __init__(self, maximum: int | None) -> None:
+        self._bytes = bytearray()
+        self._lock = Lock()
+        self._maximum = maximum
+
+    def write(self, offset: int, data: memoryview) -> None:
+        _check_maximum(offset + len(data), self._maximum)
+        with self._lock:
+            try:
+                self._write(offset, data)
+            except (MemoryError, OverflowError) as error:
+                raise _no_memory(offset + len(data)) from error
+
+    def _write(self, offset: int, data: memoryview) -> None:
+        missing = offset - len(self._bytes)
+        if missing > 0:
+            self._bytes.extend(bytes(missing))
+        inside = min(len(data), len(self._bytes) - offset)
+        with memoryview(self._bytes) as view:
+            view[offset : offset + inside] = data[:inside]
+        self._bytes += data[inside:]
+
+    def read(self, offset: int, buffer: memoryview) -> int:
+        with self._lock, memoryview(self._bytes) as view:
+            return _Fixed(view).read(offset, buffer)
+
+    def finished(self, size: int) -> memoryview:
+        return _Fixed(memoryview(self._bytes)).finished(size)
+
+
+class _InMemory:
+    """What both kinds of memory share: the way from open to publish."""
+
+    is_seekable = True
+    path = None
+
+    def __init__(self) -> None:
+        self._store: _Fixed | _Growing | None = None
+        self._aborted = False
+
+    def check(self) -> None:
+        """Nothing can be wrong with memory before its size is known."""
+
+    def write_at(self, offset: int, data: memoryview) -> None:
+        """Copy `data` to `offset`. Raises DestinationError, NoSpace, Cancelled after `abort`."""
+        self._opened().write(offset, data)
+
+    def read_at(self, offset: int, buffer: memoryview) -> int:
+        """Copy back into `buffer`; returns the bytes copied, 0 at the end. Raises DestinationError."""
+        return self._opened().read(offset, buffer)
+
+    def discard(self) -> None:
+        """Let go of the memory that is not published. Safe to call at any time."""
+        self._store = None
+
+    def abort(self) -> None:
+        """Refuse every later write, and publishing, with Cancelled. No write waits here for another."""
+        self._aborted = True
+
+    def _opened(self) -> _Fixed | _Growing:
+        if self._aborted:
+            raise Cancelled("the transfer to memory was told to stop")
+        store = self._store
+        if store is None:
+            raise DestinationError("the memory is not open for writing")
+        return store
+
+    def _check_new(self) -> None:
+        if self._store is not None:
+            raise DestinationError("the memory is already being written by this transfer")
+
+
+class MemorySink(_InMemory):
+    """Memory that is allocated for the size of the object, or grows with it where the size is unknown.
+
+    `maximum` (bytes) bounds it: a larger object is a DestinationError, before its first byte where the size
+    is known.
+    """
+
+    def __init__(self, *, maximum: int | None = None) -> None:
+        super().__init__()
+        self._maximum = maximum
+        self._published: memoryview | None = None
+
+    @property
+    def buffer(self) -> memoryview:
+        """The published bytes, writable and not copied. Raises DestinationError before `publish`."""
+        if self._published is None:
+            raise DestinationError("nothing has been published to memory")
+        return self._published
+
+    def getvalue(self) -> bytes:
+        """A copy of the published bytes. Raises DestinationError before `publish`."""
+        return bytes(self.buffer)
+
+    def open(self, size: int | None) -> None:
+        """Allocate `size` bytes. Raises NoSpace when they cannot be had, DestinationError past `maximum`."""
+        self._check_new()
+        if size is None:
+            self._store = _Growing(self._maximum)
+            return
+        _check_maximum(size, self._maximum)
+        self._store = _Fixed(_allocate(size))
+
+    def publish(self, size: int) -> None:
+        """Show the first `size` bytes. Raises DestinationError if there are fewer, Cancelled after `abort`."""
+        self._published = self._opened().finished(size)
+        self._store = None
+
+
+class BufferSink(_InMemory):
+    """The caller's own writable buffer: bytearray, array, mmap, numpy or torch memory.
+
+    It must be C-contiguous and as large as the object or larger; bytes behind the object are left alone. What
+    it holds is undefined until `publish`: memory that the caller sees cannot be hidden, and `discard` gives
+    back none of what was there. The buffer is let go of by `publish` and `discard`. Raises ConfigError for a
+    buffer that cannot serve.
+    """
+
+    def __init__(self, buffer: WriteableBuffer) -> None:
+        super().__init__()
+        self._target: memoryview | None = _as_bytes(buffer)
+
+    def open(self, size: int | None) -> None:
+        """Refuse a buffer of fewer than `size` bytes, with DestinationError."""
+        self._check_new()
+        if self._target is None:
+            raise DestinationError("the buffer has been given back to its owner")
+        if size is not None and size > len(self._target):
+            raise DestinationError(
+                f"the buffer holds {len(self._target)} bytes, the object has {size}",
+                hint="give a buffer that is as large as the object",
+            )
+        self._store = _Fixed(self._target)
+
+    def publish(self, size: int) -> None:
+        """Leave the first `size` bytes to the caller. Raises DestinationError, Cancelled after `abort`."""
+        self._opened().finished(size)
+        self.discard()
+
+    def discard(self) -> None:
+        """Let go of the buffer. Safe to call at any time."""
+        super().discard()
+        self._target = None
+
+
+def _check_maximum(size: int, maximum: int | None) -> None:
+    if maximum is not None and size > maximum:
+        raise DestinationError(
+            f"the object has {size} bytes or more, and at most {maximum} may go to memory",
+            hint="raise the maximum, or download to a file",
+        )
+
+
+def _allocate(size: int) -> memoryview:
+    try:
+        if size < _LEAST_MAPPING:
+            return memoryview(bytearray(size))
+        return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+    except (MemoryError, OSError, OverflowError) as error:
+        raise _no_memory(size) from error
+
+
+def _no_memory(size: int) -> NoSpace:
+    return NoSpace(f"there is no memory for {size} bytes", hint="download to a file instead")
+
+
+def _as_bytes(buffer: WriteableBuffer) -> memoryview:
+    try:
+        view = memoryview(buffer)
+        if view.readonly:
+            raise ConfigError("the buffer is read-only", hint="give a writable one, such as a bytearray")
+        if not view.nbytes:
+            return memoryview(bytearray())  # a shape with a zero in it cannot be cast
+        return view.cast("B")
+    except TypeError as error:
+        raise ConfigError(
+            f"the buffer cannot be written as plain bytes: {error}",
+            hint="give contiguous memory of native byte order, or a view of it as uint8",
+        ) from error
