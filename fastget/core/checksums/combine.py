@@ -1,7 +1,7 @@
 """Digests of pieces made into the digest of the whole (wire-spec.md §2.3, §2.4).
 
-A CRC whose initial value equals its final XOR satisfies crc(A‖B) = crc(A)·x^(8·|B|) mod P XOR crc(B), so pieces
-may be fetched and checked in any order and folded afterwards. All three CRCs of S3 are of that kind.
+A CRC whose initial value equals its final XOR satisfies crc(A‖B) = crc(A)·x^(8·|B|) mod P XOR crc(B), so
+pieces may be fetched and checked in any order and folded afterwards. All three CRCs of S3 are of that kind.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def fold(algorithm: Algorithm, pieces: Iterable[tuple[int, bytes]]) -> bytes:
 
 
 def composite(algorithm: Algorithm, part_digests: Iterable[bytes]) -> bytes:
-    """The COMPOSITE digest of a multipart object: the digest of its parts' raw digests, in order, put together.
+    """The COMPOSITE digest of a multipart object: the digest of its parts' raw digests, put together.
 
     Raises ValueError where a part's digest has not the algorithm's length.
     """

@@ -1,26 +1,31 @@
 """The digests that a store, or the caller, declares for an object (wire-spec.md §2.2, §2.6, §6).
 
-A declaration that cannot be read (bad base64, wrong length, unknown algorithm or type) counts as absent: it proves
-nothing about the bytes (faults.md C9 to C13). Nothing that a server sends makes these functions raise.
+A declaration that cannot be read (bad base64, wrong length, unknown algorithm or type) counts as absent: it
+proves nothing about the bytes (faults.md C9 to C13). Nothing that a server sends makes these functions raise.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fastget.core.checksums.algorithms import Algorithm
 from fastget.core.checksums.structured import byte_sequences, decode_base64
-from fastget.core.messages import Headers
 from fastget.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from fastget.core.messages import Headers
 
 _ETAG = re.compile(r'(?P<quote>"?)(?P<digest>[0-9a-fA-F]{32})(?:-(?P<parts>[1-9][0-9]{0,8}))?(?P=quote)')
 _CHECKSUM = re.compile(r"(?P<digest>[A-Za-z0-9+/=]+)(?:-(?P<parts>[1-9][0-9]{0,8}))?")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
 _SHORT_HEX = re.compile(r"[0-9a-fA-F]{1,8}")
-# The separator of an SRI value is a dash (sha256-BASE64), which names may hold as well (sha-256).
-_USER_DIGEST = re.compile(r"(?P<name>[a-z0-9]+(?:[-_](?:[0-9]+|nvme))?)[=:-](?P<value>.+)", re.IGNORECASE)
+# The separator of an SRI value is a dash (sha256-BASE64), which names may hold as well (sha-256): no name has
+# more than three digits after it, and no base64 value so few characters.
+_USER_DIGEST = re.compile(r"(?P<name>[a-z0-9]+(?:[-_](?:[0-9]{1,3}|nvme))?)[=:-](?P<value>.+)", re.IGNORECASE)
 
 # The names of RFC 9530 §5, in lower case those of RFC 3230 too.
 _HTTP_NAMES = {
@@ -47,8 +52,8 @@ _USER_HINT = "write sha-256=HEX; known are " + ", ".join(Algorithm)
 class DeclaredDigest:
     """A digest that someone vouches for.
 
-    `value` is the raw digest; `origin` names who said so: a header field in lower case, or 'user'. `parts` is the N of
-    a COMPOSITE value (the digest of N parts' digests), None for a digest of the whole content.
+    `value` is the raw digest; `origin` names who said so: a header field in lower case, or 'user'. `parts` is
+    the N of a COMPOSITE value (the digest of N parts' digests), None for a digest of the whole content.
     """
 
     algorithm: Algorithm
@@ -69,7 +74,7 @@ def declared_by_headers(headers: Headers) -> tuple[DeclaredDigest, ...]:
     """The digests of the whole object in a 200 answer to a plain GET or HEAD; never to be asked of a 206.
 
     Reads the ten x-amz-checksum-*, Repr-Digest and Content-Digest (RFC 9530; on a 200 the content is the
-    representation), Digest (RFC 3230), Content-MD5 (RFC 1864) and x-goog-hash. The ETag is left to `etag_digest`.
+    representation), Digest (RFC 3230), Content-MD5 (RFC 1864) and x-goog-hash. `etag_digest` reads the ETag.
     """
     return (
         *_s3_digests(headers),
@@ -84,7 +89,7 @@ def declared_by_headers(headers: Headers) -> tuple[DeclaredDigest, ...]:
 def part_digest(headers: Headers, algorithm: Algorithm) -> bytes | None:
     """A part's own digest in the answer to ?partNumber=k, where there is one (wire-spec.md §2.2).
 
-    A value with a `-N` suffix is the object's composite, and one of type FULL_OBJECT speaks of the whole object.
+    A value with a `-N` suffix is the object's composite, and one of type FULL_OBJECT that of all parts.
     """
     if headers.get_all("x-amz-checksum-type") not in ((), ("COMPOSITE",)):
         return None
@@ -95,21 +100,19 @@ def part_digest(headers: Headers, algorithm: Algorithm) -> bytes | None:
 def etag_digest(etag: str | None, origin: str = "etag") -> DeclaredDigest | None:
     """What an ETag says if it is an MD5, or the MD5 of N parts' MD5s; None for one that is neither, or weak.
 
-    Only the provider knows whether an ETag of this form is an MD5 (wire-spec.md §2.6): that is for the caller to judge.
+    Whether an ETag of this form is an MD5 depends on the provider (wire-spec.md §2.6): the caller judges.
     """
     match = _ETAG.fullmatch(etag or "")
     if match is None:
         return None
-    parts = match["parts"]
-    return DeclaredDigest(
-        Algorithm.MD5, bytes.fromhex(match["digest"]), origin, int(parts) if parts else None
-    )
+    parts = int(match["parts"]) if match["parts"] else None
+    return DeclaredDigest(Algorithm.MD5, bytes.fromhex(match["digest"]), origin, parts)
 
 
 def contradiction(declared: Sequence[DeclaredDigest]) -> str | None:
     """A line that names two declarations which cannot both be true, or None (faults.md C14).
 
-    ETags stay out of it: one that looks like an MD5 need not be one (encrypted objects), so it contradicts nothing.
+    ETags stay out of it: one that looks like an MD5 need not be one (encrypted objects).
     """
     seen: dict[tuple[Algorithm, bool], DeclaredDigest] = {}
     for digest in declared:
@@ -124,7 +127,7 @@ def contradiction(declared: Sequence[DeclaredDigest]) -> str | None:
 def user_digest(text: str) -> DeclaredDigest:
     """The caller's own digest: sha-256=HEX as aria2 writes it, sha-256:HEX, or sha256-BASE64 as in SRI.
 
-    Every algorithm is known under its usual spellings, and each value may be hex or base64. Raises ConfigError.
+    Every algorithm is known under its usual spellings, and a value may be hex or base64. Raises ConfigError.
     """
     match = _USER_DIGEST.fullmatch(text.strip())
     if match is None:
@@ -135,9 +138,10 @@ def user_digest(text: str) -> DeclaredDigest:
     written = match["value"]
     value = bytes.fromhex(written) if _HEX.fullmatch(written) else decode_base64(written)
     if value is None or len(value) != algorithm.digest_size:
+        size = algorithm.digest_size
         raise ConfigError(
             f"{written!r} is no {algorithm} checksum",
-            hint=f"{algorithm} has {algorithm.digest_size} bytes: {algorithm.digest_size * 2} hex digits, or base64",
+            hint=f"{algorithm} has {size} bytes: write {size * 2} hex digits, or base64",
         )
     return DeclaredDigest(algorithm, value, "user")
 
@@ -154,8 +158,9 @@ def _s3_digests(headers: Headers) -> Iterator[DeclaredDigest]:
             if match is None or value is None:
                 continue
             parts = int(match["parts"]) if match["parts"] else None
+            kind = "FULL_OBJECT" if parts is None else "COMPOSITE"
             # A COMPOSITE without its count (moto's HEAD) looks like a digest of the whole, and is none.
-            if not types or types == ("FULL_OBJECT" if parts is None else "COMPOSITE",):
+            if types in ((), (kind,)):
                 yield DeclaredDigest(algorithm, value, origin, parts)
 
 
@@ -197,7 +202,7 @@ def _goog_digests(headers: Headers) -> Iterator[DeclaredDigest]:
 
 
 def _pairs(headers: Headers, name: str) -> Iterator[tuple[str, str]]:
-    """The members of a field of the form a=b, c=d; the first = divides, because base64 ends with more of them."""
+    """The members of a field of the form a=b, c=d. The first = divides; base64 may end with more."""
     for line in headers.get_all(name):
         for member in line.split(","):
             key, divider, value = member.strip().partition("=")

@@ -1,7 +1,7 @@
 """Dictionaries of byte sequences in header fields (RFC 9651): the form of Repr-Digest and Content-Digest.
 
-The whole dictionary is checked, members of other types included, because RFC 9651 §4.2 has a field that breaks
-its syntax anywhere ignored as a whole. Quantifiers are possessive: no input makes the matching slow.
+The whole dictionary is checked, members of other types included, because RFC 9651 §4.2 has a field that
+breaks its syntax anywhere ignored as a whole. Quantifiers are possessive: no input makes the matching slow.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _COMMA = re.compile(r"[ \t]*+,[ \t]*+")
 def byte_sequences(lines: Iterable[str]) -> dict[str, bytes]:
     """The byte sequences of a dictionary field by key, from all its lines.
 
-    Parameters and values of other types are passed over. A malformed field gives nothing at all; of a key that is
-    repeated the last value counts (RFC 9651 §4.2.2).
+    Parameters and values of other types are passed over. A malformed field gives nothing at all; of a key
+    that is repeated the last value counts (RFC 9651 §4.2.2).
     """
     text = ",".join(lines).strip(" ")
     found: dict[str, bytes] = {}
