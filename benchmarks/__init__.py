@@ -1,0 +1,1 @@
+"""Measurements of fastget: side by side with its peers, its start-up, and its parts (micro)."""

@@ -1,0 +1,168 @@
+"""Clients side by side: each in its turn, round after round, in one scenario."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.certificates import issue_certificates
+from benchmarks.contenders import BARE_LOOP, Contender, Download
+from benchmarks.measurement import Measurement, RunError, measure
+from benchmarks.nginx import Nginx, free_port, nginx_configuration
+from benchmarks.objects import StoredObject, create_object, has_content_of
+
+if TYPE_CHECKING:
+    from benchmarks.scenarios import Scenario
+
+BUCKET, KEY = "benchmark", "object.bin"
+Report = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Entry:
+    """How one client did. Exactly one of `runs` and `problem` holds something in the end."""
+
+    contender: Contender
+    version: str | None
+    command: list[str]
+    runs: list[Measurement] = field(default_factory=list)
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A scenario, its object's size in bytes, where it ran, and how every client did, missing ones too."""
+
+    scenario: Scenario
+    size: int
+    directory: Path
+    entries: list[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """A private directory with the server's files and configuration, and the place where clients write."""
+
+    directory: Path
+    stored: StoredObject
+
+    @property
+    def destination(self) -> Path:
+        return self.directory / "downloads" / KEY
+
+
+@contextmanager
+def open_workplace(parent: Path, size: int) -> Iterator[Workplace]:
+    """A workplace below `parent` with an object of `size` bytes; removed afterwards."""
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="compare-", dir=parent.resolve()) as name:
+        directory = Path(name)
+        bucket = directory / "files" / BUCKET
+        bucket.mkdir(parents=True)
+        (directory / "downloads").mkdir()
+        yield Workplace(directory, create_object(bucket / KEY, size))
+
+
+def compare(
+    scenario: Scenario,
+    contenders: Sequence[Contender],
+    workplace: Workplace,
+    nginx: str,
+    runs: int,
+    report: Report,
+) -> Outcome:
+    """Let every contender download the object `runs` times.
+
+    The first file of each is compared with the object, outside the measured time. A contender that is missing
+    or fails is kept with the reason, and asked no more.
+    """
+    port = free_port()
+    certificates = issue_certificates(workplace.directory) if scenario.behaviour.tls else None
+    configuration = nginx_configuration(
+        workplace.directory, port, scenario.behaviour, workplace.stored, certificates
+    )
+    (workplace.directory / "nginx.conf").write_text(configuration)
+    download = Download(
+        endpoint=f"{'https' if scenario.behaviour.tls else 'http'}://127.0.0.1:{port}",
+        bucket=BUCKET,
+        key=KEY,
+        destination=workplace.destination,
+        authority=certificates.authority if certificates else None,
+        connections=scenario.connections,
+    )
+    with Nginx(nginx, workplace.directory, port):
+        entries = [_entry(contender, scenario, download, report) for contender in contenders]
+        for round_number in range(runs):
+            for entry in in_turn(entries, round_number):
+                if entry.problem is None:
+                    _run(entry, download, workplace.stored)
+                    turn = f"{scenario.name} {round_number + 1}/{runs} {entry.contender.name}"
+                    report(f"{turn}: {_last_result(entry)}")
+    return Outcome(scenario, workplace.stored.size, workplace.directory, entries)
+
+
+def in_turn(entries: Sequence[Entry], round_number: int) -> list[Entry]:
+    """The order of one round: each begins one client later, so that none is always first."""
+    first = round_number % len(entries) if entries else 0
+    return [*entries[first:], *entries[:first]]
+
+
+def _entry(contender: Contender, scenario: Scenario, download: Download, report: Report) -> Entry:
+    version = contender.version()
+    if version is None:
+        hint = f" ({contender.install})" if contender.install else ""
+        report(f"{scenario.name} {contender.name}: missing{hint}")
+        return Entry(contender, None, [], problem=f"missing{hint}")
+    if contender.name == BARE_LOOP:
+        download = _with_best_threads(contender, scenario, download, report)
+    return Entry(contender, version, contender.command(download))
+
+
+def _with_best_threads(
+    contender: Contender, scenario: Scenario, download: Download, report: Report
+) -> Download:
+    """The download with the number of threads that is fastest here: the better of two runs each."""
+    seconds: dict[int, float] = {}
+    for threads in scenario.bare_loop_threads:
+        command = contender.command(replace(download, connections=threads))
+        seconds[threads] = min(_measure_afresh(command, download).seconds for _ in range(2))
+    best = min(seconds, key=seconds.__getitem__)
+    report(f"{scenario.name} {contender.name}: {best} threads are fastest of {', '.join(map(str, seconds))}")
+    return replace(download, connections=best)
+
+
+def _run(entry: Entry, download: Download, stored: StoredObject) -> None:
+    try:
+        measurement = _measure_afresh(entry.command, download)
+        _check(download.destination, stored, by_content=not entry.runs)
+    except RunError as failure:
+        entry.problem = f"failed: {failure}"
+        entry.runs.clear()
+    else:
+        entry.runs.append(measurement)
+
+
+def _measure_afresh(command: Sequence[str], download: Download) -> Measurement:
+    """Run a client with no file in its way, and no writes of its forerunners left for the disk to do."""
+    for left_over in download.destination.parent.iterdir():
+        left_over.unlink()
+    os.sync()
+    return measure(command, download.environment)
+
+
+def _check(path: Path, stored: StoredObject, *, by_content: bool) -> None:
+    if not path.exists():
+        raise RunError("it made no file")
+    if path.stat().st_size != stored.size:
+        raise RunError(f"its file has {path.stat().st_size} bytes of {stored.size}")
+    if by_content and not has_content_of(path, stored):
+        raise RunError("its file holds wrong bytes")
+
+
+def _last_result(entry: Entry) -> str:
+    return entry.problem or f"{entry.runs[-1].seconds:.3f} s"

