@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from email.utils import formatdate
 from typing import Self
 
 from fastget.core.messages import Framing
@@ -85,6 +86,21 @@ class Answer:
     def with_body(self, data: bytes) -> Self:
         """The body replaced by other bytes."""
         return replace(self, segments=(literal(data),))
+
+
+def compose_head(answer: Answer, *, keeps_alive: bool) -> bytes:
+    """Status line and header fields, with the fields that frame the body."""
+    fields = [("Date", formatdate(usegmt=True)), ("Server", "fastget-testing"), *answer.fields]
+    if answer.framing is Framing.LENGTH:
+        declared = answer.length if answer.declared_length is None else answer.declared_length
+        fields.append(("Content-Length", str(declared)))
+    elif answer.framing is Framing.CHUNKED:
+        fields.append(("Transfer-Encoding", "chunked"))
+    if not keeps_alive:
+        fields.append(("Connection", "close"))
+    lines = [f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, 'Unknown')}"]
+    lines += [f"{name}: {value}" for name, value in fields]
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n" + answer.raw_lines + b"\r\n"
 
 
 def literal(data: bytes) -> Segment:

@@ -45,8 +45,10 @@ class Behaviour:
 
     `first_byte_delay` is a span of seconds from which each answer's delay is drawn; `rate_per_connection` is
     in bytes a second. `ranges`, `part_numbers`, `conditions` and `if_match` say what of a request is
-    honoured; what is not is ignored. `send_length=False` sends bodies in chunked coding. `amazon=False`
-    leaves out every `x-amz-` header and the XML of errors. `partial_status` is what a range is answered with.
+    honoured; what is not is ignored. `send_length=False` sends bodies in chunked coding. `partial_status` is
+    what a range is answered with. `amazon=False` leaves out every `x-amz-` header and the XML of errors.
+    `transcodes_gzip` inflates what is stored with `Content-Encoding: gzip` where the client does not accept
+    it, without length and without ranges, as Google Cloud Storage does.
     """
 
     first_byte_delay: tuple[float, float] = (0.0, 0.0)
@@ -68,4 +70,5 @@ class Behaviour:
     checksums: bool = True
     range_checksum: RangeChecksum = RangeChecksum.AS_S3
     composite_suffix_on_head: bool = True
+    transcodes_gzip: bool = False
     amazon: bool = True

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from typing import Protocol, Self
+from collections.abc import Callable, Iterator
+from typing import Self
 
 BLOCK_SIZE = 1024 * 1024
 STAMP_SIZE = 8
@@ -12,12 +12,8 @@ STAMP_SIZE = 8
 _SPREAD = 0x9E3779B97F4A7C15
 
 Buffers = tuple[memoryview, ...]
-
-
-class Reader(Protocol):
-    """Where content comes from: buffers that together hold the bytes from `start` to `stop`."""
-
-    def __call__(self, start: int, stop: int) -> Buffers: ...
+# Gives buffers that together hold the bytes from one offset to another.
+Reader = Callable[[int, int], Buffers]
 
 
 class Content:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from fastget.testing.answer import Answer
 from fastget.testing.objects import StoredObject
@@ -32,6 +32,15 @@ class Flip:
     of_body: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A pause after so many body bytes (None: before the head): `reached` is set, `release` is awaited."""
+
+    after: int | None
+    reached: threading.Event
+    release: threading.Event
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
     """How an answer is put on the wire.
@@ -50,6 +59,7 @@ class Manner:
     surplus: bytes = b""
     last_chunk: bool = True
     closes: bool = False
+    hold: Hold | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,8 +140,33 @@ class Fault:
         return replace(self, limit=None)
 
 
+class FaultSource(Protocol):
+    """Where a server has its faults from. Used by many threads at once."""
+
+    @property
+    def happened(self) -> tuple[str, ...]:
+        """The names of the faults that have happened, in order."""
+        ...
+
+    def befalling(self, request: ReceivedRequest, answer: Answer) -> tuple[Fault, ...]:
+        """The faults that befall this request; flips only become due here, they happen in `use`."""
+        ...
+
+    def greeting(self, connection: int) -> Fault | None:
+        """The fault that befalls a connection when it is accepted."""
+        ...
+
+    def use(self, fault: Fault) -> bool:
+        """Let a flip happen, unless it has happened often enough."""
+        ...
+
+    def release(self) -> None:
+        """End every hold, because the server is closing."""
+        ...
+
+
 class FaultBook:
-    """Which faults have happened. Shared by the threads of a server."""
+    """A list of faults, and which of them have happened."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self._faults = tuple(faults)
@@ -145,6 +180,12 @@ class FaultBook:
         """The names of the faults that have happened, in order."""
         with self._lock:
             return tuple(self._names)
+
+    def release(self) -> None:
+        """End every hold, because the server is closing."""
+        for fault in self._faults:
+            if fault.manner.hold is not None:
+                fault.manner.hold.release.set()
 
     def befalling(self, request: ReceivedRequest, answer: Answer) -> tuple[Fault, ...]:
         """The faults that befall this request; flips only become due here, they happen in `use`."""

@@ -38,7 +38,8 @@ class StoredObject:
     `part_sizes` are those of a multipart upload, in bytes and in order; None is an object that was put in one
     piece. `checksum_type` counts only where there are parts. `etag` is given with its quotes, or computed as
     S3 does: the MD5 of the content, for parts the MD5 of their MD5s and `-N`. `headers` are added to every
-    answer, such as `x-amz-meta-…`, `Repr-Digest` or `x-amz-server-side-encryption`.
+    answer, such as `x-amz-meta-…`, `Repr-Digest` or `Content-Encoding`. Requests without the
+    `required_headers` (`x-amz-request-payer`, those of SSE-C, `Authorization`) are refused with 403.
 
     Raises ValueError where the parts do not add up to the content.
     """
@@ -52,6 +53,7 @@ class StoredObject:
     content_type: str = "binary/octet-stream"
     last_modified: str = "Mon, 02 Mar 2026 10:20:30 GMT"
     headers: Mapping[str, str] = field(default_factory=dict)
+    required_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     parts: tuple[StoredPart, ...] = field(init=False, repr=False)
     digest: bytes = field(init=False, repr=False)
 

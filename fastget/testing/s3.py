@@ -5,11 +5,13 @@ Signatures are not checked. `Behaviour` says what a server honours of it.
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Mapping
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from xml.sax.saxutils import escape
 
+from fastget.core.messages import Framing
 from fastget.core.ranges import Span
 from fastget.testing.answer import Answer, Field, Segment, document
 from fastget.testing.behaviour import Behaviour, EmptyRange, ETags, HeadPart, RangeChecksum
@@ -17,6 +19,14 @@ from fastget.testing.objects import StoredObject
 from fastget.testing.received import ReceivedRequest, UnsatisfiableError, requested_span
 
 REQUEST_ID = "4442587FB7D0A2F9"
+_OVERRIDES = {
+    "response-cache-control": "Cache-Control",
+    "response-content-disposition": "Content-Disposition",
+    "response-content-encoding": "Content-Encoding",
+    "response-content-language": "Content-Language",
+    "response-content-type": "Content-Type",
+    "response-expires": "Expires",
+}
 HOST_ID = "uGrkVnBb1TBLfa0Bk0uJ8x9mLZ0fmVRwYqfmGm1p8hVw"
 
 
@@ -51,9 +61,10 @@ def no_such_key(request: ReceivedRequest, behaviour: Behaviour) -> Answer:
 def answer(request: ReceivedRequest, stored: StoredObject, behaviour: Behaviour) -> Answer:
     """The answer to a GET or HEAD of an object that is there; a HEAD's too has a body, which is not sent."""
     return (
-        _refused_version(request, stored, behaviour)
+        _refused_access(request, stored, behaviour)
+        or _refused_version(request, stored, behaviour)
         or _failed_condition(request, stored, behaviour)
-        or _selected(request, stored, behaviour)
+        or _with_overrides(request, _selected(request, stored, behaviour))
     )
 
 
@@ -66,6 +77,22 @@ def shown_etag(stored: StoredObject, behaviour: Behaviour) -> str | None:
         ETags.NONE: None,
     }
     return shapes[behaviour.etags]
+
+
+def _refused_access(request: ReceivedRequest, stored: StoredObject, behaviour: Behaviour) -> Answer | None:
+    required = stored.required_headers.items()
+    if all(request.headers.get(name) == value for name, value in required):
+        return None
+    return error(403, "AccessDenied", "Access Denied", amazon=behaviour.amazon)
+
+
+def _with_overrides(request: ReceivedRequest, found: Answer) -> Answer:
+    """The header fields that `response-…` parameters ask for (wire-spec.md rows 10 to 15, 105)."""
+    for name, value in request.query:
+        field = _OVERRIDES.get(name)
+        if field is not None and found.status in (200, 206):
+            found = found.with_field(field, value)
+    return found
 
 
 def _refused_version(request: ReceivedRequest, stored: StoredObject, behaviour: Behaviour) -> Answer | None:
@@ -130,6 +157,8 @@ def _not_modified(stored: StoredObject, behaviour: Behaviour) -> Answer:
 
 def _selected(request: ReceivedRequest, stored: StoredObject, behaviour: Behaviour) -> Answer:
     """The part, the range or the whole that a request selects."""
+    if behaviour.transcodes_gzip and _is_inflated(request, stored):
+        return _transcoded(stored, behaviour)
     part = request.parameter("partNumber") if behaviour.part_numbers else None
     ranged = request.range if behaviour.ranges else None
     if part is not None and ranged is not None:
@@ -140,6 +169,19 @@ def _selected(request: ReceivedRequest, stored: StoredObject, behaviour: Behavio
     return (
         _whole(request, stored, behaviour) if ranged is None else _range(request, stored, behaviour, ranged)
     )
+
+
+def _is_inflated(request: ReceivedRequest, stored: StoredObject) -> bool:
+    is_gzip = stored.headers.get("Content-Encoding") == "gzip"
+    return is_gzip and "gzip" not in (request.headers.get("accept-encoding") or "")
+
+
+def _transcoded(stored: StoredObject, behaviour: Behaviour) -> Answer:
+    """The inflated content, under the stored object's ETag (wire-spec.md §4)."""
+    whole = Answer(200, _facts(stored, behaviour)).with_field("Content-Encoding", None)
+    whole = whole.with_field("Accept-Ranges", None).with_field("Warning", "214 UploadServer gunzipped")
+    whole = whole.with_field("x-goog-stored-content-encoding", "gzip")
+    return replace(whole.with_body(gzip.decompress(stored.content.read())), framing=Framing.CHUNKED)
 
 
 def _whole(request: ReceivedRequest, stored: StoredObject, behaviour: Behaviour) -> Answer:

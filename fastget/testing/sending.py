@@ -1,60 +1,73 @@
-"""Answers onto sockets: heads, bodies without a copy, rates kept to a schedule, and endings of every kind."""
+"""Answers onto sockets: bodies without a copy, and endings of every kind."""
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import ssl
 import struct
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from email.utils import formatdate
+from dataclasses import dataclass, replace
 
 from fastget.core.messages import Framing
 from fastget.core.ranges import Span
-from fastget.testing.answer import REASONS, Answer, Segment
+from fastget.testing.answer import Answer, Segment, compose_head
 from fastget.testing.content import BLOCK_SIZE, Buffers
-from fastget.testing.fault import Ending, Fault, Manner
+from fastget.testing.fault import Ending, Fault, Hold, Manner
+from fastget.testing.pace import Pace
 from fastget.testing.record import Exchange
 
-# Blocks a second under a rate limit: few enough for Python, many enough to look like a flow.
-_BLOCKS_A_SECOND = 50
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a request is answered with, and how: `rate` in bytes a second, `flips` that may happen."""
+
+    answer: Answer
+    manner: Manner
+    flips: tuple[Fault, ...] = ()
+    rate: float | None = None
 
 
 class Sender:
-    """Sends answers over one connection. `use` tells whether a flip may still happen, and lets it happen."""
+    """Sends answers over one connection.
 
-    def __init__(
-        self,
-        sock: socket.socket,
-        stopping: threading.Event,
-        use: Callable[[Fault], bool],
-    ) -> None:
+    `use` tells whether a flip may still happen, and counts it. Every method raises OSError when the
+    connection breaks or the server closes.
+    """
+
+    def __init__(self, sock: socket.socket, stopping: threading.Event, use: Callable[[Fault], bool]) -> None:
         self._socket = sock
         self._stopping = stopping
         self._use = use
 
-    def send(
-        self, exchange: Exchange, answer: Answer, manner: Manner, flips: tuple[Fault, ...], rate: float | None
-    ) -> bool:
-        """Send the answer and say whether the connection can go on."""
+    def send(self, exchange: Exchange, decision: Decision) -> bool:
+        """Send one answer and say whether the connection can go on."""
+        answer, manner = decision.answer, decision.manner
         exchange.status = answer.status
         keeps = exchange.request.keeps_alive and answer.framing is not Framing.CLOSE
         head = manner.greeting + compose_head(answer, keeps_alive=keeps)
-        segments = () if exchange.request.method == "HEAD" else answer.segments
-        if manner.stop_after is not None:
-            segments = _cut(segments, manner.stop_after)
-        self._send_body(exchange, head, answer, segments, manner, flips, _Pace(((0, rate), *manner.rates)))
+        if exchange.request.method == "HEAD":
+            self._write((memoryview(head),))
+        else:
+            self._send_body(exchange, decision, head)
         if manner.ending is not None:
             self.end(manner.ending)
             return False
-        if manner.surplus:
-            self._write((memoryview(manner.surplus),))
-        return keeps and not manner.closes
+        if keeps and not manner.closes:
+            return True
+        self._finish()
+        return False
+
+    def pause(self, hold: Hold) -> None:
+        """Wait until the hold is released."""
+        hold.reached.set()
+        hold.release.wait()
+        self._check()
 
     def end(self, ending: Ending) -> None:
-        """End the connection; a stall lasts until the client gives up or the server is closed."""
+        """End the connection; a stall lasts until the client gives up or the server closes."""
         if ending is Ending.RESET:
             linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -62,50 +75,42 @@ class Sender:
             while self._socket.recv(65536):
                 pass
 
-    def _send_body(
-        self,
-        exchange: Exchange,
-        head: bytes,
-        answer: Answer,
-        segments: tuple[Segment, ...],
-        manner: Manner,
-        flips: tuple[Fault, ...],
-        pace: _Pace,
-    ) -> None:
-        waiting: Buffers = (memoryview(head),)
-        if pace.is_limited:
-            self._write(waiting)
-            waiting = ()
-        chunked = answer.framing is Framing.CHUNKED and exchange.request.method != "HEAD"
-        sent = 0
-        for buffers, length, offset in _blocks(segments, pace):
-            damaged = self._damaged(exchange, buffers, length, sent, offset, flips)
-            self._stopping.wait(pace.delay(length))
-            if self._stopping.is_set():
-                raise ConnectionAbortedError("the server is closing")
-            exchange.bytes_sent += length
-            self._write((*waiting, *(_chunk(damaged, length) if chunked else damaged)))
-            waiting = ()
-            sent += length
-        if chunked and manner.last_chunk and manner.stop_after is None:
-            waiting = (*waiting, memoryview(b"0\r\n\r\n"))
-        if waiting:
-            self._write(waiting)
+    def _finish(self) -> None:
+        """Tell a TLS client that the end is meant; without this it is a truncation (RFC 8446 §6.1)."""
+        if isinstance(self._socket, ssl.SSLSocket):
+            self._socket.settimeout(0)
+            with contextlib.suppress(OSError):  # the client's own close_notify is not waited for
+                self._socket.unwrap()
 
-    def _damaged(
-        self,
-        exchange: Exchange,
-        buffers: Buffers,
-        length: int,
-        sent: int,
-        offset: int | None,
-        flips: tuple[Fault, ...],
-    ) -> Buffers:
-        """The buffers, in a flipped copy where a flip lies in them."""
+    def _send_body(self, exchange: Exchange, decision: Decision, head: bytes) -> None:
+        """Head and body; the head goes out with the first block unless something comes between them."""
+        answer, manner = decision.answer, decision.manner
+        hold = manner.hold if manner.hold and manner.hold.after is not None else None
+        pace = Pace(((0, decision.rate), *manner.rates), edge=hold.after if hold else None)
+        waiting: Buffers = (memoryview(head),)
+        sent = 0
+        for block in _blocks(_cut(answer.segments, manner.stop_after), pace):
+            if waiting and (pace.is_limited or hold):
+                self._write(waiting)
+                waiting = ()
+            if hold and sent == hold.after:
+                self.pause(hold)
+            self._stopping.wait(pace.delay(block.length))
+            self._check()
+            buffers = self._damaged(exchange, decision.flips, block, sent)
+            exchange.bytes_sent += block.length
+            self._write((*waiting, *(_chunk(buffers) if answer.framing is Framing.CHUNKED else buffers)))
+            waiting = ()
+            sent += block.length
+        self._write((*waiting, *_tail(answer, manner)))
+
+    def _damaged(self, exchange: Exchange, flips: tuple[Fault, ...], block: _Block, sent: int) -> Buffers:
+        """The buffers of a block, in a flipped copy where a flip lies in it."""
+        buffers = block.buffers
         for fault in flips:
             flip = fault.flip
-            start = sent if flip and flip.of_body else offset
-            if flip is None or start is None or not start <= flip.offset < start + length:
+            start = sent if flip and flip.of_body else block.offset
+            if flip is None or start is None or not start <= flip.offset < start + block.length:
                 continue
             if self._use(fault):
                 exchange.faults += (fault.name,)
@@ -128,73 +133,34 @@ class Sender:
             if left:
                 left[0] = left[0][count:]
 
-
-class _Pace:
-    """A schedule of bytes: which rate holds at which offset of the body, how long to wait before a block."""
-
-    def __init__(self, rates: tuple[tuple[int, float | None], ...]) -> None:
-        self._phases = sorted(dict(rates).items())
-        self._due: float | None = None
-        self._position = 0
-
-    @property
-    def is_limited(self) -> bool:
-        return any(rate is not None for _, rate in self._phases)
-
-    def limit(self) -> int:
-        """The size of the next block, in bytes."""
-        rate, following = self._phase()
-        size = BLOCK_SIZE if rate is None else max(1, min(BLOCK_SIZE, int(rate / _BLOCKS_A_SECOND)))
-        return size if following is None else min(size, following - self._position)
-
-    def delay(self, length: int) -> float:
-        """The seconds to wait before the next block of `length` bytes is sent."""
-        rate, _ = self._phase()
-        self._position += length
-        if rate is None:
-            self._due = None
-            return 0.0
-        now = time.monotonic()
-        self._due = (now if self._due is None else self._due) + length / rate
-        return max(0.0, self._due - now)
-
-    def _phase(self) -> tuple[float | None, int | None]:
-        rate: float | None = None
-        for start, value in self._phases:
-            if start > self._position:
-                return rate, start
-            rate = value
-        return rate, None
+    def _check(self) -> None:
+        if self._stopping.is_set():
+            raise ConnectionAbortedError("the server is closing")
 
 
-def compose_head(answer: Answer, *, keeps_alive: bool) -> bytes:
-    """Status line and header fields, with the fields that frame the body."""
-    fields = [("Date", formatdate(usegmt=True)), ("Server", "fastget-testing"), *answer.fields]
-    if answer.framing is Framing.LENGTH:
-        declared = answer.length if answer.declared_length is None else answer.declared_length
-        fields.append(("Content-Length", str(declared)))
-    elif answer.framing is Framing.CHUNKED:
-        fields.append(("Transfer-Encoding", "chunked"))
-    if not keeps_alive:
-        fields.append(("Connection", "close"))
-    lines = [f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, 'Unknown')}"]
-    lines += [f"{name}: {value}" for name, value in fields]
-    return "\r\n".join(lines).encode("latin-1") + b"\r\n" + answer.raw_lines + b"\r\n"
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Up to 1 MiB of a body. `offset` is that in the object, None for bytes that belong to none."""
+
+    buffers: Buffers
+    length: int
+    offset: int | None
 
 
-def _blocks(segments: tuple[Segment, ...], pace: _Pace) -> Iterator[tuple[Buffers, int, int | None]]:
-    """Buffers, their length and, for bytes of the object, their offset in it."""
+def _blocks(segments: tuple[Segment, ...], pace: Pace) -> Iterator[_Block]:
     for segment in segments:
         position = segment.span.start
         while position < segment.span.stop:
             stop = min(position + pace.limit(), segment.span.stop, (position // BLOCK_SIZE + 1) * BLOCK_SIZE)
-            for buffers in segment.content.blocks(position, stop):
-                yield buffers, stop - position, position if segment.is_object else None
+            buffers = next(segment.content.blocks(position, stop))
+            yield _Block(buffers, stop - position, position if segment.is_object else None)
             position = stop
 
 
-def _cut(segments: tuple[Segment, ...], length: int) -> tuple[Segment, ...]:
-    """The first `length` bytes of a body."""
+def _cut(segments: tuple[Segment, ...], length: int | None) -> tuple[Segment, ...]:
+    """The first `length` bytes of a body, or all of it."""
+    if length is None:
+        return segments
     kept = []
     for segment in segments:
         taken = min(segment.span.length, length)
@@ -204,8 +170,16 @@ def _cut(segments: tuple[Segment, ...], length: int) -> tuple[Segment, ...]:
     return tuple(kept)
 
 
-def _chunk(buffers: Buffers, length: int) -> Buffers:
-    return (memoryview(b"%x\r\n" % length), *buffers, memoryview(b"\r\n"))
+def _chunk(buffers: Buffers) -> Buffers:
+    size = sum(len(buffer) for buffer in buffers)
+    return (memoryview(b"%x\r\n" % size), *buffers, memoryview(b"\r\n"))
+
+
+def _tail(answer: Answer, manner: Manner) -> Buffers:
+    """What follows the last block."""
+    is_whole = manner.stop_after is None and manner.last_chunk
+    end = b"0\r\n\r\n" if answer.framing is Framing.CHUNKED and is_whole else b""
+    return (memoryview(end), memoryview(manner.surplus))
 
 
 def _gathers(sock: socket.socket) -> bool:

@@ -18,11 +18,12 @@ from fastget.core.messages import Framing
 from fastget.testing import s3
 from fastget.testing.answer import Answer
 from fastget.testing.behaviour import Behaviour
-from fastget.testing.fault import Fault, FaultBook, merged_manner
+from fastget.testing.chaos import Chaos
+from fastget.testing.fault import Fault, FaultBook, FaultSource, merged_manner
 from fastget.testing.objects import StoredObject
 from fastget.testing.received import ReceivedRequest
 from fastget.testing.record import Record, RecordedRequest
-from fastget.testing.sending import Sender
+from fastget.testing.sending import Decision, Sender
 
 HEAD_LIMIT = 65536
 _JOIN_TIMEOUT = 10.0
@@ -43,17 +44,19 @@ class ObjectServer:
         objects: Mapping[str, StoredObject],
         *,
         behaviour: Behaviour | None = None,
-        faults: Sequence[Fault] = (),
+        faults: Sequence[Fault] | Chaos = (),
         port: int = 0,
         max_connections: int = 256,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.behaviour = behaviour or Behaviour()
-        self._objects = dict(objects)
-        self._book = FaultBook(faults)
+        self._versions: dict[str, dict[str | None, StoredObject]] = {}
+        self._book: FaultSource = faults if isinstance(faults, Chaos) else FaultBook(faults)
         self._record = Record()
         self._tls = tls
         self._lock = threading.Lock()
+        for path, stored in objects.items():
+            self.put(path, stored)
         self._live: dict[int, socket.socket] = {}
         self._threads: set[threading.Thread] = set()
         self._accepted = 0
@@ -85,19 +88,27 @@ class ObjectServer:
         """How many connections have been accepted so far."""
         return self._accepted
 
+    @property
+    def open_connections(self) -> int:
+        """How many connections are open now."""
+        with self._lock:
+            return len(self._live)
+
     def url(self, path: str, query: str = "") -> str:
         """The URL of a path such as /bucket/key, with an encoded query such as partNumber=1."""
         return self.base_url + quote(path) + (f"?{query}" if query else "")
 
     def put(self, path: str, stored: StoredObject) -> None:
-        """Store an object, or replace the one that is there."""
+!!        """Store an object, or replace the one that is there; versions with other ids can still be asked for."""
         with self._lock:
-            self._objects[path] = stored
+            versions = self._versions.setdefault(path, {})
+            versions.pop(stored.version_id, None)
+            versions[stored.version_id] = stored
 
     def remove(self, path: str) -> None:
-        """Delete an object. Raises KeyError where there is none."""
+        """Delete an object with all of its versions. Raises KeyError where there is none."""
         with self._lock:
-            del self._objects[path]
+            del self._versions[path]
 
     def forget_requests(self) -> None:
         """Begin the record of requests anew."""
@@ -115,6 +126,7 @@ class ObjectServer:
         if self._stopping.is_set():
             return
         self._stopping.set()
+        self._book.release()
         self._wake.send(b"x")
         self.close_connections()
         self._acceptor.join(_JOIN_TIMEOUT)
@@ -207,6 +219,8 @@ class ObjectServer:
         answer, faults = self._decide(request)
         exchange.faults = tuple(fault.name for fault in faults if fault.flip is None)
         manner = merged_manner(faults)
+        if manner.hold is not None and manner.hold.after is None:
+            sender.pause(manner.hold)
         low, high = self.behaviour.first_byte_delay
         if high > 0:
             self._stopping.wait(random.uniform(low, high))
@@ -214,7 +228,7 @@ class ObjectServer:
             sender.end(manner.ending)
             return False
         flips = tuple(fault for fault in faults if fault.flip is not None)
-        return sender.send(exchange, answer, manner, flips, self.behaviour.rate_per_connection)
+        return sender.send(exchange, Decision(answer, manner, flips, self.behaviour.rate_per_connection))
 
     def _decide(self, request: ReceivedRequest) -> tuple[Answer, tuple[Fault, ...]]:
         answer = self._plain_answer(request, self.behaviour)
@@ -230,9 +244,16 @@ class ObjectServer:
                 answer = fault.edit(request, answer)
         return answer, faults
 
-    def _plain_answer(self, request: ReceivedRequest, behaviour: Behaviour) -> Answer:
+    def _stored(self, request: ReceivedRequest) -> StoredObject | None:
+        """The version that a request asks for where it is there, else the current one."""
         with self._lock:
-            stored = self._objects.get(request.path)
+            versions = self._versions.get(request.path)
+            if not versions:
+                return None
+            return versions.get(request.parameter("versionId")) or next(reversed(versions.values()))
+
+    def _plain_answer(self, request: ReceivedRequest, behaviour: Behaviour) -> Answer:
+        stored = self._stored(request)
         if request.method not in ("GET", "HEAD") or (request.method == "HEAD" and not behaviour.head):
             message = "The specified method is not allowed against this resource."
             answer = s3.error(405, "MethodNotAllowed", message, amazon=behaviour.amazon)

@@ -28,6 +28,7 @@ from fastget.testing.faults.network import (
     close_idle_connection,
     close_mid_body,
     drip,
+    hold,
     refuse_connection,
     reset,
     reset_before_answer,
@@ -35,6 +36,7 @@ from fastget.testing.faults.network import (
     silence,
     slow_start,
     stall,
+    truncated_close,
     vanish_before_answer,
 )
 from fastget.testing.faults.ranges import (
@@ -105,6 +107,7 @@ __all__ = [
     "flip_bit_of_body",
     "garbage",
     "gzip_encoded",
+    "hold",
     "huge_header",
     "if_match_ignored",
     "informational",
@@ -141,6 +144,7 @@ __all__ = [
     "status",
     "surplus_bytes",
     "time_skewed",
+    "truncated_close",
     "two_lengths",
     "unknown_total",
     "unsatisfiable",

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from fastget.testing.fault import Ending, Fault, Manner
+import threading
+from dataclasses import replace
+
+from fastget.core.messages import Framing
+from fastget.testing.answer import Answer
+from fastget.testing.fault import Ending, Fault, Hold, Manner
+from fastget.testing.received import ReceivedRequest
 
 
 def reset(after: int = 0) -> Fault:
@@ -38,6 +44,21 @@ def vanish_before_answer() -> Fault:
 def close_idle_connection() -> Fault:
     """A whole answer that promises to keep the connection, which then closes (N17)."""
     return Fault(name="close-idle-connection", manner=Manner(closes=True))
+
+
+def hold(release: threading.Event, after: int | None = 0, reached: threading.Event | None = None) -> Fault:
+    """A pause after so many body bytes (None: before the head), told by `reached`, until `release` is set."""
+    pause = Hold(after, reached or threading.Event(), release)
+    return Fault(name="hold", manner=Manner(hold=pause))
+
+
+def truncated_close(after: int = 0) -> Fault:
+    """A body that only the connection's end delimits, cut; over TLS without a close_notify (N3, N20)."""
+
+    def edit(_: ReceivedRequest, answer: Answer) -> Answer:
+        return replace(answer, framing=Framing.CLOSE)
+
+    return Fault(name="truncated-close", edit=edit, manner=Manner(stop_after=after, ending=Ending.CLOSE))
 
 
 def drip(after: int = 0, rate: float = 1.0) -> Fault:
