@@ -8,7 +8,7 @@ The board knows no threads; its owner holds a lock around every call.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import Enum
 
 from fastget.core.planner import Chunk
@@ -21,13 +21,18 @@ class State(Enum):
 
 
 class Board:
-    """The chunks of one transfer and their states."""
+    """The chunks of one pass and their states. `wanted` are the indexes to fetch (default: all); the rest has landed."""
 
-    def __init__(self, chunks: Sequence[Chunk], connections: int, *, in_order: bool) -> None:
+    def __init__(
+        self, chunks: Sequence[Chunk], connections: int, *, in_order: bool, wanted: Collection[int] | None = None
+    ) -> None:
         self._chunks = chunks
-        self._states = [State.FREE] * len(chunks)
+        free = range(len(chunks)) if wanted is None else wanted
+        self._states = [State.LANDED] * len(chunks)
+        for index in free:
+            self._states[index] = State.FREE
         self._returned: deque[Chunk] = deque()
-        self._landed = 0
+        self._landed = len(chunks) - len(free)
         self._front = 0
         lead = 0 if in_order else -(-len(chunks) // max(connections, 1))
         self._order = iter((*range(lead, len(chunks)), *reversed(range(lead))))
@@ -52,11 +57,19 @@ class Board:
                 return self._take(self._chunks[index])
         return None
 
-    def claim_at(self, index: int) -> Chunk | None:
-        """The chunk at `index`, for a stream that has reached it; None when someone else holds it or it does not exist."""
-        if index >= len(self._chunks) or self._states[index] is not State.FREE or self._chunks[index] in self._returned:
+    def claim_at(self, index: int, *, even_returned: bool = False) -> Chunk | None:
+        """The chunk at `index`, for a stream that has reached it; None when another worker holds it or has landed it.
+
+        One that was given back half done is left to others, unless `even_returned`.
+        """
+        chunk = self._chunks[index]
+        if self._states[index] is not State.FREE:
             return None
-        return self._take(self._chunks[index])
+        if chunk in self._returned:
+            if not even_returned:
+                return None
+            self._returned.remove(chunk)
+        return self._take(chunk)
 
     def give_back(self, chunk: Chunk) -> None:
         """A worker could not finish its chunk: it is handed out again before any other."""
@@ -68,13 +81,6 @@ class Board:
         if self._states[chunk.index] is not State.LANDED:
             self._states[chunk.index] = State.LANDED
             self._landed += 1
-
-    def lift(self, chunk: Chunk) -> None:
-        """A landed chunk turned out to be damaged: it is to be fetched again."""
-        if self._states[chunk.index] is State.LANDED:
-            self._landed -= 1
-            self._front = min(self._front, chunk.index)
-        self.give_back(chunk)
 
     def _take(self, chunk: Chunk) -> Chunk:
         self._states[chunk.index] = State.TAKEN

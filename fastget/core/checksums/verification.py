@@ -106,17 +106,33 @@ class Ledger:
 
     @property
     def chunk_algorithms(self) -> tuple[Algorithm, ...]:
-        """What has to be computed of every chunk."""
-        return tuple(dict.fromkeys(check.algorithm for check in self._checks if not check.is_ordered))
+        """What has to be computed of every chunk: what the checks add up, or a CRC to tell a damaged chunk by."""
+        algorithms = tuple(dict.fromkeys(check.algorithm for check in self._checks if not check.is_ordered))
+        return algorithms or ((Algorithm.CRC64NVME,) if self._checks else ())
 
     @property
     def ordered_algorithms(self) -> tuple[Algorithm, ...]:
         """What has to be computed of the whole content, from front to back."""
         return tuple(dict.fromkeys(check.algorithm for check in self._checks if check.is_ordered))
 
-    def record(self, index: int, digests: Mapping[Algorithm, bytes]) -> None:
-        """The digests of a landed chunk; a later record of the same chunk replaces the earlier one."""
+    @property
+    def has_ordered_checks(self) -> bool:
+        return bool(self.ordered_algorithms)
+
+    def copy(self) -> Ledger:
+        """Another ledger with the same records, to try others in."""
+        twin = Ledger(self._checks, self._chunks, self._layout)
+        twin._digests = list(self._digests)
+        twin._ordered = dict(self._ordered)
+        return twin
+
+    def record(self, index: int, digests: Mapping[Algorithm, bytes]) -> bool:
+        """The digests of a landed chunk; a later record of the same chunk replaces the earlier one.
+
+        Always False: a ledger never has enough before the last chunk.
+        """
         self._digests[index] = digests
+        return False
 
     def recorded(self, index: int) -> Mapping[Algorithm, bytes]:
         return self._digests[index]

@@ -1,0 +1,65 @@
+"""Parallel, verified downloads from S3, S3-compatible stores and HTTP(S).
+
+    import fastget
+    result = fastget.download("https://host/big.bin", "big.bin")
+    result.verification.method    # how the bytes were checked
+
+Importing this module loads none of the machinery: the names below are fetched when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastget import aio, errors, events
+    from fastget.client import Client, download, head, read
+    from fastget.config import Config
+    from fastget.core.objectinfo import ObjectInfo
+    from fastget.errors import FastgetError
+    from fastget.events import Method, Result, Verification
+
+__all__ = [
+    "Client",
+    "Config",
+    "FastgetError",
+    "Method",
+    "ObjectInfo",
+    "Result",
+    "Verification",
+    "__version__",
+    "aio",
+    "download",
+    "errors",
+    "events",
+    "head",
+    "read",
+]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Client": "client",
+    "Config": "config",
+    "FastgetError": "errors",
+    "Method": "events",
+    "ObjectInfo": "core.objectinfo",
+    "Result": "events",
+    "Verification": "events",
+    "download": "client",
+    "head": "client",
+    "read": "client",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"fastget.{_HOMES[name]}"), name)
+    if name in __all__:
+        return import_module(f"fastget.{name}")
+    raise AttributeError(f"module 'fastget' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

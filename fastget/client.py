@@ -1,0 +1,190 @@
+"""The synchronous face: a client that owns the pools, and the verbs as plain functions."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+from fastget.config import Config
+from fastget.engine.cancellation import Cancellation
+from fastget.engine.discovery import Discovery
+from fastget.engine.line import Line
+from fastget.engine.partial import PartialRead
+from fastget.engine.transfer import Transfer
+from fastget.sinks.choose import open_sink
+from fastget.sinks.memory import MemorySink
+from fastget.sources.resolve import resolve
+from fastget.transport.pool import Pool
+
+if TYPE_CHECKING:
+    from fastget.core.objectinfo import ObjectInfo
+    from fastget.events import Result
+    from fastget.sources.endpoints import S3Endpoints
+    from fastget.sources.protocol import Source
+
+PathLike = str | os.PathLike[str]
+
+
+class Client:
+    """Downloads that share connections, TLS sessions and resolved endpoints. Safe to use from several threads.
+
+    It holds only its options until the first use, so it pickles as them; in a forked child it starts afresh. Options
+    given to a verb apply to that call. Use it as a context manager, or call `close()`.
+    """
+
+    def __init__(self, config: Config | None = None, **options: Any) -> None:
+        """`config` defaults to the `FASTGET_*` variables; `options` are fields of Config and come on top.
+
+        Raises ConfigError.
+        """
+        self.config = (config or Config.from_environment()).merged(**options)
+        self._forget()
+
+    def download(self, url: str, path: PathLike, **options: Any) -> Result:
+        """Fetch an object into a file; the file appears only whole and checked.
+
+        `path` may be `-` for standard output, or name a FIFO or a device, which get the bytes in order. An existing
+        file is replaced, or left as it was by any failure.
+
+        Raises the errors of fastget.errors; KeyboardInterrupt passes through after everything is cleaned up.
+        """
+        return self.transfer_to_file(url, path, Cancellation(), **options)
+
+    def read(self, url: str, start: int | None = None, stop: int | None = None, **options: Any) -> bytes:
+        """The bytes of an object in memory, or those from `start` up to `stop` as in a slice.
+
+        A whole object is verified as `download` does; a slice is pinned to one version, and its length is checked.
+        Raises the errors of fastget.errors.
+        """
+        return self.transfer_to_memory(url, start, stop, Cancellation(), **options)
+
+    def head(self, url: str, **options: Any) -> ObjectInfo:
+        """The facts of an object: size, ETag, version, declared digests. Raises the errors of fastget.errors."""
+        return self.ask(url, Cancellation(), **options)
+
+    def transfer_to_file(self, url: str, path: PathLike, cancellation: Cancellation, **options: Any) -> Result:
+        """`download`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
+        config = self.config.merged(**options)
+        with self._pool_for(config) as pool:
+            source = self._resolve(url, config)
+            return self._run(Transfer(source, open_sink(path, config), config, pool), cancellation)
+
+    def transfer_to_memory(
+        self, url: str, start: int | None, stop: int | None, cancellation: Cancellation, **options: Any
+    ) -> bytes:
+        """`read`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
+        config = self.config.merged(**options)
+        with self._pool_for(config) as pool:
+            source = self._resolve(url, config)
+            if start in (None, 0) and stop is None:
+                sink = MemorySink()
+                self._run(Transfer(source, sink, config, pool), cancellation)
+                return sink.getvalue()
+            return PartialRead(source, config, pool, cancellation).run(start or 0, stop)
+
+    def ask(self, url: str, cancellation: Cancellation, **options: Any) -> ObjectInfo:
+        """`head`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
+        config = self.config.merged(**options)
+        with self._pool_for(config) as pool, Line(pool, cancellation) as line:
+            discovery = Discovery(line, cancellation, config.retries, lambda _: None)
+            return discovery.facts(self._resolve(url, config)).info
+
+    def close(self) -> None:
+        """Close the connections. The client may be used again; it then opens new ones."""
+        pool, endpoints = self._pool, self._endpoints
+        self._forget()
+        if pool is not None:
+            pool.close()
+        if endpoints is not None:
+            endpoints.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Client({self.config!r})"
+
+    def __reduce__(self) -> tuple[type[Client], tuple[Config]]:
+        return type(self), (self.config,)
+
+    # What is made on first use -----------------------------------------------------------------------------------
+
+    def _forget(self) -> None:
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._pool: Pool | None = None
+        self._endpoints: S3Endpoints | None = None
+
+    def _refresh_after_fork(self) -> None:
+        """Sockets and locks of the parent are of no use to a forked child, and closing TLS would speak on its behalf."""
+        if self._process != os.getpid():
+            self._forget()
+
+    @contextmanager
+    def _pool_for(self, config: Config) -> Iterator[Pool]:
+        """The shared pool; one of its own for a call whose options change how connections are made."""
+        if _connection_options(config) != _connection_options(self.config):
+            pool = Pool(config)
+            try:
+                yield pool
+            finally:
+                pool.close()
+            return
+        self._refresh_after_fork()
+        with self._lock:
+            self._pool = self._pool or Pool(self.config)
+            shared = self._pool
+        yield shared
+
+    def _resolve(self, url: str, config: Config) -> Source:
+        if not url[:5].lower() == "s3://":
+            return resolve(url, config)
+        from fastget.sources.endpoints import S3Endpoints
+
+        self._refresh_after_fork()
+        with self._lock:
+            self._endpoints = self._endpoints or S3Endpoints()
+            endpoints = self._endpoints
+        return resolve(url, config, endpoints)
+
+    def _run(self, transfer: Transfer, cancellation: Cancellation) -> Result:
+        cancellation.add(transfer.cancellation)
+        try:
+            return transfer.run()
+        finally:
+            cancellation.remove(transfer.cancellation)
+
+
+def _connection_options(config: Config) -> tuple[object, ...]:
+    return (
+        config.proxy,
+        config.ca_bundle,
+        config.insecure,
+        config.connect_timeout,
+        config.response_timeout,
+        config.stall_timeout,
+    )
+
+
+def download(url: str, path: PathLike, **options: Any) -> Result:
+    """Fetch one object into a file with a client of its own; see `Client.download`."""
+    with Client() as client:
+        return client.download(url, path, **options)
+
+
+def read(url: str, start: int | None = None, stop: int | None = None, **options: Any) -> bytes:
+    """The bytes of an object, or a slice of them, with a client of its own; see `Client.read`."""
+    with Client() as client:
+        return client.read(url, start, stop, **options)
+
+
+def head(url: str, **options: Any) -> ObjectInfo:
+    """The facts of an object, with a client of its own; see `Client.head`."""
+    with Client() as client:
+        return client.head(url, **options)

@@ -1,0 +1,60 @@
+"""Stopping a transfer from another thread: one flag, and everything that has to be woken by it."""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+from fastget.errors import Cancelled
+
+
+class Abortable(Protocol):
+    """Something that blocks, and can be told from another thread to stop."""
+
+    def abort(self) -> None: ...
+
+
+class Cancellation:
+    """A scope that can be cancelled once; scopes below it are cancelled with it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._event = threading.Event()
+        self._targets: set[Abortable] = set()
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self._event.is_set()
+
+    def cancel(self) -> None:
+        """Abort everything inside, now and later. Safe from any thread, more than once, and in a signal handler's wake."""
+        self._event.set()
+        with self._lock:
+            targets = list(self._targets)
+        for target in targets:
+            target.abort()
+
+    # The same under the name that a scope above calls.
+    abort = cancel
+
+    def check(self) -> None:
+        """Raise Cancelled if the scope has been cancelled."""
+        if self._event.is_set():
+            raise Cancelled("the transfer was stopped")
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but raise Cancelled as soon as the scope is cancelled."""
+        if self._event.wait(seconds):
+            self.check()
+
+    def add(self, target: Abortable) -> None:
+        """Abort `target` when the scope is cancelled; at once if it has been."""
+        with self._lock:
+            self._targets.add(target)
+        if self._event.is_set():
+            target.abort()
+
+    def remove(self, target: Abortable) -> None:
+        """`target` is out of the scope's reach again."""
+        with self._lock:
+            self._targets.discard(target)

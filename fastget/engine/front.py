@@ -1,0 +1,65 @@
+"""Digests of whole objects that need their bytes in order (SHA, MD5, XXH), while the chunks land out of order.
+
+A thread follows the contiguous front of what has landed and reads it back; the bytes are still in the page cache.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from fastget.core.checksums.algorithms import Algorithm, new_hasher
+from fastget.engine.job import Job
+from fastget.errors import DestinationError, FastgetError
+from fastget.sinks.protocol import Sink
+
+BUFFER_SIZE = 1024 * 1024
+
+
+class Front:
+    """A hasher thread behind the front of one job. `finish` joins it and gives the digests."""
+
+    def __init__(self, job: Job, sink: Sink, algorithms: Sequence[Algorithm]) -> None:
+        self._job = job
+        self._sink = sink
+        self._hashers = {algorithm: new_hasher(algorithm) for algorithm in algorithms}
+        self._thread = threading.Thread(target=self._follow, name="fastget-front", daemon=True)
+        self._thread.start()
+
+    def finish(self) -> dict[Algorithm, bytes]:
+        """Wait for the hashing of a job that is over; the digests of everything that has landed in order."""
+        self._thread.join()
+        return {algorithm: hasher.digest() for algorithm, hasher in self._hashers.items()}
+
+    def _follow(self) -> None:
+        buffer = memoryview(bytearray(BUFFER_SIZE))
+        position = 0
+        try:
+            while (front := self._job.wait_for_front(position)) > position:
+                position = self._digest(buffer, position, front)
+        except FastgetError as error:
+            self._job.fail(error)
+
+    def _digest(self, buffer: memoryview, position: int, front: int) -> int:
+        while position < front and not self._job.cancellation.is_cancelled:
+            count = self._sink.read_at(position, buffer[: front - position])
+            if count == 0:
+                raise DestinationError(
+                    f"{self._sink.path}: bytes that were written cannot be read back", path=self._sink.path
+                )
+            for hasher in self._hashers.values():
+                hasher.update(buffer[:count])
+            position += count
+        return front
+
+
+def digest_whole(sink: Sink, size: int, algorithms: Sequence[Algorithm]) -> dict[Algorithm, bytes]:
+    """The digests of the first `size` bytes of a sink, read back from its start."""
+    hashers = {algorithm: new_hasher(algorithm) for algorithm in algorithms}
+    buffer = memoryview(bytearray(BUFFER_SIZE))
+    position = 0
+    while position < size and (count := sink.read_at(position, buffer[: size - position])):
+        for hasher in hashers.values():
+            hasher.update(buffer[:count])
+        position += count
+    return {algorithm: hasher.digest() for algorithm, hasher in hashers.items()}

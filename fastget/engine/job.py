@@ -1,0 +1,296 @@
+"""What the workers of one pass share: which chunks are whose, what has landed, and the first error.
+
+Every method takes the lock for its own few lines and does no I/O under it.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from fastget.config import Config
+from fastget.core import retry
+from fastget.core.board import Board
+from fastget.core.checksums.algorithms import Algorithm
+from fastget.core.messages import ResponseHead
+from fastget.core.objectinfo import ObjectInfo
+from fastget.core.planner import Chunk, Plan
+from fastget.core.validators import Accepted, Doubt, Expectation, judge
+from fastget.engine.cancellation import Cancellation
+from fastget.engine.piece import Piece
+from fastget.errors import ChecksumMismatch, FastgetError, ProtocolError, RangeNotSupported, SourceChanged
+from fastget.events import Repaired, Retried
+from fastget.sinks.protocol import Sink
+from fastget.sources.protocol import Source, StoreTraits
+
+# A part that comes damaged this many times is not damaged on the way.
+REPAIRS_PER_PIECE = 3
+
+
+class Replan(Exception):  # noqa: N818 - a message between rooms of the engine, not an error
+    """The plan rested on something that the store does not do: start again with another one."""
+
+    def __init__(self, *, stream: bool = False, no_part_numbers: bool = False, exact_layout: bool = False) -> None:
+        super().__init__("another plan is needed")
+        self.stream = stream
+        self.no_part_numbers = no_part_numbers
+        self.exact_layout = exact_layout
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one transfer, for its progress and its result. Bytes and events; only ever added to."""
+
+    received: int = 0
+    discarded: int = 0
+    verified: int = 0
+    requests: int = 0
+    retries: int = 0
+    repairs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be done: facts that stay as they are while the workers run."""
+
+    source: Source
+    info: ObjectInfo
+    traits: StoreTraits
+    plan: Plan
+    sink: Sink
+    config: Config
+    can_resume: bool
+    """Whether what is missing may be asked for by range: the server serves them, and the pin holds the pieces together."""
+    in_order: bool
+    """Whether chunks are handed out from front to back: for a sink, or a digest, that follows the front."""
+
+
+class Recorder(Protocol):
+    """Where the digests of landed chunks go. Called under the job's lock."""
+
+    def record(self, index: int, digests: Mapping[Algorithm, bytes]) -> bool:
+        """Take the digests of a chunk; True when the pass has found what it was run for and may end early."""
+        ...
+
+
+class Job:
+    """One pass over chunks of a task: all of them, or the `wanted` ones."""
+
+    def __init__(
+        self,
+        task: Task,
+        recorder: Recorder,
+        algorithms: Collection[Algorithm],
+        tally: Tally,
+        cancellation: Cancellation,
+        wanted: Collection[int] | None = None,
+    ) -> None:
+        self.task = task
+        self.tally = tally
+        self.cancellation = cancellation
+        self.error: BaseException | None = None
+        self._changed = threading.Condition()
+        self._recorder = recorder
+        self._algorithms = tuple(algorithms)
+        self._board = Board(task.plan.chunks, task.plan.connections, in_order=task.in_order, wanted=wanted)
+        self._pieces: dict[int, Piece] = {}
+        self._repairs: dict[int, int] = {}
+        self._budget = retry.RetryBudget.of(task.config.retries, len(task.plan.chunks))
+        self._ranges_proven = wanted is not None
+        self._ranges_refused = False
+        self._has_succeeded = self._board.is_complete
+        self._is_over = self._has_succeeded
+        cancellation.add(self)
+
+    # Handing out -----------------------------------------------------------------------------------------------
+
+    def claim(self) -> Piece | None:
+        """The next piece to fetch. Waits while others may still give one back; None when there is nothing left."""
+        with self._changed:
+            while not (self._is_over or self._ranges_refused):
+                if (chunk := self._board.claim()) is not None:
+                    return self._piece(chunk)
+                self._changed.wait()
+        return None
+
+    def claim_in_stream(self, index: int) -> Piece | None:
+        """The chunk that the discovery stream has reached, or None where another worker has it.
+
+        While no range request has been answered yet, waits for that answer: if the server turns out to ignore
+        ranges, this stream is the download.
+        """
+        with self._changed:
+            while not self._is_over and index < len(self.task.plan.chunks):
+                if (chunk := self._board.claim_at(index, even_returned=self._ranges_refused)) is not None:
+                    self._pieces.pop(index, None)
+                    return self._piece(chunk)
+                if self._ranges_proven:
+                    return None
+                self._changed.wait()
+        return None
+
+    def give_back(self, piece: Piece) -> None:
+        """The holder does not go on: whoever is free next takes the piece from where it stands."""
+        with self._changed:
+            self._pieces[piece.chunk.index] = piece
+            self._board.give_back(piece.chunk)
+            self._changed.notify_all()
+
+    def _piece(self, chunk: Chunk) -> Piece:
+        return self._pieces.pop(chunk.index, None) or Piece(chunk, self._algorithms)
+
+    # Judging answers -------------------------------------------------------------------------------------------
+
+    def accept(self, head: ResponseHead, piece: Piece, *, by_number: bool) -> int:
+        """The offset up to which the body of a 2xx answer may be written, from the piece's position on.
+
+        Raises SourceChanged, Replan, ProtocolError (ask again) or RangeNotSupported.
+        """
+        part = piece.chunk.part if by_number else None
+        asked = Expectation(piece.rest, self.task.info.pin, part, self.task.traits.full_status_ranges)
+        verdict = judge(head, asked)
+        if isinstance(verdict, Accepted):
+            self._prove_ranges()
+            return verdict.span.stop
+        if verdict.doubt is Doubt.CHANGED:
+            raise self.source_changed(verdict.reason)
+        if verdict.doubt is Doubt.LAYOUT:
+            raise Replan(exact_layout=True)
+        if verdict.doubt is Doubt.RANGE_IGNORED and by_number:
+            raise Replan(no_part_numbers=True)
+        if verdict.doubt is Doubt.RANGE_IGNORED:
+            self.refuse_ranges()
+        raise ProtocolError(f"{self.task.source.display_url}: {verdict.reason}")
+
+    def refuse_ranges(self) -> None:
+        """The server does not serve ranges: what is left is up to the discovery stream.
+
+        Raises RangeNotSupported, unless a range has been served before: then the server is failing, not unable.
+        """
+        with self._changed:
+            if self._ranges_proven:
+                return
+            self._ranges_refused = True
+            self._changed.notify_all()
+        raise RangeNotSupported("the server ignores ranges", url=self.task.source.display_url)
+
+    @property
+    def are_ranges_refused(self) -> bool:
+        return self._ranges_refused
+
+    def source_changed(self, reason: str) -> SourceChanged:
+        """The error for an answer that is of another object than the first one."""
+        url = self.task.source.display_url
+        return SourceChanged(
+            f"{url} changed during the download: {reason}", hint="run it again to fetch the new object", url=url
+        )
+
+    def _prove_ranges(self) -> None:
+        if not self._ranges_proven:
+            with self._changed:
+                self._ranges_proven = True
+                self._changed.notify_all()
+
+    # Landing ---------------------------------------------------------------------------------------------------
+
+    def land(self, piece: Piece) -> Repaired | None:
+        """All bytes of a piece are in the sink. If the store's digest of the part contradicts them, it goes back.
+
+        Raises ChecksumMismatch when it came damaged too often.
+        """
+        digests = piece.digests()
+        if piece.declared is not None and not piece.declared.holds(digests):
+            return self._refetch(piece, piece.declared.value.hex(), digests[piece.declared.algorithm].hex())
+        with self._changed:
+            is_enough = self._recorder.record(piece.chunk.index, digests)
+            self._board.land(piece.chunk)
+            self._budget.succeed()
+            self.tally.verified += piece.landed if piece.declared else 0
+            if is_enough or self._board.is_complete:
+                self._has_succeeded = self._is_over = True
+            self._changed.notify_all()
+        if is_enough:
+            self.cancellation.cancel()
+        return None
+
+    def _refetch(self, piece: Piece, expected: str, actual: str) -> Repaired:
+        url, span = self.task.source.display_url, piece.chunk.span
+        algorithm = str(piece.declared.algorithm) if piece.declared else ""
+        with self._changed:
+            times = self._repairs[piece.chunk.index] = self._repairs.get(piece.chunk.index, 0) + 1
+            self.tally.repairs += 1
+        if times > REPAIRS_PER_PIECE:
+            raise ChecksumMismatch(
+                f"{url}: part {piece.chunk.part} has {algorithm} {actual}, the store declares {expected}",
+                algorithm=algorithm,
+                expected=expected,
+                actual=actual,
+                hint="the store keeps sending other bytes than it declares; try again later, or another endpoint",
+                url=url,
+            )
+        self.restart(piece)
+        self.give_back(piece)
+        return Repaired(url, span.start, span.stop, f"part {piece.chunk.part} had {algorithm} {actual}, not {expected}")
+
+    def restart(self, piece: Piece) -> None:
+        """What has landed of a piece cannot be believed: begin it anew."""
+        with self._changed:
+            self.tally.discarded += piece.landed
+        piece.restart()
+
+    def wait_for_front(self, offset: int) -> int:
+        """Wait until everything up to some offset beyond the given one has landed; the same offset when the pass is over."""
+        with self._changed:
+            while True:
+                front = self._front()
+                if front > offset or self._is_over:
+                    return front
+                self._changed.wait()
+
+    def _front(self) -> int:
+        chunks, index = self.task.plan.chunks, self._board.front
+        return chunks[index].span.start if index < len(chunks) else chunks[-1].span.stop
+
+    # Ending ----------------------------------------------------------------------------------------------------
+
+    def retry(self, piece: Piece, error: FastgetError) -> Retried:
+        """Count a failure of a piece; the event says how long to wait before it is asked for again.
+
+        Raises `error` when another try is not worth it, or nobody has one left.
+        """
+        with self._changed:
+            piece.attempts += 1
+            if not retry.is_transient(error) or piece.attempts > self.task.config.retries or not self._budget.spend():
+                raise error
+            self.tally.retries += 1
+        delay = retry.delay_before(piece.attempts, random.random(), error)
+        stop = None if self.task.plan.size is None else piece.chunk.span.stop
+        return Retried(self.task.source.display_url, piece.position, stop, piece.attempts, delay, error.message)
+
+    def fail(self, error: BaseException) -> None:
+        """End the pass: the first error counts, and every sibling is woken."""
+        with self._changed:
+            self.error = self.error or error
+        self.cancellation.cancel()
+        self.task.sink.abort()
+
+    def abort(self) -> None:
+        """The scope was cancelled: let everyone who waits look again."""
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
+
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether everything wanted has landed, or enough of it."""
+        return self._has_succeeded
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until something has changed, at most `seconds`; True when the pass is over."""
+        with self._changed:
+            if not self._is_over:
+                self._changed.wait(seconds)
+            return self._is_over

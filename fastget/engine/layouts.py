@@ -1,0 +1,97 @@
+"""Where the stored parts of an object lie, asked of the store by HEAD with ?partNumber (wire-spec.md §3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from fastget.core.checksums.algorithms import Algorithm
+from fastget.core.checksums.declared import part_digest
+from fastget.core.layout import PartAnswer, PartLayout, read_part_answer
+from fastget.core.messages import ResponseHead
+from fastget.core.objectinfo import ObjectInfo
+from fastget.engine.cancellation import Cancellation
+from fastget.engine.line import ConnectionPool, Line
+from fastget.errors import NetworkError
+from fastget.sources.protocol import Source
+
+CONCURRENT_HEADS = 8
+
+Answer = TypeVar("Answer")
+
+
+class Surveyor:
+    """Asks one store about the parts of one object. `requests` counts what was sent."""
+
+    def __init__(self, source: Source, info: ObjectInfo, pool: ConnectionPool, cancellation: Cancellation) -> None:
+        self._source = source
+        self._info = info
+        self._pool = pool
+        self._cancellation = cancellation
+        self.requests = 0
+
+    def layout(self, parts: int | None, *, exact: bool) -> PartLayout | None:
+        """The layout of the object's parts; None where the store does not prove that it knows parts.
+
+        `parts` is the number that a composite digest or an ETag declares. Unless `exact`, parts are taken to be as
+        large as the first one, where that fits; each later answer is held to it.
+        """
+        size = self._info.size
+        if not size:
+            return None
+        if parts == 1:
+            return PartLayout.of_sizes([size])
+        first = self._answer(1)
+        if first is None or first.span.start != 0 or (parts is not None and first.count != parts):
+            return None
+        uniform = PartLayout.uniform(size, first.span.stop, first.count)
+        if uniform is not None and (uniform.is_proven or not exact):
+            return uniform
+        return self._exact(first)
+
+    def part_digests(self, algorithm: Algorithm, numbers: Iterable[int]) -> dict[int, bytes]:
+        """The digest of each part that the store declares one for."""
+        found = self._each(lambda number: self._digest(number, algorithm), numbers)
+        return {number: digest for number, digest in found if digest is not None}
+
+    def _exact(self, first: PartAnswer) -> PartLayout | None:
+        spans = [first.span]
+        for _, answer in self._each(self._answer, range(2, first.count + 1)):
+            if answer is None or answer.span.start != spans[-1].stop or answer.count != first.count:
+                return None
+            spans.append(answer.span)
+        return PartLayout.of_sizes(span.length for span in spans) if spans[-1].stop == self._info.size else None
+
+    def _answer(self, number: int) -> PartAnswer | None:
+        head = self._ask(number)
+        return read_part_answer(head, self._info.pin) if head else None
+
+    def _digest(self, number: int, algorithm: Algorithm) -> bytes | None:
+        head = self._ask(number)
+        if head is None or read_part_answer(head, self._info.pin) is None:
+            return None
+        return part_digest(head.headers, algorithm)
+
+    def _ask(self, number: int) -> ResponseHead | None:
+        """The head of one answer; None where the store could not be asked: the download goes on without."""
+        with Line(self._pool, self._cancellation) as line:
+            try:
+                head = line.send(self._source.head(part_number=number, pin=self._info.pin))
+                line.finish()
+            except NetworkError:
+                return None
+            finally:
+                self.requests += 1
+            return head
+
+    def _each(self, ask: Callable[[int], Answer], numbers: Iterable[int]) -> Iterator[tuple[int, Answer]]:
+        wanted = list(numbers)
+        executor = ThreadPoolExecutor(CONCURRENT_HEADS, thread_name_prefix="fastget-heads")
+        try:
+            yield from zip(wanted, executor.map(ask, wanted), strict=True)
+        except BaseException:
+            self._cancellation.check()
+            raise
+        finally:
+            executor.shutdown(wait=True, cancel_futures=True)

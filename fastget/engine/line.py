@@ -1,0 +1,117 @@
+"""Requests and answers of one thread, over the connections of the pool."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from fastget.core.messages import Framing, Request, ResponseHead
+from fastget.core.urls import Origin
+from fastget.engine.cancellation import Cancellation
+from fastget.errors import FastgetError
+from fastget.sources.protocol import Source
+from fastget.transport.protocol import Connection
+
+ERROR_BODY_LIMIT = 64 * 1024
+
+
+class ConnectionPool(Protocol):
+    """Where connections come from and go back to."""
+
+    def acquire(self, origin: Origin) -> Connection: ...
+
+    def release(self, connection: Connection) -> None: ...
+
+
+class Line:
+    """One thread's way to the store: at most one connection, taken from the pool and given back.
+
+    Used as a context manager: leaving it gives back or closes what it holds. `requests` counts what was sent.
+    """
+
+    def __init__(self, pool: ConnectionPool, cancellation: Cancellation) -> None:
+        self._pool = pool
+        self._cancellation = cancellation
+        self._connection: Connection | None = None
+        self._head: ResponseHead | None = None
+        self.requests = 0
+
+    def __enter__(self) -> Line:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.drop()
+
+    def send(self, request: Request) -> ResponseHead:
+        """Send a request and read the head of its answer, whatever its status.
+
+        Raises what `Connection.exchange` does; the connection is then closed.
+        """
+        self._cancellation.check()
+        connection = self._take(request.url.origin)
+        self.requests += 1
+        try:
+            self._head = connection.exchange(request)
+        except BaseException:
+            self.drop()
+            raise
+        return self._head
+
+    def read_into(self, buffer: memoryview) -> int:
+        """Body bytes of the last answer; 0 at its end."""
+        connection = self._held()
+        try:
+            return connection.read_into(buffer)
+        except BaseException:
+            self.drop()
+            raise
+
+    def refusal(self, source: Source, head: ResponseHead) -> FastgetError:
+        """The error that an answer outside 2xx means, with the start of its body read; the connection goes back."""
+        body = bytearray(ERROR_BODY_LIMIT)
+        filled = 0
+        try:
+            while filled < len(body) and (got := self.read_into(memoryview(body)[filled:])):
+                filled += got
+            self.finish()
+        except ConnectionError:
+            # The status decides; some servers declare a wrong length for their error bodies (faults.md H55).
+            self.drop()
+        return source.refusal(head, bytes(body[:filled]))
+
+    def is_at_end(self) -> bool:
+        """Whether the body of the last answer ends here: no byte more than was read.
+
+        A body of declared length is known to end; any other is asked for one byte more.
+        """
+        if self._head is not None and self._head.framing in (Framing.LENGTH, Framing.NONE):
+            return True
+        return self.read_into(memoryview(bytearray(1))) == 0
+
+    def finish(self) -> None:
+        """The answer was used up: the connection goes back to the pool if it can carry another."""
+        if (connection := self._let_go()) is not None:
+            self._pool.release(connection)
+
+    def drop(self) -> None:
+        """Close the connection: its answer is not wanted any more, or not to be trusted."""
+        if (connection := self._let_go()) is not None:
+            connection.close()
+
+    def _take(self, origin: Origin) -> Connection:
+        if self._connection is not None and (self._connection.origin != origin or not self._connection.is_reusable):
+            self.drop()
+        if self._connection is None:
+            self._connection = self._pool.acquire(origin)
+            self._cancellation.add(self._connection)
+        return self._connection
+
+    def _let_go(self) -> Connection | None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._cancellation.remove(connection)
+        return connection
+
+    def _held(self) -> Connection:
+        if self._connection is None:
+            raise RuntimeError("no answer is being read")
+        return self._connection

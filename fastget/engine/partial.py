@@ -1,0 +1,95 @@
+"""A slice of an object in memory, by the same workers as a whole one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from fastget.config import Config
+from fastget.core.checksums.algorithms import Algorithm
+from fastget.core.planner import Chunk, Plan, plan_ranges
+from fastget.core.ranges import Span
+from fastget.engine.cancellation import Cancellation
+from fastget.engine.crew import run_crew, run_inline
+from fastget.engine.discovery import Discovery, Opening
+from fastget.engine.job import Job, Replan, Tally, Task
+from fastget.engine.line import ConnectionPool, Line
+from fastget.engine.worker import Worker
+from fastget.errors import RangeNotSupported
+from fastget.sinks.memory import MemorySink
+from fastget.sources.protocol import Source
+
+
+class PartialRead:
+    """Reads a slice, once. Every answer is pinned to the ETag and the size that the object had at the start.
+
+    A slice has no digest of its own: it is held to its length and to its version.
+    """
+
+    def __init__(self, source: Source, config: Config, pool: ConnectionPool, cancellation: Cancellation) -> None:
+        self._source = source
+        self._config = config
+        self._pool = pool
+        self._cancellation = cancellation
+
+    def run(self, start: int, stop: int | None) -> bytes:
+        """The bytes from `start` up to `stop` (None: the end); negative ones count from the end, as in a slice.
+
+        Raises RangeNotSupported where the server has no ranges or no size, and the errors of a download.
+        """
+        with Line(self._pool, self._cancellation) as line:
+            opening = Discovery(line, self._cancellation, self._config.retries, lambda _: None).facts(self._source)
+        if opening.info.size is None:
+            raise self._no_ranges("the server does not tell the object's size")
+        first, last, _ = slice(start, stop).indices(opening.info.size)
+        if last <= first:
+            return b""
+        try:
+            return self._read(opening, Span(first, last))
+        except Replan:
+            raise self._no_ranges("the server ignores ranges") from None
+
+    def _read(self, opening: Opening, span: Span) -> bytes:
+        sink = MemorySink()
+        sink.open(span.length)
+        task = Task(
+            source=opening.source,
+            info=opening.info,
+            traits=opening.source.traits(opening.info),
+            plan=_shifted(plan_ranges(span.length, connections=self._config.connections), span.start),
+            sink=sink,
+            config=self._config,
+            can_resume=True,
+            in_order=True,
+        )
+        job = Job(task, _NoRecord(), (), Tally(), self._cancellation)
+
+        def write(offset: int, data: memoryview) -> None:
+            sink.write_at(offset - span.start, data)
+
+        lines = [Line(self._pool, self._cancellation) for _ in range(task.plan.connections)]
+        workers = [Worker(job, line, write, lambda _: None) for line in lines]
+        if len(workers) == 1:
+            run_inline(job, workers[0], continues_stream=False)
+        else:
+            run_crew(job, workers, lambda: None, first_continues=False)
+        return sink.getvalue()
+
+    def _no_ranges(self, reason: str) -> RangeNotSupported:
+        url = self._source.display_url
+        return RangeNotSupported(f"{url}: no part of it can be read: {reason}", hint="read the whole object", url=url)
+
+
+class _NoRecord:
+    """A recorder for bytes that nothing is declared for."""
+
+    def record(self, index: int, digests: Mapping[Algorithm, bytes]) -> bool:
+        del index, digests
+        return False
+
+
+def _shifted(plan: Plan, start: int) -> Plan:
+    chunks = tuple(
+        Chunk(chunk.index, Span(chunk.span.start + start, chunk.span.stop + start)) for chunk in plan.chunks
+    )
+    return replace(plan, chunks=chunks)

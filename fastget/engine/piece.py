@@ -1,0 +1,66 @@
+"""A chunk on its way: how far it has come, and the running digests of what has landed of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fastget.core.checksums.algorithms import Algorithm, Hasher, new_hasher
+from fastget.core.planner import Chunk
+from fastget.core.ranges import Span
+
+
+@dataclass(frozen=True, slots=True)
+class PartDigest:
+    """The digest that a store sent along with one part, raw."""
+
+    algorithm: Algorithm
+    value: bytes
+
+    def holds(self, digests: Mapping[Algorithm, bytes]) -> bool:
+        """Whether the bytes that arrived are the ones the store means; True where they were not digested that way."""
+        return digests.get(self.algorithm, self.value) == self.value
+
+
+class Piece:
+    """One holder at a time. `position` is the offset of the next byte.
+
+    After a failure the next holder goes on at `position` with the same hashers: nothing is fetched twice.
+    """
+
+    __slots__ = ("_hashers", "algorithms", "attempts", "chunk", "declared", "position")
+
+    def __init__(self, chunk: Chunk, algorithms: Sequence[Algorithm]) -> None:
+        self.chunk = chunk
+        self.attempts = 0
+        self.algorithms = tuple(algorithms)
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what has landed: it cannot be believed."""
+        self.position = self.chunk.span.start
+        self.declared: PartDigest | None = None
+        self._hashers: tuple[Hasher, ...] = tuple(new_hasher(algorithm) for algorithm in self.algorithms)
+
+    @property
+    def rest(self) -> Span:
+        """What is still to be fetched."""
+        return Span(self.position, self.chunk.span.stop)
+
+    @property
+    def is_fresh(self) -> bool:
+        return self.position == self.chunk.span.start
+
+    @property
+    def landed(self) -> int:
+        """Bytes that have reached the sink."""
+        return self.position - self.chunk.span.start
+
+    def take_in(self, data: memoryview) -> None:
+        """Digest the bytes that follow `position`, while they are in the processor's cache."""
+        for hasher in self._hashers:
+            hasher.update(data)
+
+    def digests(self) -> dict[Algorithm, bytes]:
+        """The digests of everything up to `position`."""
+        return {a: hasher.digest() for a, hasher in zip(self.algorithms, self._hashers, strict=True)}

@@ -1,0 +1,302 @@
+"""One download, from its first request to its published bytes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Collection
+
+from fastget.config import Config
+from fastget.core.checksums.verification import Ledger, verified_by, verified_by_size
+from fastget.core.layout import PartLayout
+from fastget.core.planner import SMALLEST_CHUNK
+from fastget.engine.cancellation import Cancellation
+from fastget.engine.crew import run_crew, run_inline
+from fastget.engine.discovery import Discovery, Opening
+from fastget.engine.front import Front, digest_whole
+from fastget.engine.job import Job, Recorder, Replan, Tally
+from fastget.engine.layouts import Surveyor
+from fastget.engine.line import ConnectionPool, Line
+from fastget.engine.preparing import Knowledge, Prepared, prepare
+from fastget.engine.repair import Comparison, damaged_by_part_digests
+from fastget.engine.worker import Worker, Write
+from fastget.errors import ChecksumMismatch, FastgetError, NetworkError
+from fastget.events import Done, Event, Failed, Method, Progress, Repaired, Result, Started, Verification
+from fastget.sinks.protocol import Sink
+from fastget.sources.protocol import Source
+
+# Plans that may turn out to rest on something the store does not do, before it is the store's fault.
+MAXIMUM_PLANS = 5
+
+
+class Transfer:
+    """A download that runs once, in the thread that calls `run`. `cancel` may be called from any other."""
+
+    def __init__(self, source: Source, sink: Sink, config: Config, pool: ConnectionPool) -> None:
+        self.cancellation = Cancellation()
+        self._source = source
+        self._sink = sink
+        self._config = config
+        self._pool = pool
+        self._tally = Tally()
+        self._events: deque[Event] = deque()
+        self._began = 0.0
+        self._connections = 0
+        self._handler = config.on_event
+
+    def run(self) -> Result:
+        """Fetch, verify, publish. Raises a FastgetError, or what interrupted it; nothing is left behind then."""
+        self._began = time.monotonic()
+        self.cancellation.add(self._sink)
+        try:
+            self._sink.check()
+            result = self._fetch()
+        except BaseException as error:
+            self.cancellation.cancel()
+            self._sink.discard()
+            if isinstance(error, FastgetError):
+                self._emit(Failed(self._source.display_url, type(error).__name__, error.message))
+                self._deliver()
+            raise
+        self._emit(Done(result))
+        self._deliver()
+        return result
+
+    def _fetch(self) -> Result:
+        known = Knowledge()
+        for _ in range(MAXIMUM_PLANS):
+            try:
+                return self._fetch_by(known)
+            except Replan as lesson:
+                known = Knowledge(
+                    known.stream_only or lesson.stream,
+                    known.no_part_numbers or lesson.no_part_numbers,
+                    known.exact_layout or lesson.exact_layout,
+                )
+                self._tally.discarded = self._tally.received
+                self._tally.verified = 0
+        raise NetworkError(
+            f"{self._source.display_url}: the transfer broke off {MAXIMUM_PLANS} times, and the server cannot resume",
+            hint="try again when the connection is better",
+            url=self._source.display_url,
+        )
+
+    def _fetch_by(self, known: Knowledge) -> Result:
+        scope = self._scope()
+        with Line(self._pool, scope) as line:
+            opening = self._discover(line, scope)
+            prepared = prepare(
+                opening, self._sink, self._config, known, lambda parts: self._find_layout(opening, parts, known)
+            )
+            task = prepared.task
+            self._sink.open(task.plan.size)
+            self._announce(prepared)
+            ledger = Ledger(prepared.checks, task.plan.chunks, task.plan.layout)
+            size = self._land(prepared, ledger, line, scope)
+        verification = self._verify(prepared, ledger, size)
+        self._sink.publish(size)
+        return self._result(prepared, size, verification)
+
+    def _scope(self) -> Cancellation:
+        scope = Cancellation()
+        self.cancellation.add(scope)
+        return scope
+
+    # Before the bytes ------------------------------------------------------------------------------------------
+
+    def _discover(self, line: Line, scope: Cancellation) -> Opening:
+        discovery = Discovery(line, scope, self._config.retries, self._notify_now)
+        try:
+            return discovery.open(self._source)
+        finally:
+            self._tally.retries += discovery.retried
+
+    def _find_layout(self, opening: Opening, parts: int | None, known: Knowledge) -> PartLayout | None:
+        surveyor = Surveyor(opening.source, opening.info, self._pool, self._scope())
+        try:
+            return surveyor.layout(parts, exact=known.exact_layout)
+        finally:
+            self._tally.requests += surveyor.requests
+
+    def _announce(self, prepared: Prepared) -> None:
+        task, checks = prepared.task, prepared.checks
+        self._connections = task.plan.connections
+        best = checks[0] if checks else None
+        self._emit(
+            Started(
+                self._source.display_url,
+                self._sink.path,
+                task.plan.size,
+                task.info.etag,
+                task.info.version_id,
+                task.plan.split,
+                len(task.plan.chunks),
+                task.plan.connections,
+                best.method if best else Method.SIZE,
+                str(best.algorithm) if best else None,
+            )
+        )
+        self._deliver()
+
+    # The bytes -------------------------------------------------------------------------------------------------
+
+    def _land(self, prepared: Prepared, ledger: Ledger, line: Line, scope: Cancellation) -> int:
+        """Every chunk into the sink, its digests into the ledger; the object's size in bytes."""
+        task = prepared.task
+        single = len(task.plan.chunks) == 1
+        ordered = ledger.ordered_algorithms
+        algorithms = (*ledger.chunk_algorithms, *ordered) if single else ledger.chunk_algorithms
+        job = Job(task, ledger, algorithms, self._tally, scope)
+        front = None if single or not ordered else Front(job, self._sink, ordered)
+        try:
+            self._run(job, self._sink.write_at, line)
+        finally:
+            digests = front.finish() if front else (ledger.recorded(0) if single else {})
+        for algorithm in ordered:
+            ledger.record_ordered(algorithm, digests[algorithm])
+        raise_front_error(job)
+        return task.plan.size if task.plan.size is not None else self._tally.received - self._tally.discarded
+
+    def _run(self, job: Job, write: Write, opened: Line | None) -> None:
+        plan = job.task.plan
+        first = opened or Line(self._pool, job.cancellation)
+        lines = [first, *(Line(self._pool, job.cancellation) for _ in range(plan.connections - 1))]
+        workers = [Worker(job, line, write, self._emit) for line in lines]
+        base = self._tally.received
+
+        def on_tick() -> None:
+            self._tally.received = base + sum(worker.received for worker in workers)
+            self._progress(plan.size)
+
+        try:
+            if plan.connections == 1 and plan.size is not None and plan.size <= SMALLEST_CHUNK:
+                run_inline(job, workers[0], continues_stream=opened is not None)
+            else:
+                run_crew(job, workers, on_tick, first_continues=opened is not None)
+        finally:
+            self._tally.received = base + sum(worker.received for worker in workers)
+            self._tally.requests += sum(line.requests for line in lines)
+            self._deliver()
+
+    # After the bytes -------------------------------------------------------------------------------------------
+
+    def _verify(self, prepared: Prepared, ledger: Ledger, size: int) -> Verification:
+        if not prepared.checks:
+            return verified_by_size(prepared.reason)
+        if ledger.failures() and self._sink.is_seekable and prepared.task.can_resume:
+            self._repair(prepared, ledger, size)
+        for check, actual in ledger.failures():
+            expected = check.declared.value.hex()
+            raise ChecksumMismatch(
+                f"{self._source.display_url}: {check.algorithm} is {actual.hex()}, {check.declared.origin} says {expected}",
+                algorithm=str(check.algorithm),
+                expected=expected,
+                actual=actual.hex(),
+                hint="nothing was written; the object, its checksum or the way to it is damaged",
+                url=self._source.display_url,
+            )
+        self._tally.verified = size
+        return verified_by(prepared.checks[0])
+
+    def _repair(self, prepared: Prepared, ledger: Ledger, size: int) -> None:
+        """Find the damaged chunks and fetch them again; the ledger tells afterwards whether that was all."""
+        task = prepared.task
+        surveyor = Surveyor(task.source, task.info, self._pool, self._scope())
+        damaged = [
+            chunk.index for chunk in damaged_by_part_digests(ledger.failures(), ledger, task.plan, surveyor)
+        ]
+        self._tally.requests += surveyor.requests
+        if not damaged:
+            comparison = Comparison(ledger)
+            self._pass(prepared, ledger, comparison, range(len(task.plan.chunks)), _write_nothing)
+            damaged = comparison.changed
+        if not damaged:
+            return
+        self._tally.discarded += sum(task.plan.chunks[index].span.length for index in damaged)
+        self._pass(prepared, ledger, ledger, damaged, self._sink.write_at)
+        for algorithm, digest in digest_whole(self._sink, size, ledger.ordered_algorithms).items():
+            ledger.record_ordered(algorithm, digest)
+        self._tally.repairs += len(damaged)
+        for index in damaged:
+            span = task.plan.chunks[index].span
+            self._emit(Repaired(self._source.display_url, span.start, span.stop, "its digest did not hold"))
+        self._deliver()
+
+    def _pass(
+        self, prepared: Prepared, ledger: Ledger, recorder: Recorder, wanted: Collection[int], write: Write
+    ) -> None:
+        landed = self._tally.received - self._tally.discarded
+        scope = self._scope()
+        job = Job(prepared.task, recorder, ledger.chunk_algorithms, self._tally, scope, wanted)
+        self._run(job, write, None)
+        if write is _write_nothing:
+            self._tally.discarded = self._tally.received - landed
+
+    def _result(self, prepared: Prepared, size: int, verification: Verification) -> Result:
+        info, tally = prepared.task.info, self._tally
+        return Result(
+            url=self._source.display_url,
+            path=self._sink.path,
+            size=size,
+            etag=info.etag,
+            version_id=info.version_id,
+            seconds=time.monotonic() - self._began,
+            bytes_received=tally.received,
+            bytes_resumed=0,
+            requests=tally.requests,
+            retries=tally.retries,
+            rescues=0,
+            repairs=tally.repairs,
+            connections=self._connections,
+            split=prepared.task.plan.split,
+            verification=verification,
+        )
+
+    # Events ----------------------------------------------------------------------------------------------------
+
+    def _emit(self, event: Event) -> None:
+        """Keep an event for the caller's thread: handlers never run in a worker's."""
+        if self._handler is not None:
+            self._events.append(event)
+
+    def _notify_now(self, event: Event) -> None:
+        self._emit(event)
+        self._deliver()
+
+    def _deliver(self) -> None:
+        while self._handler is not None and self._events:
+            try:
+                self._handler(self._events.popleft())
+            except Exception:
+                # A reader's fault is not the download's: it is told once, and not called again.
+                self._handler = None
+                logging.getLogger("fastget.events").exception("the event handler failed; it gets no more events")
+
+    def _progress(self, size: int | None) -> None:
+        tally = self._tally
+        if self._handler is None:
+            return
+        self._emit(
+            Progress(
+                self._source.display_url,
+                tally.received - tally.discarded,
+                tally.received,
+                size,
+                tally.verified,
+                self._connections,
+                time.monotonic() - self._began,
+            )
+        )
+        self._deliver()
+
+
+def raise_front_error(job: Job) -> None:
+    """A hasher that follows the front may fail after the last chunk has landed."""
+    if job.error is not None:
+        raise job.error
+
+
+def _write_nothing(offset: int, data: memoryview) -> None:
+    """For chunks that are fetched for their digests alone."""
+    del offset, data

@@ -1,0 +1,164 @@
+"""A worker: one thread, one connection, one buffer. It takes pieces until none is left.
+
+The bytes go from the socket into the buffer, through the hashers, to the sink; none of them becomes an object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastget.core import retry
+from fastget.core.checksums.declared import part_digest
+from fastget.core.messages import ResponseHead
+from fastget.core.validators import SUCCESS
+from fastget.engine.job import Job, Replan
+from fastget.engine.line import Line
+from fastget.engine.piece import PartDigest, Piece
+from fastget.errors import Cancelled, FastgetError, NetworkError, ProtocolError, RangeNotSupported
+from fastget.events import Event
+
+# Small enough to stay in the second-level cache between the socket, the hashers and the disk; large enough that the
+# interpreter's share is a few microseconds in a few hundred.
+BUFFER_SIZE = 256 * 1024
+
+Notify = Callable[[Event], None]
+Write = Callable[[int, memoryview], None]
+
+
+class Worker:
+    """Fetches pieces of a job over one line. `write` takes what has arrived: the sink's, or nothing for a comparison.
+
+    `received` counts payload bytes; another thread may read it at any time.
+    """
+
+    def __init__(self, job: Job, line: Line, write: Write, notify: Notify) -> None:
+        self.received = 0
+        self.line = line
+        self._job = job
+        self._write = write
+        self._notify = notify
+
+    def run(self, *, continues_stream: bool = False) -> None:
+        """Work until the job is over; an error ends the job. `continues_stream`: the line holds the discovery answer."""
+        buffer = memoryview(bytearray(BUFFER_SIZE))
+        try:
+            with self.line:
+                if continues_stream:
+                    self._run_on(buffer)
+                while (piece := self._job.claim()) is not None:
+                    self._attempt(piece, buffer, self._fetch)
+        except Cancelled as error:
+            if not self._job.cancellation.is_cancelled:
+                self._job.fail(error)
+        except BaseException as error:  # noqa: BLE001 - the job hands it to the caller's thread
+            self._job.fail(error)
+
+    def _run_on(self, buffer: memoryview) -> None:
+        """Read the discovery answer on from chunk to chunk until someone else's territory begins."""
+        index = 0
+        while (piece := self._job.claim_in_stream(index)) is not None:
+            if not self._attempt(piece, buffer, self._receive_chunk):
+                return
+            index += 1
+        if index == len(self._job.task.plan.chunks) and self.line.is_at_end():
+            self.line.finish()
+        else:
+            self.line.drop()
+
+    def _attempt(self, piece: Piece, buffer: memoryview, fetch: Callable[[Piece, memoryview], None]) -> bool:
+        """Fetch and land a piece. After a failure worth another try: wait, give it back, and return False."""
+        before = piece.position
+        try:
+            fetch(piece, buffer)
+            self._land(piece)
+        except RangeNotSupported:
+            self._leave_to_stream(piece)
+        except Cancelled:
+            raise
+        except FastgetError as error:
+            self.line.drop()
+            if piece.position - before >= retry.PROGRESS:
+                piece.attempts = 0
+            self._recover(piece, error)
+        else:
+            return True
+        return False
+
+    def _leave_to_stream(self, piece: Piece) -> None:
+        """The server ignores ranges: the discovery stream fetches everything, if it still runs."""
+        self.line.drop()
+        if not self._job.are_ranges_refused:
+            raise
+        self._job.restart(piece)
+        self._job.give_back(piece)
+
+    def _recover(self, piece: Piece, error: FastgetError) -> None:
+        retried = self._job.retry(piece, error)
+        self._notify(retried)
+        self._job.cancellation.wait(retried.delay)
+        if not self._job.task.can_resume or self._job.are_ranges_refused:
+            raise Replan(stream=True)
+        self._job.give_back(piece)
+
+    def _fetch(self, piece: Piece, buffer: memoryview) -> None:
+        """Ask for what is left of a piece until nothing is."""
+        while piece.position < piece.chunk.span.stop:
+            by_number = piece.chunk.by_part_number and piece.is_fresh
+            head = self._ask(piece, by_number=by_number)
+            stop = self._job.accept(head, piece, by_number=by_number)
+            if by_number:
+                piece.declared = _declared(head, piece)
+            self._receive(piece, buffer, stop)
+            if not self.line.is_at_end():
+                self._job.restart(piece)
+                raise ProtocolError("the answer holds more bytes than it declared")
+            self.line.finish()
+
+    def _ask(self, piece: Piece, *, by_number: bool) -> ResponseHead:
+        source, pin = self._job.task.source, self._job.task.info.pin
+        request = (
+            source.get(part_number=piece.chunk.part, pin=pin) if by_number else source.get(span=piece.rest, pin=pin)
+        )
+        head = self.line.send(request)
+        if head.status in SUCCESS:
+            return head
+        error = self.line.refusal(source, head)
+        if retry.is_range_refusal(error):
+            self._job.refuse_ranges()
+        raise error
+
+    def _receive_chunk(self, piece: Piece, buffer: memoryview) -> None:
+        """A chunk out of the discovery answer; where the length is unknown, all of the answer."""
+        if self._job.task.plan.size is not None:
+            self._receive(piece, buffer, piece.chunk.span.stop)
+            return
+        while count := self.line.read_into(buffer):
+            self._take_in(piece, buffer[:count])
+
+    def _receive(self, piece: Piece, buffer: memoryview, stop: int) -> None:
+        """Bytes of the running answer, up to offset `stop`."""
+        while (left := stop - piece.position) > 0:
+            count = self.line.read_into(buffer[:left] if left < BUFFER_SIZE else buffer)
+            if count == 0:
+                raise NetworkError(f"the answer ended {left} bytes early")
+            self._take_in(piece, buffer[:count])
+
+    def _take_in(self, piece: Piece, data: memoryview) -> None:
+        piece.take_in(data)
+        self._write(piece.position, data)
+        piece.position += len(data)
+        self.received += len(data)
+
+    def _land(self, piece: Piece) -> None:
+        repaired = self._job.land(piece)
+        if repaired is not None:
+            # Another connection may come from another machine.
+            self.line.drop()
+            self._notify(repaired)
+
+
+def _declared(head: ResponseHead, piece: Piece) -> PartDigest | None:
+    for algorithm in piece.algorithms:
+        if (value := part_digest(head.headers, algorithm)) is not None:
+            return PartDigest(algorithm, value)
+    return None
