@@ -99,7 +99,7 @@ class ObjectServer:
         return self.base_url + quote(path) + (f"?{query}" if query else "")
 
     def put(self, path: str, stored: StoredObject) -> None:
-!!        """Store an object, or replace the one that is there; versions with other ids can still be asked for."""
+        """Store an object, or replace the one that is there; its other versions can still be asked for."""
         with self._lock:
             versions = self._versions.setdefault(path, {})
             versions.pop(stored.version_id, None)
