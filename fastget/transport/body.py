@@ -1,21 +1,22 @@
-"""Bodies, read straight into the caller's buffer: of declared length, chunked, or ended by the connection's close."""
+"""Bodies, read into the caller's buffer: of declared length, chunked, or ended by the connection's close."""
 
 from __future__ import annotations
 
 import re
 import time
-from typing import Protocol, TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from fastget.core.messages import Framing, ResponseHead
 from fastget.core.ranges import MAXIMUM_SIZE
 from fastget.errors import NetworkError, ProtocolError, Stalled
 
 if TYPE_CHECKING:
-    from fastget.transport.cancellation import Cancellation
-    from fastget.transport.wire import Wire
     from collections.abc import Callable
 
-# A size line with its extensions has to fit here whole; payload that comes along with one is copied out of it.
+    from fastget.transport.cancellation import Cancellation
+    from fastget.transport.wire import Wire
+
+# A size line with its extensions has to fit here whole; payload that comes along is copied out of it.
 _STAGE_BYTES = 4096
 _MAXIMUM_TRAILER_BYTES = 64 * 1024
 # Seconds after which a body that trickles in gives what it has.
@@ -38,7 +39,7 @@ class Intake:
         return len(self._surplus) > 0
 
     def fill(self, view: memoryview) -> int:
-        """All of `view`, or less at the end and after a tick; 0 at the end alone. Raises Stalled, Cancelled."""
+        """All of `view`, less at the end or after a tick; 0 only at the end. Raises Stalled, Cancelled."""
         count = self._from_surplus(view)
         if not count:
             return self._wait(self._wire.fill, view)
@@ -110,7 +111,7 @@ class LengthBody:
 
 
 class CloseBody:
-    """A body that ends with its connection. Whether it was all of it, only a known size can tell (faults.md N3)."""
+    """A body that ends with its connection. Only a known size can tell whether it was all (faults.md N3)."""
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake

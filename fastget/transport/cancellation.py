@@ -12,8 +12,8 @@ from fastget.errors import Cancelled
 class Cancellation:
     """A flag, and the sockets that are shut down when it is raised.
 
-    A socket is watched from before its first blocking call until just before it is closed, so that a shutdown never
-    hits a descriptor that belongs to somebody else by then.
+    A socket is watched from before its first blocking call until just before it is closed, so that a shutdown
+    never hits a descriptor that belongs to somebody else by then.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Cancellation:
         with self._lock:
             self._is_set = True
             for sock in self._sockets:
-                # The plain socket's own method: that of an SSLSocket takes its TLS state away from the thread that
-                # is reading, which would then read ciphertext. A socket that is not connected yet answers ENOTCONN.
+                # The plain socket's own method: that of an SSLSocket takes its TLS state away from the thread
+                # that is reading, which would then read ciphertext. Unconnected sockets answer ENOTCONN.
                 with contextlib.suppress(OSError):
                     socket.socket.shutdown(sock, socket.SHUT_RDWR)

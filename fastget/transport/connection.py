@@ -2,112 +2,71 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from fastget.errors import FastgetError, NetworkError, Stalled
+from fastget.errors import FastgetError, NetworkError
 from fastget.transport.body import Body, Intake, body_of
 from fastget.transport.cancellation import Cancellation
-from fastget.transport.dial import dial
-from fastget.transport.heads import HeadExchange, Reception
-from fastget.transport.wire import Wire
+from fastget.transport.conversation import Conversation, NoAnswerError
+from fastget.transport.heads import HeadExchange
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from fastget.core.messages import Request, ResponseHead
     from fastget.core.urls import Origin
-    from fastget.config import Config
-    from collections.abc import Generator
-    pass
-
-_HEAD_READ_BYTES = 4096
-_LONGEST_TICK = 1.0
+    from fastget.transport.route import Route
+    from fastget.transport.wire import Wire
 
 
 class SocketConnection:
-    """Implements `Connection` with a blocking socket: plain, over TLS, and through HTTP proxies."""
+    """Implements `Connection` with a blocking socket: plain, over TLS, and through HTTP proxies.
 
-    def __init__(self, origin: Origin, config: Config) -> None:
+    Times are in seconds. `abort` ends everything but a name resolution that is under way.
+    """
+
+    def __init__(
+        self, origin: Origin, route: Route, *, response_timeout: float = 60.0, stall_timeout: float = 30.0
+    ) -> None:
         self.origin = origin
-        self._config = config
+        self._route = route
+        self._stall_timeout = stall_timeout
         self._cancellation = Cancellation()
+        self._conversation = Conversation(str(origin), response_timeout, self._cancellation)
         self._wire: Wire | None = None
         self._intake: Intake | None = None
         self._body: Body | None = None
         self._is_kept_alive = False
-        self._stage = memoryview(bytearray(_HEAD_READ_BYTES))
 
     def exchange(self, request: Request) -> ResponseHead:
         with self._ending_on_failure():
             if self._wire is not None and not (self.is_reusable and self._wire.is_silent()):
                 self.close()
-            is_reused = self._wire is not None
-            try:
-                return self._attempt(request)
-            except _NoAnswer:
-                if not is_reused:
-                    raise
-            self.close()
-            return self._attempt(request)
+            if self._wire is not None:
+                try:
+                    return self._attempt(request, self._wire)
+                except NoAnswerError:
+                    self.close()
+            self._wire = self._route.open(self._cancellation)
+            return self._attempt(request, self._wire)
 
-    def _attempt(self, request: Request) -> ResponseHead:
-        exchange = HeadExchange()
-        data = exchange.encode(request)
-        wire = self._wire or self._connect()
+    def _attempt(self, request: Request, wire: Wire) -> ResponseHead:
         self._body = None
-        reception = self._send_and_receive(wire, exchange, data)
+        exchange = HeadExchange()
+        reception = self._conversation.hold(wire, exchange, self._route.encode(exchange, request))
+        self._route.check(reception.head)
         self._is_kept_alive = reception.is_kept_alive
-        self._intake = Intake(wire, reception.surplus, self._config.stall_timeout, self._cancellation)
+        self._intake = Intake(wire, reception.surplus, self._stall_timeout, self._cancellation)
         self._body = body_of(reception.head, self._intake)
         return reception.head
 
-    def _send_and_receive(self, wire: Wire, exchange: HeadExchange, data: bytes) -> Reception:
-        deadline = time.monotonic() + self._config.response_timeout
-        is_answered = False
-        while True:
-            try:
-                if data:
-                    wire.send(data)
-                    data = b""
-                count = wire.receive(self._stage)
-            except OSError as error:
-                self._cancellation.check()
-                raise self._broken(error, is_answered=is_answered) from error
-            self._cancellation.check()
-            if count == 0:
-                raise self._broken(None, is_answered=is_answered)
-            is_answered = is_answered or count is not None
-            if count is not None and (reception := exchange.feed(self._stage[:count])):
-                return reception
-            if time.monotonic() >= deadline:
-                raise Stalled(f"{self.origin} did not answer within {self._config.response_timeout:g} s")
-
-    def _broken(self, error: OSError | None, *, is_answered: bool) -> NetworkError:
-        cause = f": {error.strerror or error}" if error else ""
-        if is_answered:
-            return NetworkError(f"{self.origin} closed the connection within the head of its answer{cause}")
-        return _NoAnswer(f"{self.origin} closed the connection without an answer{cause}")
-
-    def _connect(self) -> Wire:
-        sock = dial(self.origin.host, self.origin.port, self._config.connect_timeout, self._cancellation)
-        try:
-            self._wire = Wire(sock, self._tick)
-        except BaseException:
-            self._cancellation.close(sock)
-            raise
-        return self._wire
-
-    @property
-    def _tick(self) -> float:
-        return min(_LONGEST_TICK, self._config.stall_timeout, self._config.response_timeout)
-
     def read_into(self, buffer: memoryview) -> int:
-        if not len(buffer):
-            raise ValueError("the buffer is empty")
-        if self._body is None:
-            raise ValueError("there is no body to read: no exchange came before, or it failed")
         with self._ending_on_failure():
-            self._cancellation.check()
+            if self._body is None:
+                raise NetworkError("there is no body to read: no exchange came before, or it failed")
+            if not len(buffer):
+                raise ValueError("the buffer is empty")
             return self._body.read_into(buffer)
 
     @property
@@ -146,7 +105,3 @@ class SocketConnection:
 
     def abort(self) -> None:
         self._cancellation.cancel()
-
-
-class _NoAnswer(NetworkError):
-    """The connection ended before the first byte of an answer: the request may be sent again."""

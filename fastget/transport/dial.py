@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import selectors
 import socket
 import time
-from typing import Any, NamedTuple, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from fastget.errors import NetworkError, Stalled
 
 if TYPE_CHECKING:
-    from fastget.transport.cancellation import Cancellation
     from collections.abc import Sequence
+
+    from fastget.transport.cancellation import Cancellation
 
 # How long one address may keep the next from being tried (RFC 8305 §5).
 _STAGGER = 0.25
@@ -29,10 +31,10 @@ class Address(NamedTuple):
 
 
 def dial(host: str, port: int, timeout: float, cancellation: Cancellation) -> socket.socket:
-    """Connect to whichever address of `host` answers first; each has `timeout` seconds from the last one's start.
+    """Connect to whichever address of `host` answers first, all within `timeout` seconds of the last start.
 
-    The addresses are tried in the order of getaddrinfo, the next one whenever one fails or is slow. The socket comes
-    back non-blocking, and watched by `cancellation`. Name resolution itself cannot be interrupted.
+    The addresses are tried in the order of getaddrinfo, the next one when one fails or is slow. The socket
+    comes back non-blocking, and watched by `cancellation`. Name resolution itself cannot be interrupted.
 
     Raises NetworkError (name, or every address failed), Stalled (no address answered in time), Cancelled.
     """
@@ -52,12 +54,14 @@ def resolve(host: str, port: int) -> Sequence[Address]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
-        hint = (
-            "the name server did not answer; try again"
-            if error.errno == socket.EAI_AGAIN
-            else "check the spelling of the host name"
-        )
-        raise NetworkError(f"the host name {host} cannot be resolved: {error.strerror}", hint=hint) from error
+        is_transient = error.errno == socket.EAI_AGAIN
+        raise NetworkError(
+            f"the host name {host} cannot be resolved: {error.strerror}",
+            hint="the name server did not answer" if is_transient else "check the spelling of the host name",
+            is_transient=is_transient,
+        ) from error
+    except UnicodeError:
+        raise NetworkError(f"the host name {host} is not a valid one", is_transient=False) from None
     return [Address(family, kind, protocol, name) for family, kind, protocol, _, name in found][
         :_MAXIMUM_ADDRESSES
     ]
@@ -72,7 +76,7 @@ class _Race:
         self._running: set[socket.socket] = set()
         self._error: OSError | None = None
 
-    def __enter__(self) -> _Race:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -109,8 +113,7 @@ class _Race:
             ready = self._selector.select(min(left, _STAGGER))
             self._cancellation.check()
             for key, _ in ready:
-                sock = key.fileobj
-                assert isinstance(sock, socket.socket)
+                sock = cast("socket.socket", key.fileobj)
                 if self._settle(sock):
                     return sock
         return None
@@ -120,7 +123,7 @@ class _Race:
         self._running.discard(sock)
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
-            self._error = self._error or OSError(code, _strerror(code))
+            self._error = self._error or OSError(code, os.strerror(code))
             self._cancellation.close(sock)
         return not code
 
@@ -132,9 +135,3 @@ class _Race:
         error = NetworkError(f"cannot connect to {peer}: {self._error.strerror or self._error}")
         error.__cause__ = self._error
         return error
-
-
-def _strerror(code: int) -> str:
-    import os
-
-    return os.strerror(code)

@@ -28,7 +28,7 @@ class Reception:
 
 
 class HeadExchange:
-    """One request and the head of its answer. Bodies never pass through h11, only what was read along with a head."""
+    """One request and the head of its answer. Of a body, only what came along with the head passes here."""
 
     def __init__(self) -> None:
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAXIMUM_HEAD_BYTES)
@@ -37,18 +37,24 @@ class HeadExchange:
         self._interim_answers = 0
 
     def encode(self, request: Request, *, target: str | None = None, extra: Headers | None = None) -> bytes:
-        """The bytes of a request head. `target` replaces the origin form (RFC 9112 §3.2), `extra` adds fields.
+        """The bytes of a request head. `target` replaces the origin form (RFC 9112 §3.2); `extra` is added.
 
-        Raises ConfigError for a field that HTTP does not allow, such as one with a line break (RFC 9110 §5.5).
+        Raises ConfigError for a field that HTTP does not allow, one with a line break for example.
         """
-        self._method = request.method
-        fields = [(name.encode(), value.encode()) for name, value in (*request.headers, *(extra or ()))]
+        fields = [*request.headers, *(extra or ())]
         if "host" not in request.headers:
-            fields.insert(0, (b"Host", request.url.origin.host_header.encode()))
+            fields.insert(0, ("Host", request.url.origin.host_header))
+        return self._serialise(request.method, target or request.url.target, fields)
+
+    def encode_connect(self, authority: str, extra: Headers) -> bytes:
+        """The bytes of a CONNECT request to a proxy; `authority` is host:port (RFC 9110 §9.3.6)."""
+        return self._serialise("CONNECT", authority, [("Host", authority), *extra])
+
+    def _serialise(self, method: str, target: str, fields: list[tuple[str, str]]) -> bytes:
+        self._method = method
+        encoded = [(name.encode(), value.encode()) for name, value in fields]
         try:
-            head = self._h11.send(
-                h11.Request(method=request.method, target=target or request.url.target, headers=fields)
-            )
+            head = self._h11.send(h11.Request(method=method, target=target, headers=encoded))
             end = self._h11.send(h11.EndOfMessage())
         except h11.LocalProtocolError:
             # h11 quotes the value, which may be a secret.
@@ -113,8 +119,8 @@ def _check_syntax(raw: bytearray, event: h11.Response) -> None:
 
 
 def _framing(method: str, status: int, headers: Headers) -> tuple[Framing, int | None]:
-    """How the body ends, in the order of RFC 9112 §6.3; h11 has refused every coding but a single `chunked`."""
-    if method == "HEAD" or status in _BODILESS:
+    """How the body ends, in the order of RFC 9112 §6.3; h11 has refused all codings but one `chunked`."""
+    if method == "HEAD" or status in _BODILESS or (method == "CONNECT" and 200 <= status < 300):
         return Framing.NONE, None
     if "transfer-encoding" in headers:
         return Framing.CHUNKED, None

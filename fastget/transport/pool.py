@@ -5,22 +5,22 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-
-from fastget.transport.connection import SocketConnection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fastget.transport.protocol import Connection
-    from fastget.core.urls import Origin
-    from fastget.config import Config
+    import ssl
 
-# S3 closes idle connections after some ten seconds, most servers after 60 or 75 (nginx): older ones are rarely alive.
+    from fastget.config import Config
+    from fastget.core.urls import Origin
+    from fastget.transport.protocol import Connection
+
+# Servers close idle connections after 5 to 75 seconds: older ones are rarely alive.
 MAXIMUM_IDLE_SECONDS = 30.0
 MAXIMUM_IDLE = 64
 
 
 class Pool:
-    """Implements `Connector`, and lends connections: each belongs to one thread between `acquire` and `release`.
+    """Implements `Connector`, and lends connections: each belongs to one thread from `acquire` to `release`.
 
     Safe to use from several threads; connecting and closing happen outside its lock.
     """
@@ -30,9 +30,32 @@ class Pool:
         self._lock = threading.Lock()
         self._idle: deque[tuple[float, Connection]] = deque()
         self._is_closed = False
+        self._context: ssl.SSLContext | None = None
 
     def connection(self, origin: Origin) -> Connection:
-        return SocketConnection(origin, self._config)
+        # Here, because they load h11, which a client that is only made does not need.
+        from fastget.transport.connection import SocketConnection
+        from fastget.transport.proxies import proxy_for
+        from fastget.transport.route import Route
+
+        proxy = proxy_for(origin, self._config.proxy)
+        route = Route(origin, proxy, self._config, self._tls_context)
+        return SocketConnection(
+            origin,
+            route,
+            response_timeout=self._config.response_timeout,
+            stall_timeout=self._config.stall_timeout,
+        )
+
+    def _tls_context(self) -> ssl.SSLContext:
+        """The one TLS context of this pool; loading the certificates takes tens of milliseconds."""
+        if self._context is None:
+            from fastget.transport.tls import client_context
+
+            context = client_context(self._config)  # reads files, so outside the lock; the first wins
+            with self._lock:
+                self._context = self._context or context
+        return self._context
 
     def acquire(self, origin: Origin) -> Connection:
         """The connection to `origin` that was used last, or a new one that is not connected yet."""

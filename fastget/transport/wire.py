@@ -1,22 +1,33 @@
-"""A connected socket, read in ticks: no call blocks for much longer than one tick, so that silence is noticed."""
+"""A connected socket, read in ticks: no read blocks for much longer than one, so that silence is noticed."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import select
 import socket
 import struct
 import sys
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ssl
 
 _HAS_WHOLE_READS = hasattr(socket, "MSG_WAITALL") and sys.platform != "win32"
+_SEND_SECONDS = 10.0
+
+
+def _timeval(seconds: float) -> bytes:
+    whole = int(seconds)
+    return struct.pack("@ll", whole, max(int((seconds - whole) * 1_000_000), 0 if whole else 1))
 
 
 class Wire:
-    """A plain TCP connection. Reads return None when nothing came within a tick, and 0 at the end of the stream.
+    """A plain TCP connection. Reads return None when nothing came within a tick, and 0 at the end.
 
-    The kernel fills the caller's buffer in one call (MSG_WAITALL). That needs a socket that really blocks, with the
-    tick as its SO_RCVTIMEO: a Python timeout would make it non-blocking, and MSG_WAITALL would return at once.
+    The kernel fills the caller's buffer in one call (MSG_WAITALL). That needs a socket that really blocks,
+    with the tick as its SO_RCVTIMEO: with a Python timeout it would not, and MSG_WAITALL would do nothing.
     """
 
     def __init__(self, sock: socket.socket, tick: float) -> None:
@@ -28,9 +39,9 @@ class Wire:
     def _configure(self) -> None:
         if _HAS_WHOLE_READS:
             self._socket.settimeout(None)
-            seconds = int(self._tick)
-            tick = struct.pack("@ll", seconds, int((self._tick - seconds) * 1_000_000))
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, tick)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(self._tick))
+            # A request fits into the send buffer: whoever keeps it from going is not there.
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(_SEND_SECONDS))
         else:
             self._socket.settimeout(self._tick)
 
@@ -64,11 +75,13 @@ class Wire:
         if not count:
             return count
         deadline = time.monotonic() + self._tick
-        while count < len(view) and time.monotonic() < deadline:
-            more = self.receive(view[count:])
-            if not more:  # an end that was met here is met again by the next call
-                break
-            count += more
+        # An end or an error that is met with bytes in hand is met again by the next call.
+        with contextlib.suppress(OSError):
+            while count < len(view) and time.monotonic() < deadline:
+                more = self.receive(view[count:])
+                if not more:
+                    break
+                count += more
         return count
 
     def is_silent(self) -> bool:
@@ -83,8 +96,26 @@ class Wire:
 class TlsWire(Wire):
     """The same over TLS, whose records of at most 16 KiB make whole reads a loop of ours."""
 
+    def __init__(self, sock: ssl.SSLSocket, tick: float) -> None:
+        super().__init__(sock, tick)
+        self._secured = sock
+        self._error: OSError | None = None
+
     def _configure(self) -> None:
         self._socket.settimeout(self._tick)
 
     def fill(self, view: memoryview) -> int | None:
         return self._fill_in_turns(view)
+
+    def receive(self, view: memoryview) -> int | None:
+        # What OpenSSL says after an error differs from the error: the first one is kept.
+        if self._error is not None:
+            raise self._error
+        try:
+            return super().receive(view)
+        except OSError as error:
+            self._error = error
+            raise
+
+    def is_silent(self) -> bool:
+        return not self._secured.pending() and super().is_silent()

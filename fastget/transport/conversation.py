@@ -1,0 +1,70 @@
+"""One request head sent and the answer's head received, on a wire."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from fastget.errors import NetworkError, Stalled
+
+if TYPE_CHECKING:
+    from fastget.transport.cancellation import Cancellation
+    from fastget.transport.heads import HeadExchange, Reception
+    from fastget.transport.wire import Wire
+
+_READ_BYTES = 4096
+
+
+class NoAnswerError(NetworkError):
+    """The connection ended before the first byte of an answer: the request may be sent again."""
+
+
+class Conversation:
+    """What the exchanges of one connection share: with whom, how long a head may take, who may end them."""
+
+    def __init__(self, peer: str, response_timeout: float, cancellation: Cancellation) -> None:
+        self._peer = peer
+        self._response_timeout = response_timeout
+        self._cancellation = cancellation
+        self._stage = memoryview(bytearray(_READ_BYTES))
+
+    def hold(self, wire: Wire, exchange: HeadExchange, data: bytes) -> Reception:
+        """Send `data`, an encoded request, and read up to the end of the final answer's head.
+
+        Raises NoAnswerError, NetworkError, ProtocolError, Stalled (no whole head in time), Cancelled.
+        """
+        deadline = time.monotonic() + self._response_timeout
+        self._send(wire, data)
+        is_answered = False
+        while True:
+            count = self._receive(wire, is_answered=is_answered)
+            if count:
+                is_answered = True
+                reception = exchange.feed(self._stage[:count])
+                if reception is not None:
+                    return reception
+            if time.monotonic() >= deadline:
+                raise Stalled(f"{self._peer} did not answer within {self._response_timeout:g} s")
+
+    def _send(self, wire: Wire, data: bytes) -> None:
+        try:
+            wire.send(data)
+        except OSError as error:
+            raise self._ended(error, is_answered=False) from error
+
+    def _receive(self, wire: Wire, *, is_answered: bool) -> int | None:
+        try:
+            count = wire.receive(self._stage)
+        except OSError as error:
+            raise self._ended(error, is_answered=is_answered) from error
+        self._cancellation.check()
+        if count == 0:
+            raise self._ended(None, is_answered=is_answered)
+        return count
+
+    def _ended(self, error: OSError | None, *, is_answered: bool) -> NetworkError:
+        self._cancellation.check()
+        cause = f": {error.strerror or error}" if error else ""
+        if is_answered:
+            return NetworkError(f"{self._peer} closed the connection within the head of its answer{cause}")
+        return NoAnswerError(f"{self._peer} closed the connection without an answer{cause}")

@@ -1,0 +1,86 @@
+"""Which proxy, if any, stands between here and an origin."""
+
+from __future__ import annotations
+
+import base64
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+from urllib.parse import unquote, urlsplit
+
+from fastget.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fastget.core.urls import Origin
+
+_DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy and the credentials for it, which `str()` and `repr()` leave out."""
+
+    scheme: str
+    host: str
+    port: int
+    username: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a proxy URL; without a scheme it is an HTTP proxy. Raises ConfigError, which quotes nothing."""
+        try:
+            parts = urlsplit(text if "://" in text else f"http://{text}")
+            port = parts.port
+        except ValueError:
+            raise ConfigError("the proxy URL cannot be read", hint="write it as http://host:port") from None
+        if parts.scheme not in _DEFAULT_PORTS:
+            raise ConfigError(
+                f"there are no {parts.scheme}:// proxies", hint=f"one of {', '.join(_DEFAULT_PORTS)} is meant"
+            )
+        if not parts.hostname:
+            raise ConfigError("the proxy URL names no host", hint="write it as http://host:port")
+        username = None if parts.username is None else unquote(parts.username)
+        password = None if parts.password is None else unquote(parts.password)
+        return cls(parts.scheme, parts.hostname, port or _DEFAULT_PORTS[parts.scheme], username, password)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is an HTTP proxy, spoken to without TLS: the kind that the data plane speaks to."""
+        return self.scheme == "http"
+
+    @property
+    def authorization(self) -> str | None:
+        """The value of a Proxy-Authorization header (RFC 7617), or None."""
+        if self.username is None:
+            return None
+        pair = f"{self.username}:{self.password or ''}"
+        return f"Basic {base64.b64encode(pair.encode()).decode('ascii')}"
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+
+def proxy_for(origin: Origin, configured: str | None) -> Proxy | None:
+    """The proxy to reach `origin` by: the configured one, none if that is empty, else the environment's.
+
+    HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY mean what they mean to the standard library, lower case
+    first; NO_PROXY does not apply to a configured proxy.
+
+    Raises ConfigError for a proxy URL that cannot be meant.
+    """
+    if configured is not None:
+        return Proxy.parse(configured) if configured else None
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return None
+    # Loads half of the library's HTTP and e-mail: only where there is something to read.
+    from urllib import request
+
+    proxies = request.getproxies_environment()
+    found = proxies.get(origin.scheme) or proxies.get("all")
+    # The type stubs leave this function out.
+    is_bypassed = request.proxy_bypass_environment  # type: ignore[attr-defined]
+    if not found or is_bypassed(f"{origin.host}:{origin.port}", proxies):
+        return None
+    return Proxy.parse(found)

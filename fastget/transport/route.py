@@ -1,0 +1,100 @@
+"""The way to an origin: dial it or its proxy, tunnel, start TLS."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastget.core.messages import Headers
+from fastget.errors import NetworkError, ProtocolError
+from fastget.transport.conversation import Conversation
+from fastget.transport.dial import dial
+from fastget.transport.heads import HeadExchange
+from fastget.transport.wire import TlsWire, Wire
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+    from collections.abc import Callable
+
+    from fastget.config import Config
+    from fastget.core.messages import Request, ResponseHead
+    from fastget.core.urls import Origin
+    from fastget.transport.cancellation import Cancellation
+    from fastget.transport.proxies import Proxy
+
+_LONGEST_TICK = 1.0
+
+
+class Route:
+    """How connections to one origin are opened, and how a request is written for whoever reads it first."""
+
+    def __init__(
+        self, origin: Origin, proxy: Proxy | None, config: Config, tls_context: Callable[[], ssl.SSLContext]
+    ) -> None:
+        self._origin = origin
+        self._proxy = proxy
+        self._config = config
+        self._tls_context = tls_context
+        self._is_secure = origin.scheme == "https"
+        self._tick = min(_LONGEST_TICK, config.stall_timeout, config.response_timeout)
+
+    def open(self, cancellation: Cancellation) -> Wire:
+        """A connected wire; `cancellation` watches its socket. Raises NetworkError, Stalled, Cancelled."""
+        first = self._proxy or self._origin
+        sock = dial(first.host, first.port, self._config.connect_timeout, cancellation)
+        try:
+            if not self._is_secure:
+                return Wire(sock, self._tick)
+            if self._proxy is not None:
+                self._tunnel(sock, self._proxy, cancellation)
+        except BaseException:
+            cancellation.close(sock)
+            raise
+        return self._secure(sock, cancellation)
+
+    def _tunnel(self, sock: socket.socket, proxy: Proxy, cancellation: Cancellation) -> None:
+        exchange = HeadExchange()
+        host = f"[{self._origin.host}]" if ":" in self._origin.host else self._origin.host
+        data = exchange.encode_connect(f"{host}:{self._origin.port}", self._proxy_fields())
+        conversation = Conversation(f"the proxy {proxy}", self._config.response_timeout, cancellation)
+        reception = conversation.hold(Wire(sock, self._tick), exchange, data)
+        self.check(reception.head)
+        if not 200 <= reception.head.status < 300:
+            answer = f"{reception.head.status} {reception.head.reason}".strip()
+            raise NetworkError(
+                f"the proxy {proxy} refuses a connection to {self._origin}: {answer}",
+                is_transient=reception.head.status not in (401, 403),
+            )
+        if reception.surplus:
+            raise ProtocolError(f"the proxy {proxy} sent bytes of its own into the tunnel to {self._origin}")
+
+    def _secure(self, sock: socket.socket, cancellation: Cancellation) -> Wire:
+        from fastget.transport.tls import handshake
+
+        secured = handshake(
+            sock, self._origin.host, self._tls_context(), self._config.connect_timeout, cancellation
+        )
+        try:
+            return TlsWire(secured, self._tick)
+        except BaseException:
+            cancellation.close(secured)
+            raise
+
+    def encode(self, exchange: HeadExchange, request: Request) -> bytes:
+        """The request head, in absolute form where an HTTP proxy reads it (RFC 9112 §3.2.2)."""
+        if self._proxy is None or self._is_secure:
+            return exchange.encode(request)
+        return exchange.encode(request, target=request.url.unredacted, extra=self._proxy_fields())
+
+    def check(self, head: ResponseHead) -> None:
+        """Raise NetworkError where the proxy does not let us through."""
+        if self._proxy is not None and head.status == 407:
+            raise NetworkError(
+                f"the proxy {self._proxy} asks for credentials, or does not accept these (407)",
+                hint="put them in the proxy URL: http://user:password@host:port",
+                is_transient=False,
+            )
+
+    def _proxy_fields(self) -> Headers:
+        authorization = self._proxy.authorization if self._proxy is not None else None
+        return Headers([("Proxy-Authorization", authorization)] if authorization else [])

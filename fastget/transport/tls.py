@@ -1,0 +1,87 @@
+"""TLS: 1.2 or newer, certificate and host name checked, and an end without close_notify is an error."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastget.errors import ConfigError, NetworkError, Stalled
+
+if TYPE_CHECKING:
+    import socket
+
+    from fastget.config import Config
+    from fastget.transport.cancellation import Cancellation
+
+
+def client_context(config: Config) -> ssl.SSLContext:
+    """The context of a pool's connections: the system's CAs (or SSL_CERT_FILE's), or `ca_bundle` alone.
+
+    Raises ConfigError where `ca_bundle` cannot be loaded.
+    """
+    try:
+        context = _trusting(config.ca_bundle)
+    except OSError as error:
+        raise ConfigError(
+            f"the CA bundle {config.ca_bundle} cannot be used: {error.strerror or error}",
+            hint="give --ca-bundle a PEM file of CA certificates",
+        ) from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    if config.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _trusting(ca_bundle: str | None) -> ssl.SSLContext:
+    if ca_bundle is not None and Path(ca_bundle).is_dir():
+        return ssl.create_default_context(capath=ca_bundle)
+    return ssl.create_default_context(cafile=ca_bundle)
+
+
+def handshake(
+    sock: socket.socket, host: str, context: ssl.SSLContext, timeout: float, cancellation: Cancellation
+) -> ssl.SSLSocket:
+    """Start TLS as a client within `timeout` seconds; the socket that comes back replaces `sock`.
+
+    Raises NetworkError (certificate, host name, handshake), Stalled, Cancelled.
+    """
+    cancellation.forget(sock)
+    try:
+        secured = context.wrap_socket(
+            sock,
+            server_hostname=host.rstrip("."),
+            do_handshake_on_connect=False,
+            # A body that ends with its connection is only whole if the end was meant (faults.md N20).
+            suppress_ragged_eofs=False,
+        )
+    except BaseException:
+        sock.close()
+        raise
+    try:
+        cancellation.watch(secured)
+        secured.settimeout(timeout)
+        secured.do_handshake()
+    except OSError as error:
+        cancellation.close(secured)
+        cancellation.check()
+        raise _explained(error, host, timeout) from error
+    except BaseException:
+        cancellation.close(secured)
+        raise
+    return secured
+
+
+def _explained(error: OSError, host: str, timeout: float) -> NetworkError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return NetworkError(
+            f"the certificate of {host} is not trusted: {error.verify_message}",
+            hint="name your own CA with --ca-bundle; --insecure gives up the check",
+            is_transient=False,
+        )
+    if isinstance(error, TimeoutError):
+        return Stalled(f"{host} did not finish the TLS handshake within {timeout:g} s")
+    cause = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+    return NetworkError(f"the TLS handshake with {host} failed: {cause or error}")
