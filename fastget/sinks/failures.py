@@ -24,6 +24,7 @@ _HINTS = {
     errno.EIO: "the disk reports a fault: look at the system log, and choose another disk",
     errno.EMFILE: "too many files are open: raise `ulimit -n`, or use fewer jobs",
     errno.ENFILE: "the system has too many open files",
+    errno.EAGAIN: "give a writer that blocks until there is room",
     errno.EPIPE: "the reader of the stream has gone",
 }
 

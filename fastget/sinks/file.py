@@ -267,7 +267,7 @@ class FileSink:
             if error.errno in _NO_DIRECTORY_FLUSH:
                 return  # FUSE and network file systems without such a flush, directories that cannot be read
             raise DestinationError(
-                f"{self._path} is complete, but its directory cannot be flushed: {error.strerror}",
+                f"{self._path} is complete, but its directory cannot be flushed: {error.strerror or error}",
                 path=self._path,
                 hint="a power failure may undo the new name",
             ) from error

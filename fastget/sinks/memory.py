@@ -154,7 +154,7 @@ class MemorySink(_InMemory):
         self._store = _Fixed(_allocate(size))
 
     def publish(self, size: int) -> None:
-        """Show the first `size` bytes. Raises DestinationError if there are fewer, Cancelled after `abort`."""
+        """Show the first `size` bytes. Raises DestinationError if they are fewer, Cancelled on `abort`."""
         self._published = self._opened().finished(size)
         self._store = None
 
