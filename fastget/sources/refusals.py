@@ -141,7 +141,11 @@ def refusal_error(
 
     `body` is the start of the answer's body, at most 64 KiB of it count. None of `secrets` is repeated.
     """
-    reply = server_reply(head, body, secrets)
+    return error_of_reply(head, server_reply(head, body, secrets), display_url)
+
+
+def error_of_reply(head: ResponseHead, reply: ServerReply, display_url: str) -> FastgetError:
+    """The same, for a reply that has been read already."""
     meaning = _meaning(head, reply)
     return meaning.kind(
         f"{display_url}: {meaning.says} ({_own_words(head, reply)})",

@@ -28,7 +28,7 @@ def server_reply(head: ResponseHead, body: bytes, secrets: Iterable[str] = ()) -
     fields = _error_document(body)
 
     def words(*found: str | None) -> str | None:
-        return next((_safe_text(text, known) for text in found if text), None)
+        return next((safe_text(text, known) for text in found if text), None)
 
     return ServerReply(
         status=head.status,
@@ -75,7 +75,8 @@ def _plain_text(head: ResponseHead, body: bytes) -> str | None:
     return lines[0] if lines else None
 
 
-def _safe_text(text: str, secrets: Iterable[str]) -> str:
+def safe_text(text: str, secrets: Iterable[str] = ()) -> str:
+    """`text` on one bounded line, without control characters and without `secrets`."""
     for secret in secrets:
         text = text.replace(secret, "…")
     printable = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * _LONGEST_TEXT])

@@ -11,9 +11,8 @@ from fastget.sources.http import HttpSource
 from fastget.sources.requests import check_user_headers
 
 if TYPE_CHECKING:
-    from fastget.sources.endpoints import S3Endpoints
-
     from fastget.config import Config
+    from fastget.sources.endpoints import S3Endpoints
     from fastget.sources.protocol import Source
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -22,8 +21,8 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 def resolve(url: str, config: Config, endpoints: S3Endpoints | None = None) -> Source:
     """The source that `url` names: http, https or s3. Nothing is connected to.
 
-    `endpoints` is what S3 objects share (sessions, resolved endpoints, credentials): whoever resolves more than
-    one URL gives the same each time and closes it. Without it the source makes its own, which costs a session.
+    `endpoints` is what S3 objects share (sessions, resolved endpoints, credentials): whoever resolves more
+    than one URL gives the same each time and closes it. Without it the source makes its own, which is slow.
 
     Raises InvalidURL for anything else, ConfigError for options that do not go with it.
     """

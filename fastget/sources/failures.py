@@ -1,0 +1,67 @@
+"""botocore's exceptions, by meaning; none of them leaves this package."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from fastget.core.messages import Framing, Headers, ResponseHead
+from fastget.errors import ConfigError, CredentialsError, FastgetError, InvalidURL, NetworkError, ServerReply
+from fastget.sources.refusals import error_of_reply
+from fastget.sources.replies import safe_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NO_CREDENTIALS_HINT = (
+    "for a public bucket use no_sign_request (--no-sign-request), else give a profile (--profile)"
+)
+
+
+@contextmanager
+def botocore_failures(display_url: str, otherwise: type[FastgetError] = ConfigError) -> Iterator[None]:
+    """Raises, for what botocore raises inside: CredentialsError, ConfigError, InvalidURL, NetworkError.
+
+    `otherwise` is the meaning of an exception that has none of its own: it depends on what was being done.
+    The original is not chained: its text and its frames may hold secrets.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        raise _refused(error.response, display_url) from None
+    except (BotoCoreError, ValueError) as error:
+        if isinstance(error, FastgetError):
+            raise
+        raise _translated(error, display_url, otherwise) from None
+
+
+def _translated(error: Exception, display_url: str, otherwise: type[FastgetError]) -> FastgetError:
+    from botocore import exceptions as boto
+
+    known: tuple[tuple[type[Exception], type[FastgetError], str], ...] = (
+        (boto.NoCredentialsError, CredentialsError, NO_CREDENTIALS_HINT),
+        (boto.PartialCredentialsError, CredentialsError, "give both the access key and the secret key"),
+        (boto.CredentialRetrievalError, CredentialsError, "check the profile's credential settings"),
+        (boto.ProfileNotFound, ConfigError, "`aws configure list-profiles` shows the ones there are"),
+        (boto.ParamValidationError, InvalidURL, "write it as s3://bucket/key"),
+        (boto.HTTPClientError, NetworkError, "check the network and endpoint_url"),
+        (boto.ConnectionError, NetworkError, "check the network and endpoint_url"),
+        (Exception, otherwise, "check endpoint_url, region, profile and the AWS config file"),
+    )
+    kind, hint = next((kind, hint) for source, kind, hint in known if isinstance(error, source))
+    return kind(f"{display_url}: {safe_text(str(error))}", hint=hint, url=display_url)
+
+
+def _refused(response: Any, display_url: str) -> FastgetError:
+    """What a request of botocore's own (a session, a role) was answered."""
+    error, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
+    reply = ServerReply(
+        status=int(metadata.get("HTTPStatusCode", 500)),
+        code=safe_text(str(error.get("Code", ""))) or None,
+        message=safe_text(str(error.get("Message", ""))) or None,
+        request_id=safe_text(str(metadata.get("RequestId", ""))) or None,
+        host_id=safe_text(str(metadata.get("HostId", ""))) or None,
+    )
+    return error_of_reply(ResponseHead(reply.status, Headers(), Framing.NONE), reply, display_url)
