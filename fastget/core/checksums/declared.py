@@ -23,9 +23,11 @@ _ETAG = re.compile(r'(?P<quote>"?)(?P<digest>[0-9a-fA-F]{32})(?:-(?P<parts>[1-9]
 _CHECKSUM = re.compile(r"(?P<digest>[A-Za-z0-9+/=]+)(?:-(?P<parts>[1-9][0-9]{0,8}))?")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
 _SHORT_HEX = re.compile(r"[0-9a-fA-F]{1,8}")
-# The separator of an SRI value is a dash (sha256-BASE64), which names may hold as well (sha-256): no name has
-# more than three digits after it, and no base64 value so few characters.
-_USER_DIGEST = re.compile(r"(?P<name>[a-z0-9]+(?:[-_](?:[0-9]{1,3}|nvme))?)[=:-](?P<value>.+)", re.IGNORECASE)
+# The separator of an SRI value is a dash (sha256-BASE64), which names may hold as well (sha-256): what
+# follows it is of the name where no more than three digits stand there alone.
+_USER_DIGEST = re.compile(
+    r"(?P<name>[a-z0-9]+(?:[-_](?:[0-9]{1,3}|nvme)(?![a-z0-9+/]))?+)[=:-](?P<value>.+)", re.IGNORECASE
+)
 
 # The names of RFC 9530 §5, in lower case those of RFC 3230 too.
 _HTTP_NAMES = {
