@@ -94,6 +94,7 @@ def compare(
         destination=workplace.destination,
         authority=certificates.authority if certificates else None,
         connections=scenario.connections,
+        is_store=scenario.is_store,
     )
     with Nginx(nginx, workplace.directory, port):
         entries = [_entry(contender, scenario, download, report) for contender in contenders]

@@ -13,6 +13,7 @@ class Scenario:
 
     `connections` is what clients are told that leave the number to their caller; None: each client's
     usual number. `bare_loop_threads` are the numbers of threads that the bare loop tries out beforehand.
+    `is_store`: it stands for a store, whose objects have s3:// URLs.
     """
 
     name: str
@@ -20,6 +21,7 @@ class Scenario:
     behaviour: Behaviour
     connections: int | None
     bare_loop_threads: tuple[int, ...]
+    is_store: bool = False
 
 
 SCENARIOS = (
@@ -31,5 +33,6 @@ SCENARIOS = (
         Behaviour(first_byte=(0.030, 0.060), rate=45_000_000),
         32,
         (16, 32, 64),
+        is_store=True,
     ),
 )

@@ -6,10 +6,10 @@ Usage: python -m benchmarks.clients.boto3_download URL FILE CONNECTIONS
 import sys
 from urllib.parse import urlsplit
 
-import boto3  # type: ignore[import-untyped]
-from boto3.s3.transfer import TransferConfig  # type: ignore[import-untyped]
-from botocore import UNSIGNED  # type: ignore[import-untyped,unused-ignore]
-from botocore.config import Config  # type: ignore[import-untyped,unused-ignore]
+import boto3
+from boto3.s3.transfer import TransferConfig
+from botocore import UNSIGNED
+from botocore.config import Config
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ Usage: python -m benchmarks.clients.hf_transfer_download URL FILE CONNECTIONS
 
 import sys
 
-import hf_transfer  # type: ignore[import-untyped]
+import hf_transfer
 
 _PIECE = 10 * 1024 * 1024
 
