@@ -113,11 +113,11 @@ def _failed_condition(request: ReceivedRequest, stored: StoredObject, behaviour:
     if behaviour.if_match and if_match is not None:
         if not _matches_strongly(if_match, stored, behaviour):
             return _precondition_failed("If-Match", behaviour)
-    elif unmodified and _is_newer(stored, unmodified):
+    elif _is_newer(stored, unmodified):
         return _precondition_failed("If-Unmodified-Since", behaviour)
     if none_match is not None:
         return _not_modified(stored, behaviour) if _names(none_match, stored.etag) else None
-    return _not_modified(stored, behaviour) if modified and not _is_newer(stored, modified) else None
+    return _not_modified(stored, behaviour) if _is_newer(stored, modified) is False else None
 
 
 def _matches_strongly(value: str, stored: StoredObject, behaviour: Behaviour) -> bool:
@@ -134,11 +134,12 @@ def _names(value: str, etag: str) -> bool:
     return value.strip() == "*" or etag.strip('"') in tags
 
 
-def _is_newer(stored: StoredObject, date: str) -> bool:
+def _is_newer(stored: StoredObject, date: str | None) -> bool | None:
+    """Whether the object is newer than a date; None where that is no date (RFC 9110 §13.1.3)."""
     try:
-        return parsedate_to_datetime(stored.last_modified) > parsedate_to_datetime(date)
+        return parsedate_to_datetime(stored.last_modified) > parsedate_to_datetime(date or "")
     except ValueError:
-        return False
+        return None
 
 
 def _precondition_failed(condition: str, behaviour: Behaviour) -> Answer:
