@@ -94,6 +94,7 @@ def time_everything(runs: int) -> list[Timing]:
         Timing("import fastget", 80, _import_of("fastget", runs)),
         Timing("fastget --version", 120, time_command([python, "-m", "fastget", "--version"], runs)),
         Timing("fastget URL, until its first request", 200, time_first_request(_fastget, runs)),
+        Timing("fastget s3://…, until its first request", None, time_first_request(_fastget_s3, runs)),
         Timing("python -c pass", None, time_command([python, "-c", "pass"], runs)),
     ]
     curl = find_program("curl")
@@ -105,6 +106,11 @@ def time_everything(runs: int) -> list[Timing]:
 
 def _fastget(url: str, path: Path) -> list[str]:
     return [sys.executable, "-m", "fastget", url, "-o", str(path), "-q"]
+
+
+def _fastget_s3(url: str, path: Path) -> list[str]:
+    endpoint = ["--endpoint-url", url.rpartition("/")[0], "--addressing-style", "path", "--no-sign-request"]
+    return [sys.executable, "-m", "fastget", "s3://bucket/object.bin", *endpoint, "-o", str(path), "-q"]
 
 
 def as_markdown(timings: Sequence[Timing]) -> str:
