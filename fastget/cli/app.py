@@ -1,0 +1,165 @@
+"""The `fastget` command: finds the verb, runs it, and turns every way it can end into an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from importlib import import_module
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fastget.cli.completion import VARIABLE
+from fastget.cli.exit_codes import ExitCode, of_signal
+from fastget.cli.options import help_flag
+from fastget.cli.signals import Interrupted, clean_stop
+from fastget.cli.terminal import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+# In the order of the help. Each verb is a module of this package with a `command` in it.
+_VERBS = ("get", "head", "demo", "completion")
+_HELP = """Parallel, verified downloads from S3, S3-compatible stores and HTTP(S).
+
+`fastget URL` is short for `fastget get URL`.
+
+\b
+Examples:
+  1. Download a file
+     fastget https://example.com/data/model.bin
+  2. See what a store knows of an object
+     fastget head s3://bucket/model.bin
+  3. See fastget at work, without a network
+     fastget demo
+"""
+_EPILOG = """\b
+Exit status:
+  0 done               1 some objects failed   2 usage
+  3 not found          4 no access             5 network or server
+  6 source changed     7 checksum              8 disk
+  130, 141, 143 ended by Ctrl-C, a closed pipe, SIGTERM
+"""
+
+
+class Verbs(click.Group):
+    """The verbs, each loaded when it is called. Without one, what looks like a URL or a flag is for `get`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  the signature is click's
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _VERBS:
+            return None
+        module: Any = import_module(f"fastget.cli.{cmd_name}")
+        found: click.Command = module.command
+        return found
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and _is_for_get(args[0]):
+            args = ["get", *args]
+        return super().parse_args(ctx, args)
+
+
+def group() -> click.Group:
+    """The command with all its verbs."""
+    version = click.Option(
+        ["-V", "--version"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_show_version,
+        help="show the version",
+    )
+    return Verbs(
+        "fastget",
+        params=[version, help_flag()],
+        add_help_option=False,
+        help=_HELP,
+        epilog=_EPILOG,
+    )
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line and return its exit status."""
+    _prepare_streams()
+    sys.excepthook = _show_defect
+    root = group()
+    if VARIABLE in os.environ:
+        root.main(prog_name="fastget", complete_var=VARIABLE)
+    try:
+        with clean_stop():
+            return _run(root, arguments)
+    except Interrupted as stop:
+        sys.stderr.write("fastget: interrupted\n")
+        return of_signal(stop.signal_number)
+    except BrokenPipeError:
+        return ExitCode.BROKEN_PIPE
+    finally:
+        _flush()
+
+
+def _run(root: click.Group, arguments: Sequence[str]) -> int:
+    try:
+        with root.make_context("fastget", list(arguments)) as context:
+            if not arguments:
+                sys.stderr.write(f"{root.get_help(context)}\n")
+                return ExitCode.USAGE
+            outcome = root.invoke(context)
+            return outcome if isinstance(outcome, int) else ExitCode.DONE
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        _show_usage_error(error)
+        return ExitCode.USAGE
+
+
+def _show_usage_error(error: click.ClickException) -> None:
+    message = " ".join(error.format_message().split()).removesuffix(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    sys.stderr.write(f"fastget: {printable(message)}\n")
+    sys.stderr.write(f"hint: see {context.command_path if context else 'fastget'} --help\n")
+
+
+def _is_for_get(first: str) -> bool:
+    if first.startswith("-"):
+        return first not in ("-h", "--help", "-V", "--version")
+    return any(character in first for character in ":/.")
+
+
+def _show_version(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        from fastget import __version__
+
+        sys.stdout.write(f"fastget {__version__}\n")
+        context.exit()
+
+
+def _show_defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """An exception that nothing here expected is a defect, and looks like any failure."""
+    if {"-v", "--verbose"} & set(sys.argv):
+        traceback.print_exception(kind, error, trace)
+    sys.stderr.write(f"fastget: defect in fastget: {printable(f'{kind.__name__}: {error}')}\n")
+    sys.stderr.write("hint: please report it, with what the same command says under --verbose\n")
+
+
+def _prepare_streams() -> None:
+    """Replace standard streams that the process was started without; let none of them fail on a character."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  kept to the end
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _flush() -> None:
+    """Write out what is left. Where nobody reads any more, the interpreter's own last flush must not fail."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

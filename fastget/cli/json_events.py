@@ -1,0 +1,69 @@
+"""`--json`: the events of a transfer as NDJSON on standard output, one object a line.
+
+Each line is `{"v": 1, "event": NAME, ...}`: started, progress, retried and repaired as in `fastget.events`,
+then done (the fields of `Result`) or failed (url, error, message, hint, exit_code, reply) for each URL, and a
+summary at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from fastget.cli.failures import failure_fields, failure_lines
+from fastget.cli.signals import interrupt_main_thread
+from fastget.events import Done, Event, Failed, Result
+
+if TYPE_CHECKING:
+    from fastget.cli.exit_codes import ExitCode
+    from fastget.cli.wording import Summary
+    from fastget.errors import FastgetError
+
+VERSION = 1
+
+
+class JsonReporter:
+    """Writes every event as a line; what became of an object, as its call said, exactly once."""
+
+    def __init__(self, *, verbose: bool = False) -> None:
+        self._verbose = verbose
+        self.has_reader = True
+
+    def handle(self, event: Event) -> None:
+        """From any thread."""
+        if isinstance(event, Done | Failed) or not self.has_reader:
+            return
+        try:
+            write_line(type(event).__name__.lower(), asdict(event))
+        except BrokenPipeError:
+            self.has_reader = False
+            interrupt_main_thread()
+
+    def finished(self, result: Result) -> None:
+        write_line("done", result.as_dict())
+
+    def failed(self, error: FastgetError, url: str | None, code: ExitCode) -> None:
+        """People read standard error as well, so the error is there too."""
+        lines = failure_lines(error, url, verbose=self._verbose)
+        sys.stderr.write("\n".join([*lines, ""]))
+        if self.has_reader:
+            write_line("failed", {"url": url, **failure_fields(error, code)})
+
+    def note(self, text: str) -> None:
+        """Everything that a program reads is an event."""
+
+    def summarize(self, summary: Summary) -> None:
+        if self.has_reader:
+            write_line("summary", asdict(summary))
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def write_line(event: str, fields: dict[str, Any]) -> None:
+    """One whole line; the buffer's own lock keeps those of several threads apart. Raises BrokenPipeError."""
+    line = json.dumps({"v": VERSION, "event": event, **fields}, separators=(",", ":"))
+    sys.stdout.buffer.write(line.encode("ascii") + b"\n")
+    sys.stdout.buffer.flush()

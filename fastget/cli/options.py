@@ -1,0 +1,254 @@
+"""The flags of verbs that transfer, derived from the fields of Config: no option is said twice.
+
+A field with no entry in the tables below gets `--its-name` and stands under "Transfer"; a test compares the
+lists.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, Field, fields
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+
+import click
+
+from fastget.config import Config, environment_names, parse_size
+from fastget.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from fastget.events import EventHandler
+
+# Short flags and other names, from fingers that know aria2, curl and s5cmd.
+_NAMES: Mapping[str, tuple[str, ...]] = {
+    "connections": ("-x", "--connections"),
+    "part_size": ("-k", "--part-size"),
+    "headers": ("-H", "--header"),
+    "overwrite": ("-n", "--no-clobber"),
+}
+# What a flag that turns something off does, where the field says what the option does when it is on.
+_NEGATED: Mapping[str, str] = {
+    "overwrite": "fail where a file is already there, and leave it alone",
+    "fsync": "do not flush to disk: faster, but a power cut may lose the file",
+}
+_SECTIONS: Mapping[str, frozenset[str]] = {
+    "Files": frozenset({"overwrite", "fsync"}),
+    "Checking": frozenset({"checksum", "require_verified"}),
+    "Network": frozenset(
+        {
+            "headers",
+            "proxy",
+            "ca_bundle",
+            "insecure",
+            "retries",
+            "connect_timeout",
+            "response_timeout",
+            "stall_timeout",
+        }
+    ),
+    "S3": frozenset(
+        {
+            "endpoint_url",
+            "region",
+            "profile",
+            "no_sign_request",
+            "request_payer",
+            "version_id",
+            "expected_bucket_owner",
+            "addressing_style",
+        }
+    ),
+}
+_OTHERWISE = "Transfer"
+_WIDTH = 26
+_ORDER = ("Files", _OTHERWISE, "Checking", "Network", "S3", "Output")
+_METAVARS: Mapping[str, str] = {
+    "part_size": "SIZE",
+    "checksum": "DIGEST",
+    "headers": "HEADER",
+    "proxy": "URL",
+    "endpoint_url": "URL",
+    "ca_bundle": "FILE",
+    "profile": "NAME",
+    "region": "NAME",
+    "request_payer": "WHO",
+    "version_id": "ID",
+    "expected_bucket_owner": "ACCOUNT",
+}
+# A function cannot be given at a shell.
+_NO_FLAG = frozenset({"on_event"})
+
+
+def read_size(text: str) -> int:
+    """Bytes from a size such as 16M, as `config.parse_size` reads it. Raises BadParameter."""
+    try:
+        return parse_size(text)
+    except ConfigError as error:
+        raise click.BadParameter(f"{error.message}: {error.hint}") from None
+
+
+def read_header(text: str) -> tuple[str, str]:
+    """A header field as curl takes it, NAME: VALUE. Raises BadParameter, which keeps the value secret."""
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise click.BadParameter("give a header as 'NAME: VALUE'")
+    return name.strip(), value.strip()
+
+
+class Flag(click.Option):
+    """An option that knows under which heading of the help it stands."""
+
+    def __init__(self, names: Sequence[str], *, section: str, **settings: Any) -> None:
+        super().__init__(names, **settings)
+        self.section = section
+
+
+class Verb(click.Command):
+    """A command whose help lists its options under headings, `-h` among them."""
+
+    def __init__(self, name: str, *, params: list[click.Parameter], **settings: Any) -> None:
+        super().__init__(name, params=[*params, help_flag()], add_help_option=False, **settings)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one list of options for each heading."""
+        sections: dict[str, list[tuple[str, str]]] = {heading: [] for heading in _ORDER}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None and isinstance(parameter, click.Option):
+                sections[parameter.section if isinstance(parameter, Flag) else "Output"].append(record)
+        for heading, records in sections.items():
+            if records:
+                with formatter.section(heading):
+                    # The same width everywhere, so that the texts of all lists stand in one column.
+                    formatter.write_dl(
+                        [(names.ljust(_WIDTH), text) for names, text in records], col_max=_WIDTH
+                    )
+
+
+def transfer_flags() -> list[click.Parameter]:
+    """A flag for every field of Config that a shell can give, in the order of the fields."""
+    return list(_flags())
+
+
+def request_flags() -> list[click.Parameter]:
+    """The flags among them that also concern a request without a download."""
+    return [flag for flag in _flags() if flag.section in {"Network", "S3"}]
+
+
+def output_flags(quiet: bool = True) -> list[click.Parameter]:
+    """What is said about it all, and how."""
+    shown: list[click.Parameter] = [
+        Flag(
+            ["-v", "--verbose"],
+            section="Output",
+            is_flag=True,
+            help="say more: retries, repairs, causes of errors",
+        ),
+        Flag(
+            ["--json", "as_json"], section="Output", is_flag=True, help="write JSON lines to standard output"
+        ),
+    ]
+    if quiet:
+        shown.insert(
+            0, Flag(["-q", "--quiet"], section="Output", is_flag=True, help="say nothing but errors")
+        )
+    return shown
+
+
+def help_flag() -> Flag:
+    """`-h`, worded as the others are."""
+    return Flag(
+        ["-h", "--help"],
+        section="Output",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_show_help,
+        help="show this text",
+    )
+
+
+def read_config(values: Mapping[str, Any], on_event: EventHandler | None = None) -> Config:
+    """The Config of a command line: its flags on top of the FASTGET_* variables.
+
+    Raises ConfigError for a value, of either, that its option cannot have.
+    """
+    names = {field.name for field in fields(Config)}
+    given = {name: value for name, value in values.items() if name in names and value not in (None, ())}
+    if "headers" in given:
+        given["headers"] = dict(given["headers"])
+    return Config.from_environment(**given, on_event=on_event)
+
+
+def environment_help() -> str:
+    """The variables, for the end of a help text."""
+    example = environment_names()["part_size"]
+    return f"Every option with one value is also read from a variable of its name, such as {example}=16M."
+
+
+def _show_help(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        click.echo(context.get_help(), color=context.color)
+        context.exit()
+
+
+def _flags() -> Iterator[Flag]:
+    hints = get_type_hints(Config)
+    for field in fields(Config):
+        if field.name not in _NO_FLAG:
+            yield _flag(field, hints[field.name])
+
+
+def _flag(field: Field[Any], hint: Any) -> Flag:
+    section = next((name for name, members in _SECTIONS.items() if field.name in members), _OTHERWISE)
+    long_name = "--" + field.name.replace("_", "-")
+    if hint is bool:
+        turns_on = not field.default
+        names = _NAMES.get(field.name, (long_name if turns_on else f"--no-{long_name[2:]}",))
+        meaning = field.metadata["meaning"] if turns_on else _NEGATED[field.name]
+        return Flag(
+            [*names, field.name],
+            section=section,
+            is_flag=True,
+            flag_value=turns_on,
+            default=None,
+            help=meaning,
+        )
+    return Flag(
+        [*_NAMES.get(field.name, (long_name,)), field.name],
+        section=section,
+        type=_value_type(field.name, hint),
+        metavar=_METAVARS.get(field.name) or _metavar(hint),
+        multiple=field.name == "headers",
+        default=None,
+        help=_meaning(field),
+    )
+
+
+def _value_type(name: str, hint: Any) -> Any:
+    if name == "part_size":
+        return read_size
+    if name == "headers":
+        return read_header
+    if get_origin(hint) is Literal:
+        return click.Choice(get_args(hint))
+    kinds = {hint, *get_args(hint)}
+    if int in kinds:
+        return click.INT
+    return click.FLOAT if float in kinds else click.STRING
+
+
+def _metavar(hint: Any) -> str | None:
+    kinds = {hint, *get_args(hint)}
+    if int in kinds:
+        return "N"
+    return "SECONDS" if float in kinds else None
+
+
+def _meaning(field: Field[Any]) -> str:
+    """The meaning, with the default where the text does not name one already."""
+    text = str(field.metadata["meaning"])
+    if field.default in (None, MISSING) or "default:" in text:
+        return text
+    shown = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
+    return f"{text} (default: {shown})"

@@ -1,0 +1,92 @@
+"""The sentences about a transfer: one for a finished object, one for each thing that went wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastget.cli.quantities import count_text, rate_text, seconds_text, size_text
+from fastget.cli.terminal import printable
+from fastget.events import Event, Method, Repaired, Result, Retried, Started, Verification
+
+_SAID: dict[Method, str] = {
+    Method.USER_DIGEST: "the {algorithm} that was given",
+    Method.FULL_OBJECT: "the {algorithm} of the whole object",
+    Method.COMPOSITE: "the {algorithm} of its parts",
+    Method.HTTP_DIGEST: "the {algorithm} in a digest header",
+    Method.ETAG_MD5: "the {algorithm} in its ETag",
+    Method.SIZE: "its size",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a whole command came to. `size` is in bytes, `seconds` from the first object to the last."""
+
+    done: int
+    failed: int
+    size: int
+    seconds: float
+    exit_code: int
+
+
+def transfer_text(result: Result) -> str:
+    """How an object came: `big.bin: 2.00 GiB in 1.6 s, 1.25 GiB/s, 8 connections`."""
+    name = printable(result.path) if result.path is not None else "standard output"
+    facts = [f"{name}: {size_text(result.size)} in {seconds_text(result.seconds)}"]
+    if result.seconds > 0 and result.bytes_received:
+        facts.append(rate_text(result.bytes_received / result.seconds))
+    facts.append(count_text(result.connections, "connection"))
+    if result.bytes_resumed:
+        facts.append(f"{size_text(result.bytes_resumed)} were there already")
+    if result.retries:
+        facts.append(count_text(result.retries, "retry", "retries"))
+    if result.repairs:
+        facts.append(f"{count_text(result.repairs, 'damaged piece')} fetched again")
+    return ", ".join(facts)
+
+
+def verification_text(verification: Verification) -> str:
+    """What was checked: `verified by the crc64nvme of the whole object`, or `not verified: ` and why."""
+    if not verification.verified:
+        return f"not verified: {printable(verification.reason) or 'only the size was compared'}"
+    said = _SAID[verification.method].format(algorithm=algorithm_text(verification.algorithm))
+    part = "" if verification.coverage >= 1 else f", for {verification.coverage:.0%} of its bytes"
+    return f"verified by {printable(said)}{part}"
+
+
+def summary_text(summary: Summary) -> str:
+    """The last line of a command with several objects."""
+    total = count_text(summary.done + summary.failed, "object")
+    failed = f", {summary.failed} failed" if summary.failed else ""
+    return f"{summary.done} of {total}, {size_text(summary.size)} in {seconds_text(summary.seconds)}{failed}"
+
+
+def algorithm_text(algorithm: str | None) -> str:
+    """An algorithm's name as people write it: CRC64NVME, SHA256."""
+    return algorithm.upper() if algorithm else "digest"
+
+
+def remark(event: Event) -> str | None:
+    """What `--verbose` says about an event, or None."""
+    match event:
+        case Started():
+            size = "unknown size" if event.size is None else size_text(event.size)
+            check = _SAID[event.verification].format(algorithm=algorithm_text(event.algorithm))
+            cut = f"{count_text(event.pieces, 'piece')} by {event.split}"
+            return printable(
+                f"{event.url}: {size}, ETag {event.etag or 'none'}, {cut}, "
+                f"{count_text(event.connections, 'connection')}, to be checked by {check}"
+            )
+        case Retried():
+            stop = "the end" if event.stop is None else str(event.stop)
+            return printable(
+                f"{event.url}: bytes {event.start} to {stop} again in {seconds_text(event.delay)}, "
+                f"attempt {event.attempt}: {event.reason}"
+            )
+        case Repaired():
+            return printable(
+                f"{event.url}: bytes {event.start} to {event.stop} arrived damaged, and are fetched again: "
+                f"{event.reason}"
+            )
+        case _:
+            return None
