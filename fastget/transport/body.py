@@ -43,20 +43,19 @@ class Intake:
         count = self._from_surplus(view)
         if not count:
             return self._wait(self._wire.fill, view)
-        if count < len(view):
-            count += self._wire.fill(view[count:]) or 0
-            self._cancellation.check()
-        return count
+        return count + (self.top_up(view[count:]) or 0) if count < len(view) else count
+
+    def top_up(self, view: memoryview) -> int | None:
+        """The same for a caller with bytes in hand: None after a tick of silence. Raises Cancelled."""
+        return self._try(self._wire.fill, view)
 
     def receive(self, view: memoryview) -> int:
         """What is there, at least one byte; 0 at the end. Raises Stalled, Cancelled."""
         return self._from_surplus(view) or self._wait(self._wire.receive, view)
 
     def glance(self, view: memoryview) -> int | None:
-        """The same, but None when a tick goes by in silence. Raises Cancelled."""
-        count = self._from_surplus(view) or self._wire.receive(view)
-        self._cancellation.check()
-        return count
+        """The same for a caller with bytes in hand: None after a tick of silence. Raises Cancelled."""
+        return self._from_surplus(view) or self._try(self._wire.receive, view)
 
     def _from_surplus(self, view: memoryview) -> int:
         count = min(len(view), len(self._surplus))
@@ -67,13 +66,15 @@ class Intake:
 
     def _wait(self, read: Callable[[memoryview], int | None], view: memoryview) -> int:
         started = time.monotonic()
-        while True:
-            count = read(view)
-            self._cancellation.check()
-            if count is not None:
-                return count
+        while (count := self._try(read, view)) is None:
             if time.monotonic() - started >= self._stall_timeout:
                 raise Stalled(f"no byte came for {self._stall_timeout:g} s")
+        return count
+
+    def _try(self, read: Callable[[memoryview], int | None], view: memoryview) -> int | None:
+        count = read(view)
+        self._cancellation.check()
+        return count
 
 
 class Body(Protocol):
@@ -151,20 +152,24 @@ class ChunkedBody:
         deadline = time.monotonic() + _PATIENCE
         while filled < len(view) and not self._is_finished:
             if self._remaining:
-                filled += self._read_payload(view[filled : filled + self._remaining])
-            elif (line := self._line(may_give_up=filled > 0)) is not None:
-                self._take(line)
-            if filled and time.monotonic() >= deadline:
+                count = self._read_payload(view[filled : filled + self._remaining], may_give_up=filled > 0)
+                filled += count or 0
+                is_silent = count is None
+            else:
+                is_silent = not self._read_line(may_give_up=filled > 0)
+            if is_silent or (filled and time.monotonic() >= deadline):
                 break
         return filled
 
-    def _read_payload(self, view: memoryview) -> int:
-        count = min(len(view), self._stop - self._start)
+    def _read_payload(self, view: memoryview, *, may_give_up: bool) -> int | None:
+        count = min(len(view), self._stop - self._start) or None
         if count:
             view[:count] = self._view[self._start : self._start + count]
             self._start += count
         else:
-            count = self._intake.fill(view)
+            count = self._intake.top_up(view) if may_give_up else self._intake.fill(view)
+        if count is None:
+            return None
         if not count:
             raise NetworkError("the connection ended within a chunk of the body")
         self._remaining -= count
@@ -193,14 +198,15 @@ class ChunkedBody:
         if self._trailer_bytes > _MAXIMUM_TRAILER_BYTES:
             raise ProtocolError(f"the trailers of the body are longer than {_MAXIMUM_TRAILER_BYTES} bytes")
 
-    def _line(self, *, may_give_up: bool) -> bytes | None:
-        """The next line without its CRLF; None where the caller may give up and a tick went by in silence."""
+    def _read_line(self, *, may_give_up: bool) -> bool:
+        """Take the next line; False where the caller may give up and a tick went by in silence."""
         while (end := self._stage.find(b"\r\n", self._start, self._stop)) < 0:
             if not self._receive_more(may_give_up=may_give_up):
-                return None
+                return False
         line = bytes(self._view[self._start : end])
         self._start = end + 2
-        return line
+        self._take(line)
+        return True
 
     def _receive_more(self, *, may_give_up: bool) -> bool:
         held = self._stop - self._start

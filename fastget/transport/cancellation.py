@@ -46,8 +46,12 @@ class Cancellation:
             self._sockets.discard(sock)
 
     def cancel(self) -> None:
+        self._is_set = True
+        self.shut_down()
+
+    def shut_down(self) -> None:
+        """End the blocking calls on the watched sockets, without the flag."""
         with self._lock:
-            self._is_set = True
             for sock in self._sockets:
                 # The plain socket's own method: that of an SSLSocket takes its TLS state away from the thread
                 # that is reading, which would then read ciphertext. Unconnected sockets answer ENOTCONN.

@@ -54,17 +54,22 @@ def resolve(host: str, port: int) -> Sequence[Address]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
-        is_transient = error.errno == socket.EAI_AGAIN
-        raise NetworkError(
-            f"the host name {host} cannot be resolved: {error.strerror}",
-            hint="the name server did not answer" if is_transient else "check the spelling of the host name",
-            is_transient=is_transient,
-        ) from error
+        raise unresolved(host, error) from error
     except UnicodeError:
         raise NetworkError(f"the host name {host} is not a valid one", is_transient=False) from None
     return [Address(family, kind, protocol, name) for family, kind, protocol, _, name in found][
         :_MAXIMUM_ADDRESSES
     ]
+
+
+def unresolved(host: str, error: socket.gaierror) -> NetworkError:
+    """What a failed name resolution means; asking again helps only where the name server kept silent."""
+    is_transient = error.errno == socket.EAI_AGAIN
+    return NetworkError(
+        f"the host name {host} cannot be resolved: {error.strerror}",
+        hint="the name server did not answer" if is_transient else "check the spelling of the host name",
+        is_transient=is_transient,
+    )
 
 
 class _Race:

@@ -102,9 +102,10 @@ class HeadExchange:
         headers = Headers(
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers.raw_items()
         )
-        framing, length = _framing(self._method, event.status_code, headers)
+        framing, length = framing_of(self._method, event.status_code, headers)
         head = ResponseHead(event.status_code, headers, framing, length, event.reason.decode("latin-1"))
-        return Reception(head, _is_kept_alive(event.http_version, headers), surplus)
+        is_kept_alive = framing is not Framing.CLOSE and _is_kept_alive(event.http_version, headers)
+        return Reception(head, is_kept_alive, surplus)
 
 
 def _check_syntax(raw: bytearray, event: h11.Response) -> None:
@@ -118,7 +119,7 @@ def _check_syntax(raw: bytearray, event: h11.Response) -> None:
         raise ProtocolError("the answer holds a folded header line (RFC 9112 §5.2)")
 
 
-def _framing(method: str, status: int, headers: Headers) -> tuple[Framing, int | None]:
+def framing_of(method: str, status: int, headers: Headers) -> tuple[Framing, int | None]:
     """How the body ends, in the order of RFC 9112 §6.3; h11 has refused all codings but one `chunked`."""
     if method == "HEAD" or status in _BODILESS or (method == "CONNECT" and 200 <= status < 300):
         return Framing.NONE, None

@@ -39,6 +39,10 @@ class Pool:
         from fastget.transport.route import Route
 
         proxy = proxy_for(origin, self._config.proxy)
+        if proxy is not None and not proxy.suits_data_plane(origin):
+            from fastget.transport.fallback import HttpxConnection
+
+            return HttpxConnection(origin, proxy, self._config, self._tls_context)
         route = Route(origin, proxy, self._config, self._tls_context)
         return SocketConnection(
             origin,

@@ -28,7 +28,7 @@ class Proxy:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a proxy URL; without a scheme it is an HTTP proxy. Raises ConfigError, which quotes nothing."""
+        """Read a proxy URL, by default that of an HTTP proxy. Raises ConfigError, which quotes nothing."""
         try:
             parts = urlsplit(text if "://" in text else f"http://{text}")
             port = parts.port
@@ -44,10 +44,9 @@ class Proxy:
         password = None if parts.password is None else unquote(parts.password)
         return cls(parts.scheme, parts.hostname, port or _DEFAULT_PORTS[parts.scheme], username, password)
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether it is an HTTP proxy, spoken to without TLS: the kind that the data plane speaks to."""
-        return self.scheme == "http"
+    def suits_data_plane(self, origin: Origin) -> bool:
+        """Whether sockets of ours can go this way: no SOCKS, and no TLS within TLS."""
+        return self.scheme == "http" or (self.scheme == "https" and origin.scheme == "http")
 
     @property
     def authorization(self) -> str | None:

@@ -42,6 +42,8 @@ class Route:
         """A connected wire; `cancellation` watches its socket. Raises NetworkError, Stalled, Cancelled."""
         first = self._proxy or self._origin
         sock = dial(first.host, first.port, self._config.connect_timeout, cancellation)
+        if self._proxy is not None and self._proxy.scheme == "https":
+            return self._secure(sock, self._proxy.host, cancellation)
         try:
             if not self._is_secure:
                 return Wire(sock, self._tick)
@@ -50,7 +52,7 @@ class Route:
         except BaseException:
             cancellation.close(sock)
             raise
-        return self._secure(sock, cancellation)
+        return self._secure(sock, self._origin.host, cancellation)
 
     def _tunnel(self, sock: socket.socket, proxy: Proxy, cancellation: Cancellation) -> None:
         exchange = HeadExchange()
@@ -68,12 +70,10 @@ class Route:
         if reception.surplus:
             raise ProtocolError(f"the proxy {proxy} sent bytes of its own into the tunnel to {self._origin}")
 
-    def _secure(self, sock: socket.socket, cancellation: Cancellation) -> Wire:
+    def _secure(self, sock: socket.socket, host: str, cancellation: Cancellation) -> Wire:
         from fastget.transport.tls import handshake
 
-        secured = handshake(
-            sock, self._origin.host, self._tls_context(), self._config.connect_timeout, cancellation
-        )
+        secured = handshake(sock, host, self._tls_context(), self._config.connect_timeout, cancellation)
         try:
             return TlsWire(secured, self._tick)
         except BaseException:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastget.errors import ConfigError, NetworkError, Stalled
 
@@ -35,10 +35,25 @@ def client_context(config: Config) -> ssl.SSLContext:
     return context
 
 
+class _StrictContext(ssl.SSLContext):
+    """A context whose sockets tell a meant end from a cut, whoever wraps them.
+
+    A body that ends with its connection is whole only if the end was meant (faults.md N20).
+    """
+
+    def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
+        return super().wrap_socket(*args, **{**options, "suppress_ragged_eofs": False})
+
+
 def _trusting(ca_bundle: str | None) -> ssl.SSLContext:
-    if ca_bundle is not None and Path(ca_bundle).is_dir():
-        return ssl.create_default_context(capath=ca_bundle)
-    return ssl.create_default_context(cafile=ca_bundle)
+    context = _StrictContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca_bundle is None:
+        context.load_default_certs()
+    elif Path(ca_bundle).is_dir():
+        context.load_verify_locations(capath=ca_bundle)
+    else:
+        context.load_verify_locations(cafile=ca_bundle)
+    return context
 
 
 def handshake(
@@ -54,8 +69,6 @@ def handshake(
             sock,
             server_hostname=host.rstrip("."),
             do_handshake_on_connect=False,
-            # A body that ends with its connection is only whole if the end was meant (faults.md N20).
-            suppress_ragged_eofs=False,
         )
     except BaseException:
         sock.close()
@@ -74,13 +87,18 @@ def handshake(
     return secured
 
 
+def untrusted(host: str, error: ssl.SSLCertVerificationError) -> NetworkError:
+    """What a refused certificate means; asking again does not help."""
+    return NetworkError(
+        f"the certificate of {host} is not trusted: {error.verify_message}",
+        hint="name your own CA with --ca-bundle; --insecure gives up the check",
+        is_transient=False,
+    )
+
+
 def _explained(error: OSError, host: str, timeout: float) -> NetworkError:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return NetworkError(
-            f"the certificate of {host} is not trusted: {error.verify_message}",
-            hint="name your own CA with --ca-bundle; --insecure gives up the check",
-            is_transient=False,
-        )
+        return untrusted(host, error)
     if isinstance(error, TimeoutError):
         return Stalled(f"{host} did not finish the TLS handshake within {timeout:g} s")
     cause = error.reason if isinstance(error, ssl.SSLError) else error.strerror

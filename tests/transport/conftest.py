@@ -1,0 +1,275 @@
+"""A server that does what a script says, byte by byte, and the connections under test."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+import trustme
+
+from fastget.config import Config
+from fastget.core.messages import Headers, Request, ResponseHead
+from fastget.core.urls import URL, Origin
+from fastget.transport.connection import SocketConnection
+from fastget.transport.fallback import HttpxConnection
+from fastget.transport.protocol import Connection
+from fastget.transport.route import Route
+from fastget.transport.tls import client_context
+
+
+class Peer:
+    """The server's end of one connection."""
+
+    def __init__(self, sock: socket.socket, stopping: threading.Event) -> None:
+        self.socket = sock
+        self.requests: list[bytes] = []
+        self._stopping = stopping
+
+    def request(self) -> bytes:
+        """Read one request head; empty when the client has gone."""
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            byte = self.socket.recv(1)
+            if not byte:
+                return b""
+            head += byte
+        self.requests.append(head)
+        return head
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def trickle(self, data: bytes) -> None:
+        """Send one byte at a time."""
+        for index in range(len(data)):
+            self.socket.sendall(data[index : index + 1])
+
+    def answer(self, data: bytes) -> None:
+        """Read a request and send `data`."""
+        self.request()
+        self.send(data)
+
+    def finish(self) -> None:
+        """End the stream as it is meant to be ended: with a close_notify where there is TLS."""
+        if isinstance(self.socket, ssl.SSLSocket):
+            self.socket.unwrap()
+        else:
+            self.socket.shutdown(socket.SHUT_WR)
+
+    def cut(self) -> None:
+        """End the stream without a close_notify."""
+        socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
+
+    def reset(self) -> None:
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+    def stall(self) -> None:
+        """Keep the connection open and silent until the test is over."""
+        self._stopping.wait()
+
+
+Script = Callable[[Peer], None]
+
+
+class ScriptedServer:
+    """Listens on the loopback; the n-th script serves the n-th connection, later ones are closed at once."""
+
+    def __init__(self, scripts: tuple[Script, ...], context: ssl.SSLContext | None) -> None:
+        self._scripts = scripts
+        self._context = context
+        self._stopping = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._sockets: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept)]
+        self.failures: list[Exception] = []
+        self.peers: list[Peer] = []
+        self.connections = 0
+        self.port: int = self._listener.getsockname()[1]
+        self._threads[0].start()
+
+    @property
+    def requests(self) -> list[bytes]:
+        return [request for peer in self.peers for request in peer.requests]
+
+    def _accept(self) -> None:
+        while True:
+            sock, _ = self._listener.accept()
+            if self._stopping.is_set():
+                sock.close()
+                return
+            number = self.connections
+            self.connections += 1
+            self._sockets.append(sock)
+            if number < len(self._scripts):
+                thread = threading.Thread(target=self._serve, args=(sock, self._scripts[number]))
+                self._threads.append(thread)
+                thread.start()
+            else:
+                sock.close()
+
+    def _serve(self, sock: socket.socket, script: Script) -> None:
+        try:
+            with contextlib.suppress(OSError):  # the client went away, as many tests want it to
+                secured = self._context.wrap_socket(sock, server_side=True) if self._context else sock
+                self._sockets.append(secured)
+                with secured:
+                    peer = Peer(secured, self._stopping)
+                    self.peers.append(peer)
+                    script(peer)
+        except Exception as failure:  # noqa: BLE001 - shown by the test that made the script
+            self.failures.append(failure)
+        finally:
+            sock.close()
+
+    def stop(self) -> None:
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+        for sock in self._sockets:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        socket.create_connection(("127.0.0.1", self.port)).close()
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+        for sock in self._sockets:
+            sock.close()
+        assert not self.failures
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def ca_bundle(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("tls") / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+def server_context(certificate: trustme.LeafCert) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    return context
+
+
+@pytest.fixture(scope="session")
+def trusted(authority: trustme.CA) -> ssl.SSLContext:
+    """The server side of TLS with a certificate for localhost and 127.0.0.1."""
+    return server_context(authority.issue_cert("localhost", "127.0.0.1"))
+
+
+ServerMaker = Callable[..., ScriptedServer]
+
+
+@pytest.fixture
+def scripted(no_leaks: None) -> Iterator[ServerMaker]:
+    """Makes servers from scripts, plain unless `context` is given, and stops them."""
+    servers: list[ScriptedServer] = []
+
+    def make(*scripts: Script, context: ssl.SSLContext | None = None) -> ScriptedServer:
+        servers.append(ScriptedServer(scripts, context))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.stop()
+
+
+class Client:
+    """One connection under test, and short ways to use it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.url = URL.parse(f"{connection.origin}/object?signature=secret")
+
+    def get(self, method: str = "GET", headers: tuple[tuple[str, str], ...] = ()) -> ResponseHead:
+        return self.connection.exchange(Request(method, self.url, Headers(headers)))
+
+    def body(self, buffer_size: int = 65536) -> bytes:
+        """The body, read through a buffer between two guards that must stay as they are."""
+        guarded = bytearray(b"\xa5" * (buffer_size + 2))
+        body = bytearray()
+        while count := self.connection.read_into(memoryview(guarded)[1:-1]):
+            assert count <= buffer_size
+            assert (guarded[0], guarded[-1]) == (0xA5, 0xA5)
+            body += guarded[1 : 1 + count]
+        return bytes(body)
+
+
+ClientMaker = Callable[..., Client]
+_MODES = {"plain": "http", "tls": "https", "httpx": "http", "httpx-tls": "https"}
+
+
+class Mode:
+    """One implementation of `Connection`, over TCP or TLS, with a server and a client that fit together."""
+
+    def __init__(
+        self,
+        name: str,
+        scripted: ServerMaker,
+        clients: list[Connection],
+        trusted: ssl.SSLContext,
+        bundle: str,
+    ) -> None:
+        self.name = name
+        self.scheme = _MODES[name]
+        self.is_data_plane = not name.startswith("httpx")
+        self._scripted = scripted
+        self._clients = clients
+        self._trusted = trusted
+        self._bundle = bundle
+
+    def serve(self, *scripts: Script) -> ScriptedServer:
+        return self._scripted(*scripts, context=self._trusted if self.scheme == "https" else None)
+
+    def connect(self, server: ScriptedServer | int, **options: float) -> Client:
+        """A client of `server` (or of a port); `options` are those of Config."""
+        port = server if isinstance(server, int) else server.port
+        config = Config(ca_bundle=self._bundle, **options)  # type: ignore[arg-type]
+        origin = Origin(self.scheme, "127.0.0.1", port)
+        connection = connection_of(origin, config, is_data_plane=self.is_data_plane)
+        self._clients.append(connection)
+        return Client(connection)
+
+    def client(self, *scripts: Script, **options: float) -> Client:
+        return self.connect(self.serve(*scripts), **options)
+
+
+def connection_of(origin: Origin, config: Config, *, is_data_plane: bool) -> Connection:
+    if not is_data_plane:
+        return HttpxConnection(origin, None, config, lambda: client_context(config))
+    route = Route(origin, None, config, lambda: client_context(config))
+    return SocketConnection(
+        origin, route, response_timeout=config.response_timeout, stall_timeout=config.stall_timeout
+    )
+
+
+@pytest.fixture(params=list(_MODES))
+def mode(
+    request: pytest.FixtureRequest, scripted: ServerMaker, trusted: ssl.SSLContext, ca_bundle: str
+) -> Iterator[Mode]:
+    """Every implementation of `Connection`, over TCP and over TLS."""
+    clients: list[Connection] = []
+    yield Mode(request.param, scripted, clients, trusted, ca_bundle)
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture(params=["plain", "tls"])
+def data_plane(
+    request: pytest.FixtureRequest, scripted: ServerMaker, trusted: ssl.SSLContext, ca_bundle: str
+) -> Iterator[Mode]:
+    """SocketConnection alone, over TCP and over TLS."""
+    clients: list[Connection] = []
+    yield Mode(request.param, scripted, clients, trusted, ca_bundle)
+    for client in clients:
+        client.close()
