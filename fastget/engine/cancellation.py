@@ -29,10 +29,11 @@ class Cancellation:
     def cancel(self) -> None:
         """Abort everything inside, now and later. Safe from any thread, more than once, and in a signal handler's wake."""
         self._event.set()
+        # Under the lock, so that a target that is taken out is never aborted afterwards, in someone else's hands.
+        # Aborting blocks on nothing.
         with self._lock:
-            targets = list(self._targets)
-        for target in targets:
-            target.abort()
+            for target in self._targets:
+                target.abort()
 
     # The same under the name that a scope above calls.
     abort = cancel

@@ -43,8 +43,14 @@ class Discovery:
         """GET the object. Raises the typed error of a refusal, NetworkError, or what the source raises."""
         return self._persist(source, lambda at: at.get())
 
+    def head(self, source: Source) -> ObjectInfo:
+        """The object's facts by HEAD. Raises the typed error of a refusal; it has no body to tell why."""
+        info = self._persist(source, lambda at: at.head()).info
+        self._line.finish()
+        return info
+
     def facts(self, source: Source) -> Opening:
-        """The object's facts alone. Asks by HEAD; where that is refused, by a GET that is dropped after its head.
+        """The object's facts alone: by HEAD or, where that is refused, by a GET that is dropped after its head.
 
         The refusal of a HEAD has no body to tell why, and some URLs (presigned ones) are good for GET only.
         """

@@ -191,7 +191,7 @@ class Job:
     def _prove_ranges(self) -> None:
         if not self._ranges_proven:
             with self._changed:
-                self._ranges_proven = True
+                self._ranges_proven, self._ranges_refused = True, False
                 self._changed.notify_all()
 
     # Landing ---------------------------------------------------------------------------------------------------
@@ -275,7 +275,9 @@ class Job:
         with self._changed:
             self.error = self.error or error
         self.cancellation.cancel()
-        self.task.sink.abort()
+        # The next plan writes to the same sink, where that can take the same bytes twice.
+        if not (isinstance(error, Replan) and self.task.sink.is_seekable):
+            self.task.sink.abort()
 
     def abort(self) -> None:
         """The scope was cancelled: let everyone who waits look again."""

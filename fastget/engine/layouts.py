@@ -18,6 +18,8 @@ from fastget.sources.protocol import Source
 
 CONCURRENT_HEADS = 8
 
+_MOMENTARY = frozenset({206, 408, 429, 500, 502, 503, 504})
+
 Answer = TypeVar("Answer")
 
 
@@ -64,17 +66,28 @@ class Surveyor:
         return PartLayout.of_sizes(span.length for span in spans) if spans[-1].stop == self._info.size else None
 
     def _answer(self, number: int) -> PartAnswer | None:
-        head = self._ask(number)
-        return read_part_answer(head, self._info.pin) if head else None
+        proven = self._ask(number)
+        return proven[1] if proven else None
 
     def _digest(self, number: int, algorithm: Algorithm) -> bytes | None:
-        head = self._ask(number)
-        if head is None or read_part_answer(head, self._info.pin) is None:
-            return None
-        return part_digest(head.headers, algorithm)
+        proven = self._ask(number)
+        return part_digest(proven[0].headers, algorithm) if proven else None
 
-    def _ask(self, number: int) -> ResponseHead | None:
-        """The head of one answer; None where the store could not be asked: the download goes on without."""
+    def _ask(self, number: int) -> tuple[ResponseHead, PartAnswer] | None:
+        """An answer that proves itself; None where the store gives none: the download goes on without.
+
+        Asked once more where the first answer says nothing about the store, only about the moment.
+        """
+        for _ in range(2):
+            head = self._try(number)
+            answer = read_part_answer(head, self._info.pin) if head else None
+            if head is not None and answer is not None:
+                return head, answer
+            if head is not None and head.status not in _MOMENTARY:
+                break
+        return None
+
+    def _try(self, number: int) -> ResponseHead | None:
         with Line(self._pool, self._cancellation) as line:
             try:
                 head = line.send(self._source.head(part_number=number, pin=self._info.pin))

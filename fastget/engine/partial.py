@@ -73,6 +73,7 @@ class PartialRead:
             run_inline(job, workers[0], continues_stream=False)
         else:
             run_crew(job, workers, lambda: None, first_continues=False)
+        sink.publish(span.length)
         return sink.getvalue()
 
     def _no_ranges(self, reason: str) -> RangeNotSupported:

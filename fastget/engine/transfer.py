@@ -6,10 +6,12 @@ import logging
 import time
 from collections import deque
 from collections.abc import Collection
+from dataclasses import replace
 
 from fastget.config import Config
 from fastget.core.checksums.verification import Ledger, verified_by, verified_by_size
 from fastget.core.layout import PartLayout
+from fastget.core.objectinfo import is_strong
 from fastget.core.planner import SMALLEST_CHUNK
 from fastget.engine.cancellation import Cancellation
 from fastget.engine.crew import run_crew, run_inline
@@ -21,7 +23,7 @@ from fastget.engine.line import ConnectionPool, Line
 from fastget.engine.preparing import Knowledge, Prepared, prepare
 from fastget.engine.repair import Comparison, damaged_by_part_digests
 from fastget.engine.worker import Worker, Write
-from fastget.errors import ChecksumMismatch, FastgetError, NetworkError
+from fastget.errors import ChecksumMismatch, FastgetError, NetworkError, SourceError
 from fastget.events import Done, Event, Failed, Method, Progress, Repaired, Result, Started, Verification
 from fastget.sinks.protocol import Sink
 from fastget.sources.protocol import Source
@@ -44,6 +46,7 @@ class Transfer:
         self._began = 0.0
         self._connections = 0
         self._handler = config.on_event
+        self._room: list[int | None] = []
 
     def run(self) -> Result:
         """Fetch, verify, publish. Raises a FastgetError, or what interrupted it; nothing is left behind then."""
@@ -69,6 +72,8 @@ class Transfer:
             try:
                 return self._fetch_by(known)
             except Replan as lesson:
+                if self._tally.received and not self._sink.is_seekable:
+                    break
                 known = Knowledge(
                     known.stream_only or lesson.stream,
                     known.no_part_numbers or lesson.no_part_numbers,
@@ -77,8 +82,8 @@ class Transfer:
                 self._tally.discarded = self._tally.received
                 self._tally.verified = 0
         raise NetworkError(
-            f"{self._source.display_url}: the transfer broke off {MAXIMUM_PLANS} times, and the server cannot resume",
-            hint="try again when the connection is better",
+            f"{self._source.display_url}: the transfer broke off, and the server cannot go on where it did",
+            hint="try again when the connection is better; a file, unlike a pipe, can be begun anew",
             url=self._source.display_url,
         )
 
@@ -90,7 +95,7 @@ class Transfer:
                 opening, self._sink, self._config, known, lambda parts: self._find_layout(opening, parts, known)
             )
             task = prepared.task
-            self._sink.open(task.plan.size)
+            self._open_sink(task.plan.size)
             self._announce(prepared)
             ledger = Ledger(prepared.checks, task.plan.chunks, task.plan.layout)
             size = self._land(prepared, ledger, line, scope)
@@ -108,9 +113,24 @@ class Transfer:
     def _discover(self, line: Line, scope: Cancellation) -> Opening:
         discovery = Discovery(line, scope, self._config.retries, self._notify_now)
         try:
-            return discovery.open(self._source)
+            opening = discovery.open(self._source)
         finally:
             self._tally.retries += discovery.retried
+        if opening.info.size is None and is_strong(opening.info.etag):
+            return self._ask_length(opening)
+        return opening
+
+    def _ask_length(self, opening: Opening) -> Opening:
+        """The answer came without a length: a HEAD may know it, and then a body cut short is seen as one."""
+        scope = self._scope()
+        with Line(self._pool, scope) as line:
+            try:
+                info = Discovery(line, scope, 0, self._notify_now).head(opening.source)
+            except (SourceError, NetworkError):
+                return opening
+            finally:
+                self._tally.requests += line.requests
+        return replace(opening, info=replace(opening.info, size=info.size)) if info.etag == opening.info.etag else opening
 
     def _find_layout(self, opening: Opening, parts: int | None, known: Knowledge) -> PartLayout | None:
         surveyor = Surveyor(opening.source, opening.info, self._pool, self._scope())
@@ -118,6 +138,15 @@ class Transfer:
             return surveyor.layout(parts, exact=known.exact_layout)
         finally:
             self._tally.requests += surveyor.requests
+
+    def _open_sink(self, size: int | None) -> None:
+        """Make room once: a second plan writes over what the first one left, unless the size is another one now."""
+        if self._room and self._room[-1] != size:
+            self._sink.discard()
+            self._room.clear()
+        if not self._room:
+            self._sink.open(size)
+            self._room.append(size)
 
     def _announce(self, prepared: Prepared) -> None:
         task, checks = prepared.task, prepared.checks
@@ -152,6 +181,7 @@ class Transfer:
         try:
             self._run(job, self._sink.write_at, line)
         finally:
+            job.abort()
             digests = front.finish() if front else (ledger.recorded(0) if single else {})
         for algorithm in ordered:
             ledger.record_ordered(algorithm, digests[algorithm])

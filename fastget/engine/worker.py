@@ -60,10 +60,12 @@ class Worker:
             if not self._attempt(piece, buffer, self._receive_chunk):
                 return
             index += 1
-        if index == len(self._job.task.plan.chunks) and self.line.is_at_end():
-            self.line.finish()
-        else:
+        if index < len(self._job.task.plan.chunks):
             self.line.drop()
+            return
+        if not self.line.is_at_end():
+            raise ProtocolError("the answer holds more bytes than the object")
+        self.line.finish()
 
     def _attempt(self, piece: Piece, buffer: memoryview, fetch: Callable[[Piece, memoryview], None]) -> bool:
         """Fetch and land a piece. After a failure worth another try: wait, give it back, and return False."""

@@ -1,0 +1,246 @@
+"""One fault on the way, of every kind, against every kind of checksum: right bytes or a typed error, never wrong bytes.
+
+The law is faults.md §1; the faults are those of fastget.testing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+import fastget
+from fastget.core.checksums.algorithms import Algorithm
+from fastget.errors import (
+    AccessDenied,
+    ChecksumMismatch,
+    FastgetError,
+    NetworkError,
+    NotFound,
+    ProtocolError,
+    ServerError,
+    SourceChanged,
+    Stalled,
+    Throttled,
+)
+from fastget.events import Event, Method, Repaired, Retried
+from fastget.testing import Content, Fault, ObjectServer, StoredObject, faults
+
+MIB = 1024 * 1024
+PARTS = (1 * MIB, 2 * MIB, 4321, 3 * MIB)
+QUICK = {"part_size": MIB, "connections": 4, "stall_timeout": 0.5, "response_timeout": 1.0, "connect_timeout": 2.0}
+
+# Faults that a second request sets right.
+PASSING: dict[str, Fault] = {
+    "reset": faults.reset(after=100_000),
+    "reset before answer": faults.reset_before_answer(),
+    "vanish before answer": faults.vanish_before_answer(),
+    "close mid-body": faults.close_mid_body(after=100_000),
+    "stall": faults.stall(after=100_000),
+    "silence": faults.silence(),
+    "close idle connection": faults.close_idle_connection(),
+    "206 without Content-Range": faults.no_content_range(),
+    "206 elsewhere": faults.range_shifted(),
+    "short, honest": faults.short(by=1000),
+    "short, lying": faults.short_of_content_range(by=1000),
+    "longer body": faults.body_longer(),
+    "body until close, cut": faults.body_until_close(cut=100),
+    "many Content-Ranges": faults.many_content_ranges(),
+    "malformed Content-Range": faults.content_range("bytes banana"),
+    "negative Content-Range": faults.content_range("bytes -5-3/100"),
+    "multipart/byteranges": faults.multipart_byteranges(),
+    "gzip": faults.gzip_encoded(),
+    "error document as body": faults.error_document_as_body(),
+    "503": faults.slow_down(),
+    "503 with Retry-After": faults.slow_down(retry_after=0),
+    "429": faults.slow_down(number=429),
+    "500": faults.internal_error(),
+    "garbage": faults.garbage(),
+    "server speaks first": faults.server_speaks_first(),
+    "huge header": faults.huge_header(1024 * 1024),
+    "many headers": faults.many_headers(),
+    "bad header line": faults.bad_header_line(),
+    "two lengths": faults.two_lengths(),
+    "absurd length": faults.declared_length("99999999999999999999"),
+    "negative length": faults.declared_length(-5),
+    "bad chunk size": faults.bad_chunk_size(),
+    "chunked without end": faults.chunked_without_end(after=1000),
+    "chunked": faults.chunked(),
+    "informational": faults.informational(count=3),
+    "surplus bytes": faults.surplus_bytes(),
+    "body until close": faults.body_until_close(),
+    "unknown total": faults.unknown_total(),
+    "range ignored": faults.range_ignored(),
+    "partial as 200": faults.partial_as_200(),
+}
+# Faults that only a digest of the content can tell.
+SILENT: dict[str, Fault] = {
+    "bit flip": faults.flip_bit_of_body(offset=500),
+    "body shifted": faults.body_shifted(),
+    "zeroed": faults.zeroed(),
+}
+CHECKSUMS = {
+    "composite-crc32c": {"part_sizes": PARTS, "checksum": Algorithm.CRC32C, "checksum_type": "COMPOSITE"},
+    "composite-sha256": {"part_sizes": PARTS, "checksum": Algorithm.SHA256, "checksum_type": "COMPOSITE"},
+    "full-crc64nvme": {"part_sizes": PARTS, "checksum": Algorithm.CRC64NVME, "checksum_type": "FULL_OBJECT"},
+    "full-sha256": {"checksum": Algorithm.SHA256},
+    "etag-md5": {},
+    "etag-md5-parts": {"part_sizes": PARTS},
+    "none": {"etag": '"opaque-tag"'},
+}
+
+
+# A document in place of the object, with status 200 and no checksum, is an object of its own.
+FIRST = [name for name in PASSING if not any(word in name.lower() for word in ("range", "206", "document"))]
+
+
+@pytest.fixture(scope="module", params=list(CHECKSUMS))
+def stored(request: pytest.FixtureRequest, content: Content) -> StoredObject:
+    return StoredObject(content, **CHECKSUMS[request.param])  # type: ignore[arg-type]
+
+
+def assert_right(path: Path, digest: str) -> None:
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == digest
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("request_number", [1, 3])
+@pytest.mark.parametrize("fault", list(PASSING))
+def test_a_fault_that_passes_is_survived(
+    stored: StoredObject, content_digest: str, destination: Path, fault: str, request_number: int
+) -> None:
+    wanted = PASSING[fault].on(request=request_number, ranged=True)
+    with ObjectServer({"/b/k": stored}, faults=[wanted]) as server:
+        result = fastget.download(server.url("/b/k"), destination, **QUICK)
+    assert_right(destination, content_digest)
+    assert result.verification.verified or stored.etag == '"opaque-tag"'
+
+
+@pytest.mark.parametrize("fault", FIRST)
+def test_a_fault_of_the_first_answer_is_survived_or_told(
+    content: Content, content_digest: str, destination: Path, fault: str
+) -> None:
+    stored = StoredObject(content, part_sizes=PARTS, checksum=Algorithm.CRC32C, checksum_type="COMPOSITE")
+    with ObjectServer({"/b/k": stored}, faults=[PASSING[fault].on(request=1)]) as server:
+        try:
+            result = fastget.download(server.url("/b/k"), destination, **QUICK)
+        except FastgetError:
+            assert not list(destination.parent.iterdir())
+        else:
+            assert_right(destination, content_digest)
+            assert result.verification.verified
+
+
+@pytest.mark.parametrize("fault", list(SILENT))
+@pytest.mark.parametrize("request_number", [1, 3])
+def test_damage_that_only_a_digest_can_tell_is_found_and_repaired(
+    stored: StoredObject, content_digest: str, destination: Path, fault: str, request_number: int
+) -> None:
+    with ObjectServer({"/b/k": stored}, faults=[SILENT[fault].on(request=request_number)]) as server:
+        result = fastget.download(server.url("/b/k"), destination, **QUICK)
+    if result.verification.verified:
+        assert_right(destination, content_digest)
+    else:
+        assert stored.etag == '"opaque-tag"'
+        assert result.verification.method is Method.SIZE
+
+
+def test_a_repair_fetches_the_damaged_part_alone(content: Content, content_digest: str, destination: Path) -> None:
+    stored = StoredObject(content, part_sizes=PARTS, checksum=Algorithm.CRC32C, checksum_type="COMPOSITE")
+    events: list[Event] = []
+    with ObjectServer({"/b/k": stored}, faults=[faults.flip_bit_of_body(500).on(part=4)]) as server:
+        result = fastget.download(server.url("/b/k"), destination, on_event=events.append, **QUICK)
+    assert_right(destination, content_digest)
+    assert result.repairs == 1
+    assert result.bytes_received <= content.size + PARTS[3]
+    assert [(event.start, event.stop) for event in events if isinstance(event, Repaired)] == [
+        (content.size - PARTS[3], content.size)
+    ]
+
+
+@pytest.mark.parametrize("kind", ["composite-crc32c", "full-crc64nvme", "full-sha256", "etag-md5-parts"])
+def test_damage_that_stays_ends_in_a_mismatch_with_both_digests(
+    content: Content, destination: Path, kind: str
+) -> None:
+    stored = StoredObject(content, **CHECKSUMS[kind])  # type: ignore[arg-type]
+    destination.write_bytes(b"what was there")
+    with ObjectServer({"/b/k": stored}, faults=[faults.flip_bit(offset=5 * MIB).always()]) as server:
+        with pytest.raises(ChecksumMismatch) as caught:
+            fastget.download(server.url("/b/k"), destination, **QUICK)
+    assert caught.value.expected
+    assert caught.value.actual
+    assert caught.value.expected != caught.value.actual
+    assert destination.read_bytes() == b"what was there"
+    assert list(destination.parent.iterdir()) == [destination]
+
+
+REPLACEMENTS = {
+    "other total": faults.other_total(),
+    "other ETag": faults.other_etag(),
+    "412": faults.precondition_failed(),
+}
+
+
+@pytest.mark.parametrize("fault", list(REPLACEMENTS))
+def test_a_changed_object_ends_the_download(stored: StoredObject, destination: Path, fault: str) -> None:
+    if fault == "other total":
+        wanted = REPLACEMENTS[fault].on(request=3, ranged=True)
+    else:
+        wanted = REPLACEMENTS[fault].on(request=3)
+    with ObjectServer({"/b/k": stored}, faults=[wanted]) as server, pytest.raises(SourceChanged):
+        fastget.download(server.url("/b/k"), destination, split="range", **QUICK)
+    assert not list(destination.parent.iterdir())
+
+
+@pytest.mark.parametrize("if_match", [True, False])
+def test_an_object_replaced_midway_is_never_mixed(content: Content, destination: Path, if_match: bool) -> None:
+    stored = StoredObject(content, checksum=Algorithm.CRC32C)
+    other = StoredObject(Content.generated(content.size, seed=99), checksum=Algorithm.CRC32C)
+    wanted = [faults.replaced(other).on(request=3).always()]
+    if not if_match:
+        wanted.append(faults.if_match_ignored().always())
+    with ObjectServer({"/b/k": stored}, faults=wanted) as server, pytest.raises(SourceChanged):
+        fastget.download(server.url("/b/k"), destination, **QUICK)
+    assert not list(destination.parent.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (faults.slow_down(retry_after=0), Throttled),
+        (faults.internal_error(), ServerError),
+        (faults.access_denied(), AccessDenied),
+        (faults.status(404, code="NoSuchKey", message="The specified key does not exist."), NotFound),
+        (faults.reset_before_answer(), NetworkError),
+        (faults.silence(), Stalled),
+        (faults.garbage(), ProtocolError),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_fault_that_stays_is_a_typed_error(content: Content, destination: Path, fault: Fault, error: type) -> None:
+    with ObjectServer({"/b/k": StoredObject(content)}, faults=[fault.always()]) as server, pytest.raises(error):
+        fastget.download(server.url("/b/k"), destination, retries=1, **QUICK)
+    assert not list(destination.parent.iterdir())
+
+
+def test_the_servers_words_are_kept(content: Content, destination: Path) -> None:
+    with ObjectServer({"/b/k": StoredObject(content)}, faults=[faults.access_denied().always()]) as server:
+        with pytest.raises(AccessDenied) as caught:
+            fastget.download(server.url("/b/k"), destination)
+    reply = caught.value.reply
+    assert reply is not None
+    assert (reply.status, reply.code) == (403, "AccessDenied")
+    assert reply.request_id
+
+
+def test_a_stream_that_cannot_resume_begins_again(content: Content, content_digest: str, destination: Path) -> None:
+    stored = StoredObject(content, checksum=Algorithm.CRC32C)
+    seen: list[Event] = []
+    with ObjectServer(
+        {"/b/k": stored}, faults=[faults.close_mid_body(after=MIB).on(request=1), faults.range_ignored().always()]
+    ) as server:
+        result = fastget.download(server.url("/b/k"), destination, on_event=seen.append, **QUICK)
+    assert_right(destination, content_digest)
+    assert result.split == "stream"
+    assert any(isinstance(event, Retried) for event in seen)
