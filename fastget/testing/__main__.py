@@ -10,16 +10,20 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
-from types import FrameType
+from typing import TYPE_CHECKING
 
 from fastget.config import parse_size
 from fastget.testing import sets
 from fastget.testing.behaviour import Behaviour
-from fastget.testing.objects import StoredObject
 from fastget.testing.process import ServedObject
-from fastget.testing.server import ObjectServer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+    from fastget.testing.objects import StoredObject
+    from fastget.testing.server import ObjectServer
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -6,11 +6,14 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from fastget.testing import faults
 from fastget.testing.answer import Answer
 from fastget.testing.fault import Fault
-from fastget.testing.received import ReceivedRequest
+
+if TYPE_CHECKING:
+    from fastget.testing.received import ReceivedRequest
 
 # Makes a fault for an answer; the random numbers say where in it.
 Draw = Callable[[random.Random, Answer], Fault]

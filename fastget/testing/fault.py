@@ -6,11 +6,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from fastget.testing.answer import Answer
-from fastget.testing.objects import StoredObject
 from fastget.testing.received import ReceivedRequest
+
+if TYPE_CHECKING:
+    from fastget.testing.objects import StoredObject
 
 Edit = Callable[[ReceivedRequest, Answer], Answer]
 

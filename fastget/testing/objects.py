@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from fastget.core.checksums.algorithms import Algorithm, new_hasher
 from fastget.core.checksums.combine import composite
 from fastget.core.ranges import Span
-from fastget.testing.content import Content
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastget.testing.content import Content
 
 ChecksumType = Literal["FULL_OBJECT", "COMPOSITE"]
 Fields = tuple[tuple[str, str], ...]

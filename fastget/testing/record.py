@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from fastget.core.messages import Headers
-from fastget.testing.received import ReceivedRequest
+if TYPE_CHECKING:
+    from fastget.core.messages import Headers
+    from fastget.testing.received import ReceivedRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,21 @@ Signatures are not checked. `Behaviour` says what a server honours of it.
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 from fastget.core.messages import Framing
 from fastget.core.ranges import Span
 from fastget.testing.answer import Answer, Field, Segment, document
 from fastget.testing.behaviour import Behaviour, EmptyRange, ETags, HeadPart, RangeChecksum
-from fastget.testing.objects import StoredObject
 from fastget.testing.received import ReceivedRequest, UnsatisfiableError, requested_span
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastget.testing.objects import StoredObject
 
 REQUEST_ID = "4442587FB7D0A2F9"
 _OVERRIDES = {

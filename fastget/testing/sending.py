@@ -7,9 +7,8 @@ import socket
 import ssl
 import struct
 import sys
-import threading
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from fastget.core.messages import Framing
 from fastget.core.ranges import Span
@@ -17,7 +16,15 @@ from fastget.testing.answer import Answer, Segment, compose_head
 from fastget.testing.content import BLOCK_SIZE, Buffers
 from fastget.testing.fault import Ending, Fault, Hold, Manner
 from fastget.testing.pace import Pace
-from fastget.testing.record import Exchange
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterator
+
+    from fastget.testing.record import Exchange
+
+# Seconds for a client to close its side after a FIN.
+_LINGER = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +74,19 @@ class Sender:
         self._check()
 
     def end(self, ending: Ending) -> None:
-        """End the connection; a stall lasts until the client gives up or the server closes."""
+        """End the connection; a stall lasts until the client gives up or the server closes.
+
+        A FIN comes alone: closing at once would make it a reset where the client still sends (RFC 9112 §9.6).
+        """
         if ending is Ending.RESET:
             linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        elif ending is Ending.STALL:
-            while self._socket.recv(65536):
-                pass
+            return
+        if ending is Ending.CLOSE:
+            self._socket.shutdown(socket.SHUT_WR)
+            self._socket.settimeout(_LINGER)
+        while self._socket.recv(65536):
+            pass
 
     def _finish(self) -> None:
         """Tell a TLS client that the end is meant; without this it is a truncation (RFC 8446 §6.1)."""

@@ -6,24 +6,27 @@ import contextlib
 import random
 import selectors
 import socket
-import ssl
 import threading
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
 from fastget.core.messages import Framing
 from fastget.testing import s3
-from fastget.testing.answer import Answer
 from fastget.testing.behaviour import Behaviour
 from fastget.testing.chaos import Chaos
 from fastget.testing.fault import Fault, FaultBook, FaultSource, merged_manner
-from fastget.testing.objects import StoredObject
 from fastget.testing.received import ReceivedRequest
 from fastget.testing.record import Record, RecordedRequest
 from fastget.testing.sending import Decision, Sender
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterator, Mapping, Sequence
+    from types import TracebackType
+
+    from fastget.testing.answer import Answer
+    from fastget.testing.objects import StoredObject
 
 HEAD_LIMIT = 65536
 _JOIN_TIMEOUT = 10.0

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import cycle
+from typing import TYPE_CHECKING
 
 from fastget.core.checksums.algorithms import Algorithm
 from fastget.testing.behaviour import Behaviour
 from fastget.testing.content import Content
-from fastget.testing.fault import Fault
 from fastget.testing.faults import flip_bit
 from fastget.testing.objects import StoredObject
 from fastget.testing.server import ObjectServer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastget.testing.fault import Fault
 
 MIB = 1024 * 1024
 _DEMO_RATE = 25e6

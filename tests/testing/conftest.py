@@ -42,12 +42,14 @@ class RawAnswer:
         return Headers((name, value.strip()) for name, _, value in (line.partition(":") for line in lines))
 
 
-def _receive(sock: socket.socket, quiet_after: int | None) -> RawAnswer:
+def _exchange(port: int, request: bytes, quiet_after: int | None) -> RawAnswer:
     data = bytearray()
     try:
-        while received := _next(sock, data, quiet_after):
-            data += received
-    except ConnectionResetError:
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as sock:
+            sock.sendall(request)
+            while received := _next(sock, data, quiet_after):
+                data += received
+    except (ConnectionResetError, BrokenPipeError):
         return RawAnswer(bytes(data), "reset")
     except TimeoutError:
         return RawAnswer(bytes(data), "silence")
@@ -82,9 +84,7 @@ def ask() -> Ask:
     ) -> RawAnswer:
         lines = [f"{method} {target} HTTP/1.1", "Host: 127.0.0.1", "Connection: close"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-        with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as sock:
-            sock.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
-            return _receive(sock, quiet_after)
+        return _exchange(server.port, ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"), quiet_after)
 
     return send
 

@@ -16,7 +16,7 @@ DATA = Content.generated(300_000, seed=1).read()
 OBJECTS = {"/b/k": StoredObject(Content.of(DATA))}
 
 # The statuses are those of curl's manual, EXIT CODES.
-PARTIAL_FILE, TIMED_OUT, RECEIVE_ERROR, EMPTY_REPLY, NOT_HTTP = 18, 28, 56, 52, 1
+NOT_HTTP, NO_CONNECTION, PARTIAL_FILE, EMPTY_REPLY, SEND_ERROR, RECEIVE_ERROR = 1, 7, 18, 52, 55, 56
 
 
 def serving(*chosen: Fault) -> ObjectServer:
@@ -30,7 +30,6 @@ def serving(*chosen: Fault) -> ObjectServer:
         (faults.reset_before_answer(), RECEIVE_ERROR),
         (faults.close_mid_body(after=1000), PARTIAL_FILE),
         (faults.vanish_before_answer(), EMPTY_REPLY),
-        (faults.refuse_connection(), RECEIVE_ERROR),
         (faults.server_speaks_first(), NOT_HTTP),
     ],
     ids=lambda value: value.name if isinstance(value, Fault) else "",
@@ -42,6 +41,12 @@ def test_curl_names_the_failure_and_the_next_request_is_answered(
         assert curl(server.url("/b/k")).status == status
         assert curl(server.url("/b/k")).output == DATA
         assert server.faults_happened == (fault.name,)
+
+
+def test_a_refused_connection_is_reset_whatever_curl_is_doing_just_then(curl: Any) -> None:
+    with serving(faults.refuse_connection()) as server:
+        assert curl(server.url("/b/k")).status in (NO_CONNECTION, SEND_ERROR, RECEIVE_ERROR)
+        assert curl(server.url("/b/k")).output == DATA
 
 
 @pytest.mark.parametrize("after", [0, 1, 1000, len(DATA) - 1])

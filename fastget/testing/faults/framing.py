@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from fastget.core.messages import Framing
-from fastget.testing.answer import Answer
 from fastget.testing.fault import Fault, Manner
-from fastget.testing.received import ReceivedRequest
+
+if TYPE_CHECKING:
+    from fastget.testing.answer import Answer
+    from fastget.testing.received import ReceivedRequest
 
 
 def chunked() -> Fault:

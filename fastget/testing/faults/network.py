@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from fastget.core.messages import Framing
-from fastget.testing.answer import Answer
 from fastget.testing.fault import Ending, Fault, Hold, Manner
-from fastget.testing.received import ReceivedRequest
+
+if TYPE_CHECKING:
+    from fastget.testing.answer import Answer
+    from fastget.testing.received import ReceivedRequest
 
 
 def reset(after: int = 0) -> Fault:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gzip
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from fastget.core.messages import Framing
 from fastget.core.ranges import Span
 from fastget.testing.answer import Answer, Segment, literal
 from fastget.testing.behaviour import RangeChecksum
 from fastget.testing.fault import Fault, Flip, When
-from fastget.testing.received import ReceivedRequest
 from fastget.testing.s3 import error
+
+if TYPE_CHECKING:
+    from fastget.testing.received import ReceivedRequest
 
 # The requests that most of these mean: those for a Range or a partNumber.
 RANGED = When(ranged=True)

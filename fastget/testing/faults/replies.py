@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from fastget.core.messages import Framing
 from fastget.testing.answer import Answer, document
 from fastget.testing.fault import Fault
-from fastget.testing.objects import StoredObject
-from fastget.testing.received import ReceivedRequest
 from fastget.testing.s3 import error
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastget.testing.objects import StoredObject
+    from fastget.testing.received import ReceivedRequest
 
 # The codes that S3 gives to a bare status.
 _CODES = {
