@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fastget.sources.protocol import StoreTraits
 
 CHECKSUM_MODE = "x-amz-checksum-mode"
+_SHORTEST_TOKEN = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,9 @@ class HttpSource:
     def _secrets(self) -> tuple[str, ...]:
         values = [value for name, value in self.headers if is_secret(name)]
         if self.url.query:
-            values += [self.url.query, *(value for _, value in parse_qsl(self.url.query))]
+            # Short values are no secrets, and words such as "host" would be struck out of every message.
+            found = (value for _, value in _query_items(self.url))
+            values += [self.url.query, *(value for value in found if len(value) >= _SHORTEST_TOKEN)]
         return tuple(values)
 
 

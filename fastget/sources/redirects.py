@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fastget.errors import InvalidURL, ProtocolError
@@ -28,7 +29,7 @@ def redirect_target(head: ResponseHead, base: URL, display_url: str) -> URL | No
     if len(locations) > 1:
         raise ProtocolError(f"{display_url} redirects to several places at once", url=display_url)
     try:
-        target = base.join(locations.pop().strip())
+        target = base.join(_reference(locations.pop()))
     except (InvalidURL, ValueError):
         raise ProtocolError(
             f"{display_url} redirects to something that is no http or https URL",
@@ -42,6 +43,16 @@ def redirect_target(head: ResponseHead, base: URL, display_url: str) -> URL | No
             url=display_url,
         )
     return target
+
+
+def _reference(location: str) -> str:
+    """The Location as text: many servers send raw UTF-8 in it, which arrives as Latin-1."""
+    text = location.strip()
+    with suppress(UnicodeError):
+        text = text.encode("latin-1").decode()
+    if any(letter < " " for letter in text):
+        raise InvalidURL("the Location holds a control character")
+    return text
 
 
 def is_secret(name: str) -> bool:

@@ -91,7 +91,7 @@ class Signer:
 
 
 def is_signed_field(name: str) -> bool:
-    """Whether a signature covers this field: every x-amz- one must be covered, Range and the conditions may be."""
+    """Whether a signature covers this field: every x-amz- one must be, Range and the conditions may be."""
     lowered = name.lower()
     return lowered.startswith("x-amz-") or lowered in _CONDITIONS
 
