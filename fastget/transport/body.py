@@ -32,6 +32,7 @@ class Intake:
         self._surplus = memoryview(surplus)
         self._stall_timeout = stall_timeout
         self._cancellation = cancellation
+        self._error: OSError | None = None
 
     @property
     def has_surplus(self) -> bool:
@@ -46,16 +47,16 @@ class Intake:
         return count + (self.top_up(view[count:]) or 0) if count < len(view) else count
 
     def top_up(self, view: memoryview) -> int | None:
-        """The same for a caller with bytes in hand: None after a tick of silence. Raises Cancelled."""
-        return self._try(self._wire.fill, view)
+        """The same for a caller with bytes in hand: None after a silent tick or error. Raises Cancelled."""
+        return self._try_quietly(self._wire.fill, view)
 
     def receive(self, view: memoryview) -> int:
         """What is there, at least one byte; 0 at the end. Raises Stalled, Cancelled."""
         return self._from_surplus(view) or self._wait(self._wire.receive, view)
 
     def glance(self, view: memoryview) -> int | None:
-        """The same for a caller with bytes in hand: None after a tick of silence. Raises Cancelled."""
-        return self._from_surplus(view) or self._try(self._wire.receive, view)
+        """The same for a caller with bytes in hand: None after a silent tick or error. Raises Cancelled."""
+        return self._from_surplus(view) or self._try_quietly(self._wire.receive, view)
 
     def _from_surplus(self, view: memoryview) -> int:
         count = min(len(view), len(self._surplus))
@@ -72,9 +73,23 @@ class Intake:
         return count
 
     def _try(self, read: Callable[[memoryview], int | None], view: memoryview) -> int | None:
-        count = read(view)
-        self._cancellation.check()
+        if self._error is not None:
+            raise self._error
+        try:
+            count = read(view)
+        except OSError as error:
+            self._error = error
+            raise
+        finally:
+            self._cancellation.check()
         return count
+
+    def _try_quietly(self, read: Callable[[memoryview], int | None], view: memoryview) -> int | None:
+        """Bytes in hand are delivered before an error, which the next call raises."""
+        try:
+            return self._try(read, view)
+        except OSError:
+            return None
 
 
 class Body(Protocol):

@@ -40,7 +40,7 @@ def dial(host: str, port: int, timeout: float, cancellation: Cancellation) -> so
     """
     addresses = resolve(host, port)
     cancellation.check()
-    with _Race(cancellation) as race:
+    with Race(cancellation) as race:
         for address in addresses:
             race.start(address)
             if winner := race.wait(timeout if address is addresses[-1] else min(_STAGGER, timeout)):
@@ -72,7 +72,7 @@ def unresolved(host: str, error: socket.gaierror) -> NetworkError:
     )
 
 
-class _Race:
+class Race:
     """Connection attempts that run side by side; the losers are closed at the end."""
 
     def __init__(self, cancellation: Cancellation) -> None:

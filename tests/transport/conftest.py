@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import selectors
 import socket
 import ssl
 import struct
@@ -68,6 +69,59 @@ class Peer:
     def reset(self) -> None:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
+
+    def connect(self, status: bytes = b"200 Connection established") -> None:
+        """Be an HTTP proxy: take a CONNECT request, answer it and carry the tunnel."""
+        authority = self.request().split(b" ")[1].decode()
+        host, _, port = authority.rpartition(":")
+        self.send(b"HTTP/1.1 " + status + b"\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n")
+        if status.startswith(b"2"):
+            self._carry(host.strip("[]"), int(port))
+
+    def forward(self, port: int) -> None:
+        """Be an HTTP proxy: pass requests in absolute form on to a port, as they are."""
+        with socket.create_connection(("127.0.0.1", port)) as upstream:
+            upstream.sendall(self.request())
+            self._relay(upstream)
+
+    def socks5(self, credentials: bytes | None = None, reply: int = 0) -> None:
+        """Be a SOCKS5 proxy (RFC 1928), with user and password (RFC 1929) where `credentials` are given."""
+        self._read(self._read(2)[1])
+        self.send(b"\x05\x00" if credentials is None else b"\x05\x02")
+        if credentials is not None:
+            name = self._read(self._read(2)[1])
+            given = name + b":" + self._read(self._read(1)[0])
+            self.send(b"\x01\x00" if given == credentials else b"\x01\x01")
+        kind = self._read(4)[3]
+        host = socket.inet_ntoa(self._read(4)) if kind == 1 else self._read(self._read(1)[0]).decode()
+        (port,) = struct.unpack(">H", self._read(2))
+        self.send(bytes([5, reply, 0, 1, 0, 0, 0, 0, 0, 0]))
+        if not reply:
+            self._carry(host, port)
+
+    def _read(self, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            more = self.socket.recv(count - len(data))
+            if not more:
+                raise ConnectionResetError
+            data += more
+        return data
+
+    def _carry(self, host: str, port: int) -> None:
+        with socket.create_connection((host, port)) as upstream:
+            self._relay(upstream)
+
+    def _relay(self, upstream: socket.socket) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.socket, selectors.EVENT_READ, upstream)
+            selector.register(upstream, selectors.EVENT_READ, self.socket)
+            while True:
+                for key, _ in selector.select():
+                    data = key.fileobj.recv(65_536)  # type: ignore[union-attr]
+                    if not data:
+                        return
+                    key.data.sendall(data)
 
     def stall(self) -> None:
         """Keep the connection open and silent until the test is over."""
@@ -194,6 +248,14 @@ class Client:
     def get(self, method: str = "GET", headers: tuple[tuple[str, str], ...] = ()) -> ResponseHead:
         return self.connection.exchange(Request(method, self.url, Headers(headers)))
 
+    @contextlib.contextmanager
+    def aborted_at(self, moment: threading.Event) -> Iterator[None]:
+        """Abort the connection from another thread once `moment` has come."""
+        aborter = threading.Thread(target=lambda: self.connection.abort() if moment.wait(20) else None)
+        aborter.start()
+        yield
+        aborter.join()
+
     def body(self, buffer_size: int = 65536) -> bytes:
         """The body, read through a buffer between two guards that must stay as they are."""
         guarded = bytearray(b"\xa5" * (buffer_size + 2))
@@ -231,7 +293,7 @@ class Mode:
     def serve(self, *scripts: Script) -> ScriptedServer:
         return self._scripted(*scripts, context=self._trusted if self.scheme == "https" else None)
 
-    def connect(self, server: ScriptedServer | int, **options: float) -> Client:
+    def connect(self, server: ScriptedServer | int, **options: float | bool) -> Client:
         """A client of `server` (or of a port); `options` are those of Config."""
         port = server if isinstance(server, int) else server.port
         config = Config(ca_bundle=self._bundle, **options)  # type: ignore[arg-type]
@@ -240,7 +302,7 @@ class Mode:
         self._clients.append(connection)
         return Client(connection)
 
-    def client(self, *scripts: Script, **options: float) -> Client:
+    def client(self, *scripts: Script, **options: float | bool) -> Client:
         return self.connect(self.serve(*scripts), **options)
 
 
@@ -253,23 +315,43 @@ def connection_of(origin: Origin, config: Config, *, is_data_plane: bool) -> Con
     )
 
 
-@pytest.fixture(params=list(_MODES))
-def mode(
-    request: pytest.FixtureRequest, scripted: ServerMaker, trusted: ssl.SSLContext, ca_bundle: str
-) -> Iterator[Mode]:
-    """Every implementation of `Connection`, over TCP and over TLS."""
+@pytest.fixture
+def make_mode(
+    scripted: ServerMaker, trusted: ssl.SSLContext, ca_bundle: str
+) -> Iterator[Callable[[str], Mode]]:
     clients: list[Connection] = []
-    yield Mode(request.param, scripted, clients, trusted, ca_bundle)
+    yield lambda name: Mode(name, scripted, clients, trusted, ca_bundle)
     for client in clients:
         client.close()
+
+
+@pytest.fixture(params=list(_MODES))
+def mode(request: pytest.FixtureRequest, make_mode: Callable[[str], Mode]) -> Mode:
+    """Every implementation of `Connection`, over TCP and over TLS."""
+    return make_mode(request.param)
 
 
 @pytest.fixture(params=["plain", "tls"])
-def data_plane(
-    request: pytest.FixtureRequest, scripted: ServerMaker, trusted: ssl.SSLContext, ca_bundle: str
-) -> Iterator[Mode]:
+def data_plane(request: pytest.FixtureRequest, make_mode: Callable[[str], Mode]) -> Mode:
     """SocketConnection alone, over TCP and over TLS."""
-    clients: list[Connection] = []
-    yield Mode(request.param, scripted, clients, trusted, ca_bundle)
-    for client in clients:
-        client.close()
+    return make_mode(request.param)
+
+
+@pytest.fixture(params=["tls", "httpx-tls"])
+def secured(request: pytest.FixtureRequest, make_mode: Callable[[str], Mode]) -> Mode:
+    """Every implementation of `Connection`, over TLS alone."""
+    return make_mode(request.param)
+
+
+@pytest.fixture
+def unanswering() -> Iterator[int]:
+    """A port that takes no more connections and refuses none: its queue is full."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]

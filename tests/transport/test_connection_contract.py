@@ -249,9 +249,13 @@ def test_a_body_that_is_cut_short_is_an_error(
     mode: Mode, data: bytes, ending: Callable[[bytes], Script]
 ) -> None:
     client = mode.client(ending(data))
-    with pytest.raises(NetworkError) as caught:
+
+    def fetch() -> None:
         client.get()
         client.body()
+
+    with pytest.raises(NetworkError) as caught:
+        fetch()
     assert not isinstance(caught.value, ProtocolError)
     assert not client.connection.is_reusable
     assert "secret" not in str(caught.value)
@@ -438,57 +442,46 @@ def test_abort_ends_the_wait_for_an_answer(mode: Mode) -> None:
         peer.stall()
 
     client = mode.client(script)
-    assert isinstance(outcome_of_abort(client.get, is_asked, client.connection.abort), Cancelled)
+    with client.aborted_at(is_asked), pytest.raises(Cancelled):
+        client.get()
     assert not client.connection.is_reusable
 
 
 def test_abort_ends_the_wait_for_a_body(mode: Mode) -> None:
     client = mode.client(answering_and_stalling(length_head(10) + b"hello"))
+    client.get()
     is_reading = threading.Event()
-
-    def read() -> None:
-        client.get()
+    with client.aborted_at(is_reading):
+        assert client.connection.read_into(memoryview(bytearray(5))) == 5
         is_reading.set()
-        client.body()
-
-    assert isinstance(outcome_of_abort(read, is_reading, client.connection.abort), Cancelled)
+        with pytest.raises(Cancelled):
+            client.body()
 
 
 def test_abort_ends_a_stream_that_never_ends(mode: Mode) -> None:
-    is_reading = threading.Event()
-
     def script(peer: Peer) -> None:
         peer.answer(b"HTTP/1.1 200 OK\r\n\r\n")
         while True:
             peer.send(bytes(65_536))
 
     client = mode.client(script)
+    client.get()
+    is_reading = threading.Event()
+    buffer = memoryview(bytearray(65_536))
 
     def read() -> None:
-        client.get()
-        buffer = memoryview(bytearray(65_536))
         while client.connection.read_into(buffer):
             is_reading.set()
 
-    assert isinstance(outcome_of_abort(read, is_reading, client.connection.abort), Cancelled)
+    with client.aborted_at(is_reading), pytest.raises(Cancelled):
+        read()
 
 
-def outcome_of_abort(
-    call: Callable[[], object], is_ready: threading.Event, abort: Callable[[], None]
-) -> BaseException | None:
-    """What `call` raises in its thread once it is aborted; it has to end well before any timeout."""
-    outcome: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            call()
-        except BaseException as error:  # noqa: BLE001 - it is what the test looks at
-            outcome.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    assert is_ready.wait(20)
-    abort()
-    thread.join(20)
-    assert not thread.is_alive()
-    return outcome[0] if outcome else None
+def test_abort_after_the_end_of_a_body_keeps_the_connection_from_being_used_again(mode: Mode) -> None:
+    client = mode.client(answering(length_head(5) + b"hello"))
+    client.get()
+    assert client.body() == b"hello"
+    client.connection.abort()
+    assert not client.connection.is_reusable
+    with pytest.raises(Cancelled):
+        client.connection.read_into(memoryview(bytearray(5)))

@@ -1,0 +1,227 @@
+"""What SocketConnection does beyond the contract: kept connections, filled buffers, bounds of its own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fastget.errors import Cancelled, NetworkError, ProtocolError, Stalled
+from fastget.transport import dial
+
+if TYPE_CHECKING:
+    from tests.transport.conftest import Mode, Peer, Script
+
+HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def repeating(*answers: bytes) -> Script:
+    """Give these answers on one connection, then keep silent."""
+
+    def script(peer: Peer) -> None:
+        for data in answers:
+            peer.answer(data)
+        peer.stall()
+
+    return script
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        HELLO,
+        CHUNKED + b"5\r\nhello\r\n0\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nConnection: Keep-Alive, x\r\nContent-Length: 5\r\n\r\nhello",
+    ],
+)
+def test_a_connection_carries_many_exchanges(data_plane: Mode, answer: bytes) -> None:
+    server = data_plane.serve(repeating(answer, answer, answer))
+    client = data_plane.connect(server)
+    for _ in range(3):
+        client.get()
+        assert not client.connection.is_reusable
+        assert client.body() == b"hello"
+        assert client.connection.is_reusable
+    assert server.connections == 1
+
+
+def test_answers_without_a_body_keep_the_connection(data_plane: Mode) -> None:
+    nothing = b"HTTP/1.1 204 No Content\r\n\r\n"
+    server = data_plane.serve(repeating(nothing, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", nothing))
+    client = data_plane.connect(server)
+    for method in ("GET", "HEAD", "GET"):
+        client.get(method)
+        assert client.connection.is_reusable
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("options", [b"close", b"x, Close"])
+def test_a_connection_that_the_server_wants_closed_is_not_reusable(data_plane: Mode, options: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nConnection: " + options + b"\r\nContent-Length: 5\r\n\r\nhello"
+    client = data_plane.client(repeating(head), repeating(HELLO))
+    client.get()
+    assert client.body() == b"hello"
+    assert not client.connection.is_reusable
+    client.get()
+    assert client.body() == b"hello"
+
+
+def test_bytes_that_come_unasked_between_exchanges_are_never_an_answer(data_plane: Mode) -> None:
+    is_read, is_sent = threading.Event(), threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.answer(HELLO)
+        assert is_read.wait(20)
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+        is_sent.set()
+        peer.stall()
+
+    client = data_plane.client(script, repeating(HELLO))
+    client.get()
+    assert client.body() == b"hello"
+    is_read.set()
+    assert is_sent.wait(20)
+    client.get()
+    assert client.body() == b"hello"
+
+
+def test_a_connection_that_closes_as_it_is_asked_again_is_replaced_once(data_plane: Mode) -> None:
+    def closing(peer: Peer) -> None:
+        peer.answer(HELLO)
+        peer.request()
+        peer.reset()
+
+    server = data_plane.serve(closing, repeating(HELLO))
+    client = data_plane.connect(server)
+    for _ in range(2):
+        client.get()
+        assert client.body() == b"hello"
+    assert (server.connections, len(server.requests)) == (2, 3)
+
+
+def test_a_fresh_connection_that_closes_without_an_answer_is_not_tried_again(data_plane: Mode) -> None:
+    def closing(peer: Peer) -> None:
+        peer.request()
+
+    def first(peer: Peer) -> None:
+        peer.answer(HELLO)
+        peer.request()
+
+    server = data_plane.serve(first, closing, repeating(HELLO))
+    client = data_plane.connect(server)
+    client.get()
+    client.body()
+    with pytest.raises(NetworkError):
+        client.get()
+    assert server.connections == 2
+
+
+def test_a_request_is_not_sent_again_once_the_answer_has_begun(data_plane: Mode) -> None:
+    def script(peer: Peer) -> None:
+        peer.answer(HELLO)
+        peer.answer(b"HTTP/1.1 ")
+
+    server = data_plane.serve(script, repeating(HELLO))
+    client = data_plane.connect(server)
+    client.get()
+    client.body()
+    with pytest.raises(NetworkError, match="within the head"):
+        client.get()
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("coding", ["length", "chunked", "close"])
+def test_a_buffer_is_filled_though_the_bytes_trickle_in(data_plane: Mode, coding: str) -> None:
+    def script(peer: Peer) -> None:
+        peer.request()
+        if coding == "length":
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 300\r\n\r\n")
+            peer.trickle(bytes(300))
+        elif coding == "chunked":
+            peer.send(CHUNKED)
+            peer.trickle(b"64\r\n" + bytes(100) + b"\r\nC8\r\n" + bytes(200) + b"\r\n0\r\n\r\n")
+        else:
+            peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
+            peer.trickle(bytes(300))
+        peer.stall()
+
+    client = data_plane.client(script)
+    client.get()
+    counts = [client.connection.read_into(memoryview(bytearray(100))) for _ in range(3)]
+    assert counts == [100, 100, 100]
+
+
+def test_a_folded_field_is_refused(data_plane: Mode) -> None:
+    client = data_plane.client(repeating(b"HTTP/1.1 200 OK\r\nName: a\r\n b\r\nContent-Length: 0\r\n\r\n"))
+    with pytest.raises(ProtocolError, match="folded"):
+        client.get()
+
+
+@pytest.mark.parametrize(
+    "coded",
+    [
+        b"5;" + b"x" * 100_000,
+        b"0\r\n" + b"Name: value\r\n" * 10_000,
+        b"0\r\nName: " + b"x" * 100_000,
+        b"5 x\r\nhello\r\n0\r\n\r\n",
+        b"+5\r\nhello\r\n0\r\n\r\n",
+        b"1_0\r\nhello\r\n0\r\n\r\n",
+        b"5\nhello\n0\n\n" + bytes(5000),
+        b"FFFFFFFFFFFFFFFF\r\nhello",
+    ],
+    ids=lambda data: repr(data[:20]),
+)
+def test_chunked_coding_past_its_bounds_is_refused(data_plane: Mode, coded: bytes) -> None:
+    client = data_plane.client(repeating(CHUNKED + coded))
+    client.get()
+    with pytest.raises(ProtocolError):
+        client.body()
+
+
+def test_the_length_of_a_body_may_be_as_large_as_any_object(data_plane: Mode) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775807\r\n\r\nhello"
+    client = data_plane.client(repeating(head))
+    assert client.get().content_length == 2**63 - 1
+    assert client.connection.read_into(memoryview(bytearray(5))) == 5
+
+
+def test_interim_answers_are_bounded_in_number(data_plane: Mode) -> None:
+    client = data_plane.client(repeating(b"HTTP/1.1 102 Processing\r\n\r\n" * 17 + HELLO))
+    with pytest.raises(ProtocolError, match="interim"):
+        client.get()
+
+
+def test_a_head_that_trickles_in_is_given_up_at_the_response_timeout(data_plane: Mode) -> None:
+    def script(peer: Peer) -> None:
+        peer.answer(b"HTTP/1.1 200 OK\r\nName: ")
+        while True:
+            peer.send(b"x")
+
+    client = data_plane.client(script, response_timeout=0.2)
+    with pytest.raises((Stalled, ProtocolError)):
+        client.get()
+
+
+def test_a_port_that_never_accepts_is_a_stall(data_plane: Mode, unanswering: int) -> None:
+    with pytest.raises(Stalled):
+        data_plane.connect(unanswering, connect_timeout=0.3).get()
+
+
+def test_abort_ends_an_attempt_to_connect(
+    data_plane: Mode, unanswering: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_connecting = threading.Event()
+    wait = dial.Race.wait
+
+    def noticed(race: dial.Race, seconds: float) -> socket.socket | None:
+        is_connecting.set()
+        return wait(race, seconds)
+
+    monkeypatch.setattr(dial.Race, "wait", noticed)
+    client = data_plane.connect(unanswering, connect_timeout=60)
+    with client.aborted_at(is_connecting), pytest.raises(Cancelled):
+        client.get()
