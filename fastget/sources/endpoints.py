@@ -94,8 +94,8 @@ class Account:
 class BucketRoute:
     """How the objects of one bucket are asked for. `root` is their URL up to the key.
 
-    With a `signer` requests are signed here. With none they go unsigned (`anonymous`), or botocore makes each of
-    them, for their signature is of another kind (SigV4A, directory buckets).
+    With a `signer` requests are signed here. With none they go unsigned (`anonymous`), or botocore signs each,
+    for their signature is of another kind (SigV4A, directory buckets).
     """
 
     bucket: str

@@ -85,6 +85,7 @@ class HttpSource:
                 f"{self.display_url} redirects more than {LONGEST_CHAIN} times",
                 hint="the server sends the request in a circle",
                 url=self.display_url,
+                is_transient=False,
             )
         same_origin = target.origin == self.url.origin
         headers = tuple(item for item in self.headers if same_origin or not is_secret(item[0]))

@@ -27,7 +27,9 @@ def redirect_target(head: ResponseHead, base: URL, display_url: str) -> URL | No
     if head.status not in _STATUSES or not locations:
         return None
     if len(locations) > 1:
-        raise ProtocolError(f"{display_url} redirects to several places at once", url=display_url)
+        raise ProtocolError(
+            f"{display_url} redirects to several places at once", url=display_url, is_transient=False
+        )
     try:
         target = base.join(_reference(locations.pop()))
     except (InvalidURL, ValueError):
@@ -35,12 +37,14 @@ def redirect_target(head: ResponseHead, base: URL, display_url: str) -> URL | No
             f"{display_url} redirects to something that is no http or https URL",
             hint="check the URL in a browser",
             url=display_url,
+            is_transient=False,
         ) from None
     if base.origin.scheme == "https" and target.origin.scheme != "https":
         raise ProtocolError(
             f"{display_url} redirects from https to plain http",
             hint=f"if that is meant, fetch {target} yourself",
             url=display_url,
+            is_transient=False,
         )
     return target
 

@@ -224,8 +224,10 @@ def test_other_statuses_are_no_redirects(status: int, answer: Answer) -> None:
     ],
 )
 def test_a_redirect_to_where_fastget_does_not_go_is_an_error(location: str, answer: Answer) -> None:
-    with pytest.raises(ProtocolError):
+    with pytest.raises(ProtocolError) as caught:
         source("https://host/a?k=marked").redirected(answer(302, {"Location": location}))
+    assert not caught.value.is_transient
+    assert "marked" not in str(caught.value)
 
 
 def test_several_locations_are_an_error_when_they_differ(answer: Answer) -> None:
