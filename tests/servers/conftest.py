@@ -360,7 +360,10 @@ def _s3_server(port: int) -> Server:
         aws_access_key_id=ACCESS_KEY,
         aws_secret_access_key=SECRET_KEY,
         config=botocore.config.Config(
-            proxies={}, s3={"addressing_style": "path"}, request_checksum_calculation="when_required"
+            proxies={},
+            s3={"addressing_style": "path"},
+            signature_version="s3v4",
+            request_checksum_calculation="when_required",
         ),
     )
     return Server(f"s3://{BUCKET}/", {"endpoint_url": endpoint_url}, client)
