@@ -39,7 +39,7 @@ def _option(default: Any, meaning: str, *, secret: bool = False) -> Any:
 class Config:
     """The options of a client or of one call. Immutable; `merged()` gives a changed copy."""
 
-    connections: int | None = _option(None, "connections for one object (default: chosen by size, at most 8)")
+    connections: int | None = _option(None, "connections for one object (default: found by measuring, at most 32)")
     part_size: int | None = _option(None, "size of a byte-range piece (default: chosen by object size)")
     split: Split = _option("auto", "how an object is cut: auto, part (stored parts) or range (byte ranges)")
     retries: int = _option(5, "times that one piece is asked for again before the download fails")

@@ -21,10 +21,14 @@ class State(Enum):
 
 
 class Board:
-    """The chunks of one pass and their states. `wanted` are the indexes to fetch (default: all); the rest has landed."""
+    """The chunks of one pass and their states. `wanted` are the indexes to fetch (default: all); the rest has landed.
+
+    `lead` is the number of chunks at the front that are left to the discovery stream as long as there are others;
+    with 0 chunks are handed out from front to back.
+    """
 
     def __init__(
-        self, chunks: Sequence[Chunk], connections: int, *, in_order: bool, wanted: Collection[int] | None = None
+        self, chunks: Sequence[Chunk], *, lead: int, wanted: Collection[int] | None = None
     ) -> None:
         self._chunks = chunks
         free = range(len(chunks)) if wanted is None else wanted
@@ -34,12 +38,17 @@ class Board:
         self._returned: deque[Chunk] = deque()
         self._landed = len(chunks) - len(free)
         self._front = 0
-        lead = 0 if in_order else -(-len(chunks) // max(connections, 1))
+        self._taken = 0
         self._order = iter((*range(lead, len(chunks)), *reversed(range(lead))))
 
     @property
     def is_complete(self) -> bool:
         return self._landed == len(self._chunks)
+
+    @property
+    def has_free(self) -> bool:
+        """Whether a chunk waits for a worker."""
+        return self._taken + self._landed < len(self._chunks)
 
     @property
     def front(self) -> int:
@@ -74,6 +83,7 @@ class Board:
     def give_back(self, chunk: Chunk) -> None:
         """A worker could not finish its chunk: it is handed out again before any other."""
         self._states[chunk.index] = State.FREE
+        self._taken -= 1
         self._returned.append(chunk)
 
     def land(self, chunk: Chunk) -> None:
@@ -81,7 +91,9 @@ class Board:
         if self._states[chunk.index] is not State.LANDED:
             self._states[chunk.index] = State.LANDED
             self._landed += 1
+            self._taken -= 1
 
     def _take(self, chunk: Chunk) -> Chunk:
         self._states[chunk.index] = State.TAKEN
+        self._taken += 1
         return chunk

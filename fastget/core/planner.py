@@ -15,8 +15,8 @@ SMALLEST_CHUNK = 8 * MIB
 # Past this a lost connection, or one slow one, costs too much at the end.
 LARGEST_CHUNK = 64 * MIB
 MAXIMUM_CHUNKS = 10_000
-DEFAULT_CONNECTIONS = 8
-CHUNKS_PER_CONNECTION = 4
+# Enough for the largest number of connections to have two each, so that the last ones do not finish alone.
+WANTED_CHUNKS = 64
 
 SplitKind = Literal["part", "range", "stream"]
 
@@ -37,19 +37,21 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How an object is going to be fetched. The chunks tile its `size` bytes exactly, in order."""
+    """How an object is going to be fetched. The chunks tile its `size` bytes exactly, in order.
+
+    `connections` is how many to use, or None where that is to be found out on the way.
+    """
 
     size: int | None
     split: SplitKind
     chunks: tuple[Chunk, ...]
-    connections: int
+    connections: int | None
     layout: PartLayout | None = None
 
 
-def chunk_size_for(size: int, connections: int) -> int:
-    """Bytes of one range chunk: a few for each connection, within bounds, never more than 10,000 in all."""
-    wanted = -(-size // (connections * CHUNKS_PER_CONNECTION))
-    bounded = min(max(wanted, SMALLEST_CHUNK), LARGEST_CHUNK)
+def chunk_size_for(size: int) -> int:
+    """Bytes of one range chunk: a sixty-fourth of the object within bounds, and never more than 10,000 chunks in all."""
+    bounded = min(max(-(-size // WANTED_CHUNKS), SMALLEST_CHUNK), LARGEST_CHUNK)
     return _round_up(max(bounded, -(-size // MAXIMUM_CHUNKS)))
 
 
@@ -63,8 +65,7 @@ def plan_ranges(
     size: int, *, connections: int | None = None, chunk_size: int | None = None, maximum_chunk: int | None = None
 ) -> Plan:
     """Chunks of one size, the last one shorter. `maximum_chunk` bounds it for sinks that must keep order in memory."""
-    wanted = connections or DEFAULT_CONNECTIONS
-    step = chunk_size or chunk_size_for(size, wanted)
+    step = chunk_size or chunk_size_for(size)
     if maximum_chunk is not None:
         step = min(step, maximum_chunk)
     step = max(step, -(-size // (MAXIMUM_CHUNKS * 100)))
@@ -72,7 +73,7 @@ def plan_ranges(
         return plan_stream(size)
     starts = range(0, size, step)
     chunks = tuple(Chunk(index, Span(start, min(start + step, size))) for index, start in enumerate(starts))
-    return Plan(size, "range", chunks, min(wanted, len(chunks)))
+    return Plan(size, "range", chunks, connections)
 
 
 def plan_parts(
@@ -88,8 +89,7 @@ def plan_parts(
     `by_number` asks for each part by its number, where the store has proven to honour it. `whole_parts` keeps each
     part in one chunk, because its digest (SHA, MD5, XXH) needs its bytes in order; other large parts are cut further.
     """
-    wanted = connections or DEFAULT_CONNECTIONS
-    step = chunk_size or chunk_size_for(layout.size, wanted)
+    step = chunk_size or chunk_size_for(layout.size)
     chunks: list[Chunk] = []
     for number in range(1, layout.count + 1):
         span = layout.span(number)
@@ -100,7 +100,7 @@ def plan_parts(
         Chunk(index, chunk.span, chunk.part, chunk.by_part_number) for index, chunk in enumerate(chunks)
     )
     split: SplitKind = "part" if by_number else "range"
-    return Plan(layout.size, split, numbered, min(wanted, len(numbered)), layout)
+    return Plan(layout.size, split, numbered, connections, layout)
 
 
 def _cut(span: Span, step: int) -> Iterator[Span]:

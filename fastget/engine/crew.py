@@ -1,10 +1,13 @@
-"""The threads of one pass: started together, watched by the caller's thread, ended together."""
+"""The threads of one pass: recruited as they pay, watched by the caller's thread, ended together."""
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable
 
+from fastget.core.governor import LIMIT, START, Governor, Sample
 from fastget.engine.job import Job, Replan
 from fastget.engine.worker import Worker
 from fastget.errors import Cancelled
@@ -15,39 +18,85 @@ TICK = 0.1
 PATIENCE = 2.0
 
 
-def run_crew(job: Job, workers: Sequence[Worker], on_tick: Callable[[], None], *, first_continues: bool) -> None:
-    """Run the workers in threads until the job is over. `on_tick` is called in this thread, about ten times a second.
+class Crew:
+    """Runs the workers of a job. `recruit` makes one more worker; `on_tick` is called about ten times a second.
 
-    Raises the job's error, Cancelled, or whatever the wait was interrupted by (KeyboardInterrupt); no worker's thread,
-    connection or file access is left behind then.
+    `received` counts the payload bytes of all of them.
     """
-    threads = [
-        threading.Thread(
+
+    def __init__(
+        self, job: Job, governor: Governor, recruit: Callable[[], Worker], on_tick: Callable[[Crew], None]
+    ) -> None:
+        self.workers: list[Worker] = []
+        self._job = job
+        self._governor = governor
+        self._recruit = recruit
+        self._on_tick = on_tick
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def received(self) -> int:
+        return sum(worker.received for worker in self.workers)
+
+    @property
+    def size(self) -> int:
+        """How many workers were ever started."""
+        return len(self.workers)
+
+    def run(self, *, first_continues: bool) -> None:
+        """Run until the job is over. `first_continues`: the first worker's line holds the discovery answer.
+
+        Raises the job's error, Cancelled, Replan, or whatever the wait was interrupted by (KeyboardInterrupt); no
+        worker's thread, connection or file access is left behind then.
+        """
+        job = self._job
+        try:
+            self._start(first_continues=first_continues)
+            self._grow(self._governor.wanted)
+            while any(thread.is_alive() for thread in self._threads) and not job.wait(TICK):
+                self._grow(self._governor.observe(Sample(time.monotonic(), self.received, time.process_time())))
+                self._on_tick(self)
+        except BaseException:
+            job.cancellation.cancel()
+            raise
+        finally:
+            self._join(PATIENCE if job.cancellation.is_cancelled else None)
+        self._on_tick(self)
+        raise_outcome(job)
+
+    def run_inline(self, *, first_continues: bool) -> None:
+        """Run one worker in this thread: for an object so small that a thread would cost more than it brings."""
+        self.workers.append(self._recruit())
+        self.workers[0].run(continues_stream=first_continues)
+        raise_outcome(self._job)
+
+    def _grow(self, wanted: int) -> None:
+        while self.size < wanted and self._job.has_free_chunks:
+            self._start(first_continues=False)
+
+    def _start(self, *, first_continues: bool) -> None:
+        worker = self._recruit()
+        thread = threading.Thread(
             target=worker.run,
-            kwargs={"continues_stream": first_continues and index == 0},
-            name=f"fastget-{index}",
+            kwargs={"continues_stream": first_continues},
+            name=f"fastget-{self.size}",
             daemon=True,
         )
-        for index, worker in enumerate(workers)
-    ]
-    try:
-        for thread in threads:
-            thread.start()
-        while any(thread.is_alive() for thread in threads) and not job.wait(TICK):
-            on_tick()
-    except BaseException:
-        job.cancellation.cancel()
-        raise
-    finally:
-        _join(threads, PATIENCE if job.cancellation.is_cancelled else None)
-    on_tick()
-    raise_outcome(job)
+        self.workers.append(worker)
+        self._threads.append(thread)
+        thread.start()
+
+    def _join(self, patience: float | None) -> None:
+        for thread in self._threads:
+            thread.join(patience)
 
 
-def run_inline(job: Job, worker: Worker, *, continues_stream: bool) -> None:
-    """Run one worker in this thread: for an object so small that a thread would cost more than it brings."""
-    worker.run(continues_stream=continues_stream)
-    raise_outcome(job)
+def governor_for(connections: int | None, chunks: int) -> Governor:
+    """The governor of a pass: it finds the number of connections, unless the caller has set it."""
+    if connections is not None:
+        count = min(connections, chunks)
+        return Governor(count, count, 1)
+    return Governor(min(START, chunks), min(LIMIT, chunks), _cores())
 
 
 def raise_outcome(job: Job) -> None:
@@ -62,7 +111,6 @@ def raise_outcome(job: Job) -> None:
     raise Replan(stream=True)
 
 
-def _join(threads: Sequence[threading.Thread], patience: float | None) -> None:
-    for thread in threads:
-        if thread.ident is not None:
-            thread.join(patience)
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

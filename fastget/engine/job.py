@@ -28,6 +28,9 @@ from fastget.sources.protocol import Source, StoreTraits
 
 # A part that comes damaged this many times is not damaged on the way.
 REPAIRS_PER_PIECE = 3
+# The discovery stream has the first eighth of an object to itself as long as there is other work: about what one
+# connection of a few fetches in the time that all of them need.
+STREAM_SHARE = 8
 
 
 class Replan(Exception):  # noqa: N818 - a message between rooms of the engine, not an error
@@ -95,7 +98,8 @@ class Job:
         self._changed = threading.Condition()
         self._recorder = recorder
         self._algorithms = tuple(algorithms)
-        self._board = Board(task.plan.chunks, task.plan.connections, in_order=task.in_order, wanted=wanted)
+        lead = 0 if task.in_order else -(-len(task.plan.chunks) // STREAM_SHARE)
+        self._board = Board(task.plan.chunks, lead=lead, wanted=wanted)
         self._pieces: dict[int, Piece] = {}
         self._repairs: dict[int, int] = {}
         self._budget = retry.RetryBudget.of(task.config.retries, len(task.plan.chunks))
@@ -131,6 +135,12 @@ class Job:
                     return None
                 self._changed.wait()
         return None
+
+    @property
+    def has_free_chunks(self) -> bool:
+        """Whether one more worker would find something to do."""
+        with self._changed:
+            return self._board.has_free and not self._is_over
 
     def give_back(self, piece: Piece) -> None:
         """The holder does not go on: whoever is free next takes the piece from where it stands."""

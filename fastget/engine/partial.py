@@ -10,7 +10,7 @@ from fastget.core.checksums.algorithms import Algorithm
 from fastget.core.planner import Chunk, Plan, plan_ranges
 from fastget.core.ranges import Span
 from fastget.engine.cancellation import Cancellation
-from fastget.engine.crew import run_crew, run_inline
+from fastget.engine.crew import Crew, governor_for
 from fastget.engine.discovery import Discovery, Opening
 from fastget.engine.job import Job, Replan, Tally, Task
 from fastget.engine.line import ConnectionPool, Line
@@ -67,12 +67,16 @@ class PartialRead:
         def write(offset: int, data: memoryview) -> None:
             sink.write_at(offset - span.start, data)
 
-        lines = [Line(self._pool, self._cancellation) for _ in range(task.plan.connections)]
-        workers = [Worker(job, line, write, lambda _: None) for line in lines]
-        if len(workers) == 1:
-            run_inline(job, workers[0], continues_stream=False)
+        crew = Crew(
+            job,
+            governor_for(task.plan.connections, len(task.plan.chunks)),
+            lambda: Worker(job, Line(self._pool, self._cancellation), write, lambda _: None),
+            lambda _: None,
+        )
+        if len(task.plan.chunks) == 1:
+            crew.run_inline(first_continues=False)
         else:
-            run_crew(job, workers, lambda: None, first_continues=False)
+            crew.run(first_continues=False)
         sink.publish(span.length)
         return sink.getvalue()
 

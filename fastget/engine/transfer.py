@@ -14,7 +14,7 @@ from fastget.core.layout import PartLayout
 from fastget.core.objectinfo import is_strong
 from fastget.core.planner import SMALLEST_CHUNK
 from fastget.engine.cancellation import Cancellation
-from fastget.engine.crew import run_crew, run_inline
+from fastget.engine.crew import Crew, governor_for
 from fastget.engine.discovery import Discovery, Opening
 from fastget.engine.front import Front, digest_whole
 from fastget.engine.job import Job, Recorder, Replan, Tally
@@ -150,7 +150,6 @@ class Transfer:
 
     def _announce(self, prepared: Prepared) -> None:
         task, checks = prepared.task, prepared.checks
-        self._connections = task.plan.connections
         best = checks[0] if checks else None
         self._emit(
             Started(
@@ -161,7 +160,7 @@ class Transfer:
                 task.info.version_id,
                 task.plan.split,
                 len(task.plan.chunks),
-                task.plan.connections,
+                governor_for(task.plan.connections, len(task.plan.chunks)).wanted,
                 best.method if best else Method.SIZE,
                 str(best.algorithm) if best else None,
             )
@@ -190,23 +189,28 @@ class Transfer:
 
     def _run(self, job: Job, write: Write, opened: Line | None) -> None:
         plan = job.task.plan
-        first = opened or Line(self._pool, job.cancellation)
-        lines = [first, *(Line(self._pool, job.cancellation) for _ in range(plan.connections - 1))]
-        workers = [Worker(job, line, write, self._emit) for line in lines]
         base = self._tally.received
+        lines = [opened] if opened else []
 
-        def on_tick() -> None:
-            self._tally.received = base + sum(worker.received for worker in workers)
-            self._progress(plan.size)
+        def recruit() -> Worker:
+            line = lines.pop() if lines else Line(self._pool, job.cancellation)
+            return Worker(job, line, write, self._emit)
 
+        def on_tick(crew: Crew) -> None:
+            self._tally.received = base + crew.received
+            self._connections = max(self._connections, crew.size)
+            self._progress(plan.size, crew.size)
+
+        crew = Crew(job, governor_for(plan.connections, len(plan.chunks)), recruit, on_tick)
         try:
-            if plan.connections == 1 and plan.size is not None and plan.size <= SMALLEST_CHUNK:
-                run_inline(job, workers[0], continues_stream=opened is not None)
+            if plan.size is not None and plan.size <= SMALLEST_CHUNK and plan.connections == 1:
+                crew.run_inline(first_continues=opened is not None)
             else:
-                run_crew(job, workers, on_tick, first_continues=opened is not None)
+                crew.run(first_continues=opened is not None)
         finally:
-            self._tally.received = base + sum(worker.received for worker in workers)
-            self._tally.requests += sum(line.requests for line in lines)
+            self._tally.received = base + crew.received
+            self._tally.requests += sum(worker.line.requests for worker in crew.workers)
+            self._connections = max(self._connections, crew.size)
             self._deliver()
 
     # After the bytes -------------------------------------------------------------------------------------------
@@ -303,7 +307,7 @@ class Transfer:
                 self._handler = None
                 logging.getLogger("fastget.events").exception("the event handler failed; it gets no more events")
 
-    def _progress(self, size: int | None) -> None:
+    def _progress(self, size: int | None, connections: int) -> None:
         tally = self._tally
         if self._handler is None:
             return
@@ -314,7 +318,7 @@ class Transfer:
                 tally.received,
                 size,
                 tally.verified,
-                self._connections,
+                connections,
                 time.monotonic() - self._began,
             )
         )
