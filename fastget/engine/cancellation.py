@@ -27,7 +27,7 @@ class Cancellation:
         return self._event.is_set()
 
     def cancel(self) -> None:
-        """Abort everything inside, now and later. Safe from any thread, more than once, and in a signal handler's wake."""
+        """Abort everything inside, now and later. Safe from any thread, and more than once."""
         self._event.set()
         # Under the lock, so that a target that is taken out is never aborted afterwards, in someone else's hands.
         # Aborting blocks on nothing.

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from fastget.core.governor import LIMIT, START, Governor, Sample
 from fastget.engine.job import Job, Replan
-from fastget.engine.worker import Worker
 from fastget.errors import Cancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastget.engine.worker import Worker
 
 # Often enough for a moving bar, seldom enough to cost nothing.
 TICK = 0.1

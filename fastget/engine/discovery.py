@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fastget.core import retry
-from fastget.core.messages import Request, ResponseHead
-from fastget.core.objectinfo import ObjectInfo
-from fastget.engine.cancellation import Cancellation
-from fastget.engine.line import Line
 from fastget.errors import FastgetError, ProtocolError, SourceError
 from fastget.events import Event, Retried
-from fastget.sources.protocol import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastget.core.messages import Request, ResponseHead
+    from fastget.core.objectinfo import ObjectInfo
+    from fastget.engine.cancellation import Cancellation
+    from fastget.engine.line import Line
+    from fastget.sources.protocol import Source
 
 MAXIMUM_REDIRECTS = 10
 
@@ -30,9 +34,7 @@ class Opening:
 class Discovery:
     """Asks for an object until it is found or refused for good; follows redirects, and retries what may pass."""
 
-    def __init__(
-        self, line: Line, cancellation: Cancellation, retries: int, notify: Callable[[Event], None]
-    ) -> None:
+    def __init__(self, line: Line, cancellation: Cancellation, retries: int, notify: Callable[[Event], None]) -> None:
         self._line = line
         self._cancellation = cancellation
         self._retries = retries

@@ -6,12 +6,16 @@ A thread follows the contiguous front of what has landed and reads it back; the 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from fastget.core.checksums.algorithms import Algorithm, new_hasher
-from fastget.engine.job import Job
 from fastget.errors import DestinationError, FastgetError
-from fastget.sinks.protocol import Sink
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fastget.engine.job import Job
+    from fastget.sinks.protocol import Sink
 
 BUFFER_SIZE = 1024 * 1024
 

@@ -7,24 +7,27 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from fastget.config import Config
 from fastget.core import retry
 from fastget.core.board import Board
-from fastget.core.checksums.algorithms import Algorithm
-from fastget.core.messages import ResponseHead
-from fastget.core.objectinfo import ObjectInfo
-from fastget.core.planner import Chunk, Plan
 from fastget.core.validators import Accepted, Doubt, Expectation, judge
-from fastget.engine.cancellation import Cancellation
 from fastget.engine.piece import Piece
 from fastget.errors import ChecksumMismatch, FastgetError, ProtocolError, RangeNotSupported, SourceChanged
 from fastget.events import Repaired, Retried
-from fastget.sinks.protocol import Sink
-from fastget.sources.protocol import Source, StoreTraits
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from fastget.config import Config
+    from fastget.core.checksums.algorithms import Algorithm
+    from fastget.core.messages import ResponseHead
+    from fastget.core.objectinfo import ObjectInfo
+    from fastget.core.planner import Chunk, Plan
+    from fastget.engine.cancellation import Cancellation
+    from fastget.sinks.protocol import Sink
+    from fastget.sources.protocol import Source, StoreTraits
 
 # A part that comes damaged this many times is not damaged on the way.
 REPAIRS_PER_PIECE = 3
@@ -33,8 +36,11 @@ REPAIRS_PER_PIECE = 3
 STREAM_SHARE = 8
 
 
-class Replan(Exception):  # noqa: N818 - a message between rooms of the engine, not an error
-    """The plan rested on something that the store does not do: start again with another one."""
+class Replan(Exception):
+    """The plan rested on something that the store does not do: start again with another one.
+
+    A message between rooms of the engine; it never leaves it.
+    """
 
     def __init__(self, *, stream: bool = False, no_part_numbers: bool = False, exact_layout: bool = False) -> None:
         super().__init__("another plan is needed")
@@ -66,7 +72,7 @@ class Task:
     sink: Sink
     config: Config
     can_resume: bool
-    """Whether what is missing may be asked for by range: the server serves them, and the pin holds the pieces together."""
+    """Whether what is missing may be asked for by range: the server serves them, and the pin holds them together."""
     in_order: bool
     """Whether chunks are handed out from front to back: for a sink, or a digest, that follows the front."""
 
@@ -252,7 +258,7 @@ class Job:
         piece.restart()
 
     def wait_for_front(self, offset: int) -> int:
-        """Wait until everything up to some offset beyond the given one has landed; the same offset when the pass is over."""
+        """Wait until everything up to an offset beyond the given one has landed; the same one when the pass is over."""
         with self._changed:
             while True:
                 front = self._front()

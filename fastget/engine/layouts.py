@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from fastget.core.checksums.algorithms import Algorithm
 from fastget.core.checksums.declared import part_digest
 from fastget.core.layout import PartAnswer, PartLayout, read_part_answer
-from fastget.core.messages import ResponseHead
-from fastget.core.objectinfo import ObjectInfo
-from fastget.engine.cancellation import Cancellation
 from fastget.engine.line import ConnectionPool, Line
 from fastget.errors import NetworkError
-from fastget.sources.protocol import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from fastget.core.checksums.algorithms import Algorithm
+    from fastget.core.messages import ResponseHead
+    from fastget.core.objectinfo import ObjectInfo
+    from fastget.engine.cancellation import Cancellation
+    from fastget.sources.protocol import Source
 
 CONCURRENT_HEADS = 8
 

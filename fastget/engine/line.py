@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from fastget.core.messages import Framing, Request, ResponseHead
-from fastget.core.urls import Origin
-from fastget.engine.cancellation import Cancellation
-from fastget.errors import FastgetError
-from fastget.sources.protocol import Source
-from fastget.transport.protocol import Connection
+
+if TYPE_CHECKING:
+    from fastget.core.urls import Origin
+    from fastget.engine.cancellation import Cancellation
+    from fastget.errors import FastgetError
+    from fastget.sources.protocol import Source
+    from fastget.transport.protocol import Connection
 
 ERROR_BODY_LIMIT = 64 * 1024
 
@@ -35,7 +37,7 @@ class Line:
         self._head: ResponseHead | None = None
         self.requests = 0
 
-    def __enter__(self) -> Line:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

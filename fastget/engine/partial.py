@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from fastget.config import Config
-from fastget.core.checksums.algorithms import Algorithm
 from fastget.core.planner import Chunk, Plan, plan_ranges
 from fastget.core.ranges import Span
-from fastget.engine.cancellation import Cancellation
 from fastget.engine.crew import Crew, governor_for
 from fastget.engine.discovery import Discovery, Opening
 from fastget.engine.job import Job, Replan, Tally, Task
@@ -17,7 +14,14 @@ from fastget.engine.line import ConnectionPool, Line
 from fastget.engine.worker import Worker
 from fastget.errors import RangeNotSupported
 from fastget.sinks.memory import MemorySink
-from fastget.sources.protocol import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastget.config import Config
+    from fastget.core.checksums.algorithms import Algorithm
+    from fastget.engine.cancellation import Cancellation
+    from fastget.sources.protocol import Source
 
 
 class PartialRead:
@@ -94,7 +98,5 @@ class _NoRecord:
 
 
 def _shifted(plan: Plan, start: int) -> Plan:
-    chunks = tuple(
-        Chunk(chunk.index, Span(chunk.span.start + start, chunk.span.stop + start)) for chunk in plan.chunks
-    )
+    chunks = tuple(Chunk(chunk.index, Span(chunk.span.start + start, chunk.span.stop + start)) for chunk in plan.chunks)
     return replace(plan, chunks=chunks)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fastget.core.checksums.algorithms import Algorithm, Hasher, new_hasher
-from fastget.core.planner import Chunk
 from fastget.core.ranges import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fastget.core.planner import Chunk
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from fastget.config import Config
 from fastget.core.checksums.declared import contradiction, etag_digest, user_digest
 from fastget.core.checksums.verification import Check, choose, ladder, reason_for_size_only
 from fastget.core.layout import PartLayout
-from fastget.core.objectinfo import ObjectInfo
 from fastget.core.planner import SMALLEST_CHUNK, Plan, plan_parts, plan_ranges, plan_stream
-from fastget.engine.discovery import Opening
 from fastget.engine.job import Task
 from fastget.errors import ChecksumMismatch, RangeNotSupported, Unverifiable
-from fastget.sinks.protocol import Sink
-from fastget.sources.protocol import StoreTraits
+
+if TYPE_CHECKING:
+    from fastget.config import Config
+    from fastget.core.objectinfo import ObjectInfo
+    from fastget.engine.discovery import Opening
+    from fastget.sinks.protocol import Sink
+    from fastget.sources.protocol import StoreTraits
 
 # What a sink that keeps order may have to hold for the workers ahead of its front.
 ORDERED_CHUNK = 2 * 1024 * 1024

@@ -7,12 +7,15 @@ the whole adds up with their new digests.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from fastget.core.checksums.algorithms import Algorithm
-from fastget.core.checksums.verification import Check, Ledger
-from fastget.core.planner import Chunk, Plan
-from fastget.engine.layouts import Surveyor
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fastget.core.checksums.algorithms import Algorithm
+    from fastget.core.checksums.verification import Check, Ledger
+    from fastget.core.planner import Chunk, Plan
+    from fastget.engine.layouts import Surveyor
 
 
 class Comparison:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Collection
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from fastget.config import Config
 from fastget.core.checksums.verification import Ledger, verified_by, verified_by_size
-from fastget.core.layout import PartLayout
 from fastget.core.objectinfo import is_strong
 from fastget.core.planner import SMALLEST_CHUNK
 from fastget.engine.cancellation import Cancellation
@@ -25,8 +23,14 @@ from fastget.engine.repair import Comparison, damaged_by_part_digests
 from fastget.engine.worker import Worker, Write
 from fastget.errors import ChecksumMismatch, FastgetError, NetworkError, SourceError
 from fastget.events import Done, Event, Failed, Method, Progress, Repaired, Result, Started, Verification
-from fastget.sinks.protocol import Sink
-from fastget.sources.protocol import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from fastget.config import Config
+    from fastget.core.layout import PartLayout
+    from fastget.sinks.protocol import Sink
+    from fastget.sources.protocol import Source
 
 # Plans that may turn out to rest on something the store does not do, before it is the store's fault.
 MAXIMUM_PLANS = 5
@@ -130,7 +134,9 @@ class Transfer:
                 return opening
             finally:
                 self._tally.requests += line.requests
-        return replace(opening, info=replace(opening.info, size=info.size)) if info.etag == opening.info.etag else opening
+        return (
+            replace(opening, info=replace(opening.info, size=info.size)) if info.etag == opening.info.etag else opening
+        )
 
     def _find_layout(self, opening: Opening, parts: int | None, known: Knowledge) -> PartLayout | None:
         surveyor = Surveyor(opening.source, opening.info, self._pool, self._scope())
@@ -223,7 +229,8 @@ class Transfer:
         for check, actual in ledger.failures():
             expected = check.declared.value.hex()
             raise ChecksumMismatch(
-                f"{self._source.display_url}: {check.algorithm} is {actual.hex()}, {check.declared.origin} says {expected}",
+                f"{self._source.display_url}: {check.algorithm} is {actual.hex()}, "
+                f"but {check.declared.origin} says {expected}",
                 algorithm=str(check.algorithm),
                 expected=expected,
                 actual=actual.hex(),
@@ -237,9 +244,7 @@ class Transfer:
         """Find the damaged chunks and fetch them again; the ledger tells afterwards whether that was all."""
         task = prepared.task
         surveyor = Surveyor(task.source, task.info, self._pool, self._scope())
-        damaged = [
-            chunk.index for chunk in damaged_by_part_digests(ledger.failures(), ledger, task.plan, surveyor)
-        ]
+        damaged = [chunk.index for chunk in damaged_by_part_digests(ledger.failures(), ledger, task.plan, surveyor)]
         self._tally.requests += surveyor.requests
         if not damaged:
             comparison = Comparison(ledger)

@@ -6,16 +6,19 @@ The bytes go from the socket into the buffer, through the hashers, to the sink; 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from fastget.core import retry
 from fastget.core.checksums.declared import part_digest
-from fastget.core.messages import ResponseHead
 from fastget.core.validators import SUCCESS
 from fastget.engine.job import Job, Replan
-from fastget.engine.line import Line
 from fastget.engine.piece import PartDigest, Piece
 from fastget.errors import Cancelled, FastgetError, NetworkError, ProtocolError, RangeNotSupported
 from fastget.events import Event
+
+if TYPE_CHECKING:
+    from fastget.core.messages import ResponseHead
+    from fastget.engine.line import Line
 
 # Small enough to stay in the second-level cache between the socket, the hashers and the disk; large enough that the
 # interpreter's share is a few microseconds in a few hundred.
@@ -39,7 +42,7 @@ class Worker:
         self._notify = notify
 
     def run(self, *, continues_stream: bool = False) -> None:
-        """Work until the job is over; an error ends the job. `continues_stream`: the line holds the discovery answer."""
+        """Work until the job is over; an error ends it. `continues_stream`: the line holds the discovery answer."""
         buffer = memoryview(bytearray(BUFFER_SIZE))
         try:
             with self.line:
@@ -73,8 +76,8 @@ class Worker:
         try:
             fetch(piece, buffer)
             self._land(piece)
-        except RangeNotSupported:
-            self._leave_to_stream(piece)
+        except RangeNotSupported as error:
+            self._leave_to_stream(piece, error)
         except Cancelled:
             raise
         except FastgetError as error:
@@ -86,11 +89,11 @@ class Worker:
             return True
         return False
 
-    def _leave_to_stream(self, piece: Piece) -> None:
+    def _leave_to_stream(self, piece: Piece, error: RangeNotSupported) -> None:
         """The server ignores ranges: the discovery stream fetches everything, if it still runs."""
         self.line.drop()
         if not self._job.are_ranges_refused:
-            raise
+            raise error
         self._job.restart(piece)
         self._job.give_back(piece)
 

@@ -160,14 +160,14 @@ def test_a_repair_fetches_the_damaged_part_alone(content: Content, content_diges
 
 
 @pytest.mark.parametrize("kind", ["composite-crc32c", "full-crc64nvme", "full-sha256", "etag-md5-parts"])
-def test_damage_that_stays_ends_in_a_mismatch_with_both_digests(
-    content: Content, destination: Path, kind: str
-) -> None:
+def test_damage_that_stays_ends_in_a_mismatch_with_both_digests(content: Content, destination: Path, kind: str) -> None:
     stored = StoredObject(content, **CHECKSUMS[kind])  # type: ignore[arg-type]
     destination.write_bytes(b"what was there")
-    with ObjectServer({"/b/k": stored}, faults=[faults.flip_bit(offset=5 * MIB).always()]) as server:
-        with pytest.raises(ChecksumMismatch) as caught:
-            fastget.download(server.url("/b/k"), destination, **QUICK)
+    with (
+        ObjectServer({"/b/k": stored}, faults=[faults.flip_bit(offset=5 * MIB).always()]) as server,
+        pytest.raises(ChecksumMismatch) as caught,
+    ):
+        fastget.download(server.url("/b/k"), destination, **QUICK)
     assert caught.value.expected
     assert caught.value.actual
     assert caught.value.expected != caught.value.actual
@@ -225,9 +225,11 @@ def test_a_fault_that_stays_is_a_typed_error(content: Content, destination: Path
 
 
 def test_the_servers_words_are_kept(content: Content, destination: Path) -> None:
-    with ObjectServer({"/b/k": StoredObject(content)}, faults=[faults.access_denied().always()]) as server:
-        with pytest.raises(AccessDenied) as caught:
-            fastget.download(server.url("/b/k"), destination)
+    with (
+        ObjectServer({"/b/k": StoredObject(content)}, faults=[faults.access_denied().always()]) as server,
+        pytest.raises(AccessDenied) as caught,
+    ):
+        fastget.download(server.url("/b/k"), destination)
     reply = caught.value.reply
     assert reply is not None
     assert (reply.status, reply.code) == (403, "AccessDenied")

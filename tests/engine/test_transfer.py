@@ -80,7 +80,9 @@ def test_an_etag_that_is_an_md5_serves_where_there_is_no_checksum(
     assert result.verification.algorithm == algorithm
 
 
-def test_every_request_after_the_first_is_pinned_and_the_first_one_is_plain(content: Content, destination: Path) -> None:
+def test_every_request_after_the_first_is_pinned_and_the_first_one_is_plain(
+    content: Content, destination: Path
+) -> None:
     stored = StoredObject(content, checksum=Algorithm.CRC32C)
     with served(stored) as server:
         fastget.download(
