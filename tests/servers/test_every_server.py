@@ -96,9 +96,7 @@ def test_a_wrong_digest_of_the_caller_leaves_the_old_file_as_it_was(
 ) -> None:
     (tmp_path / "copy").write_text("the old file")
     with pytest.raises(fastget.errors.ChecksumMismatch) as caught:
-        fastget.download(
-            server.url(medium.name), tmp_path / "copy", checksum=f"sha-256={'0' * 64}", **server.options
-        )
+        fastget.download(server.url(medium.name), tmp_path / "copy", checksum=f"sha-256={'0' * 64}", **server.options)
     assert caught.value.actual == medium.sha256
     assert (tmp_path / "copy").read_text() == "the old file"
     assert list(tmp_path.iterdir()) == [tmp_path / "copy"]
@@ -108,9 +106,7 @@ def test_what_cannot_be_verified_is_refused_where_verification_is_required(
     server: Server, server_name: str, medium: Sample, tmp_path: Path
 ) -> None:
     if server_name in VERIFIED_BY:
-        result = fastget.download(
-            server.url(medium.name), tmp_path / "copy", require_verified=True, **server.options
-        )
+        result = fastget.download(server.url(medium.name), tmp_path / "copy", require_verified=True, **server.options)
         assert result.verification.verified
         return
     with pytest.raises(Unverifiable):
@@ -124,9 +120,7 @@ def test_memory_gets_the_same_bytes_as_a_file(server: Server, sample: Sample) ->
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 10), (8_388_600, None), (1_000_000, 7_000_000), (-9, None)])
-def test_a_slice_is_the_slice_of_the_whole(
-    server: Server, medium: Sample, start: int | None, stop: int | None
-) -> None:
+def test_a_slice_is_the_slice_of_the_whole(server: Server, medium: Sample, start: int | None, stop: int | None) -> None:
     assert fastget.read(server.url(medium.name), start, stop, **server.options) == medium.content[start:stop]
 
 
@@ -144,9 +138,7 @@ def test_a_missing_object_is_not_found_and_leaves_no_file(server: Server, tmp_pa
 
 def test_the_events_tell_the_whole_way(server: Server, large: Sample, tmp_path: Path) -> None:
     events: list[Event] = []
-    result = fastget.download(
-        server.url(large.name), tmp_path / "copy", on_event=events.append, **server.options
-    )
+    result = fastget.download(server.url(large.name), tmp_path / "copy", on_event=events.append, **server.options)
     progress = [event.landed for event in events if isinstance(event, Progress)]
     assert isinstance(events[0], Started)
     assert events[-1] == Done(result)

@@ -92,9 +92,7 @@ def test_a_composite_checksum_is_computed_from_those_of_the_parts(
     tmp_path: Path,
 ) -> None:
     stored = in_parts(algorithm, "COMPOSITE", layout)
-    result = fastget.download(
-        localstack.url(stored.key), tmp_path / "copy", split=split, **localstack.options
-    )
+    result = fastget.download(localstack.url(stored.key), tmp_path / "copy", split=split, **localstack.options)
     found = result.verification
     assert (tmp_path / "copy").read_bytes() == stored.content
     assert (found.method, found.algorithm) == (Method.COMPOSITE, stored.algorithm)
@@ -113,9 +111,7 @@ def test_a_full_object_checksum_is_computed_from_those_of_the_pieces(
     tmp_path: Path,
 ) -> None:
     stored = in_parts(algorithm, "FULL_OBJECT", layout)
-    result = fastget.download(
-        localstack.url(stored.key), tmp_path / "copy", split=split, **localstack.options
-    )
+    result = fastget.download(localstack.url(stored.key), tmp_path / "copy", split=split, **localstack.options)
     found = result.verification
     assert (tmp_path / "copy").read_bytes() == stored.content
     assert (found.method, found.algorithm) == (Method.FULL_OBJECT, stored.algorithm)
@@ -138,10 +134,7 @@ def test_any_number_of_connections_verifies_a_composite_object(
 ) -> None:
     stored = in_parts("SHA256", "COMPOSITE", "uneven")
     url = localstack.url(stored.key)
-    assert (
-        fastget.read(url, connections=connections, require_verified=True, **localstack.options)
-        == stored.content
-    )
+    assert fastget.read(url, connections=connections, require_verified=True, **localstack.options) == stored.content
 
 
 @pytest.mark.parametrize("algorithm", DIGESTS)
@@ -174,9 +167,7 @@ def test_a_presigned_url_of_an_object_in_parts_is_fetched_without_a_key(
     assert "Signature" not in result.url
 
 
-@pytest.mark.parametrize(
-    "key", ["a b", "a+b", "%41", "üé✓", "a//b", "./c", "a/../d", "?query", "#hash", "end/"]
-)
+@pytest.mark.parametrize("key", ["a b", "a+b", "%41", "üé✓", "a//b", "./c", "a/../d", "?query", "#hash", "end/"])
 def test_keys_are_asked_for_as_they_are_named(localstack: Server, key: str) -> None:
     localstack.client.put_object(Bucket="samples", Key=key, Body=key.encode())
     assert fastget.read(localstack.url(key), **localstack.options) == key.encode()
@@ -247,9 +238,7 @@ def test_an_object_that_changes_on_the_way_is_not_mixed(
 
     expected = SourceChanged if change == "replace" else (SourceChanged, NotFound)
     with pytest.raises(expected):
-        fastget.download(
-            localstack.url(named["Key"]), tmp_path / "copy", on_event=interfere, **localstack.options
-        )
+        fastget.download(localstack.url(named["Key"]), tmp_path / "copy", on_event=interfere, **localstack.options)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -265,9 +254,7 @@ def test_an_archived_object_says_that_it_must_be_restored(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_compressed_objects_arrive_as_they_are_stored(
-    localstack: Server, medium: Sample, tmp_path: Path
-) -> None:
+def test_compressed_objects_arrive_as_they_are_stored(localstack: Server, medium: Sample, tmp_path: Path) -> None:
     localstack.client.put_object(Bucket="samples", Key="encoded", Body=medium.content, ContentEncoding="gzip")
     result = fastget.download(localstack.url("encoded"), tmp_path / "copy", **localstack.options)
     assert (tmp_path / "copy").read_bytes() == medium.content

@@ -20,9 +20,7 @@ MIB = 1024 * 1024
 
 
 @pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"])
-def test_a_checksum_of_the_upload_is_compared(
-    moto: Server, large: Sample, algorithm: str, tmp_path: Path
-) -> None:
+def test_a_checksum_of_the_upload_is_compared(moto: Server, large: Sample, algorithm: str, tmp_path: Path) -> None:
     key = f"checked-{algorithm}"
     named = {"Bucket": "samples", "Key": key}
     moto.client.put_object(Body=large.content, ChecksumAlgorithm=algorithm, **named)
@@ -59,17 +57,13 @@ def test_an_object_in_parts_arrives_whole_by_ranges(
     assert result.split == "range"
 
 
-def test_a_store_that_ignores_part_numbers_is_not_asked_by_them(
-    moto: Server, in_parts: str, tmp_path: Path
-) -> None:
+def test_a_store_that_ignores_part_numbers_is_not_asked_by_them(moto: Server, in_parts: str, tmp_path: Path) -> None:
     with pytest.raises(RangeNotSupported, match="part number"):
         fastget.download(in_parts, tmp_path / "copy", split="part", **moto.options)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "key", ["a b", "a+b", "%41", "üé✓", "a//b", "./c", "a/../d", "?query", "#hash", "end/"]
-)
+@pytest.mark.parametrize("key", ["a b", "a+b", "%41", "üé✓", "a//b", "./c", "a/../d", "?query", "#hash", "end/"])
 def test_keys_are_asked_for_as_they_are_named(moto: Server, key: str) -> None:
     moto.client.put_object(Bucket="samples", Key=key, Body=key.encode())
     assert fastget.read(moto.url(key), **moto.options) == key.encode()
@@ -90,9 +84,7 @@ def test_versions_are_told_apart_after_a_delete_too(moto: Server) -> None:
     assert fastget.read(url, version_id=older, **moto.options) == b"older"
 
 
-def test_an_object_that_is_replaced_on_the_way_is_not_mixed(
-    moto: Server, large: Sample, tmp_path: Path
-) -> None:
+def test_an_object_that_is_replaced_on_the_way_is_not_mixed(moto: Server, large: Sample, tmp_path: Path) -> None:
     named = {"Bucket": "samples", "Key": "replaced"}
     moto.client.put_object(Body=large.content, **named)
 

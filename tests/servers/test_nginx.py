@@ -36,9 +36,7 @@ def test_every_location_gives_the_bytes_that_curl_gets(
     assert (tmp_path / "copy").read_bytes() == curl(url, "--header", "Accept-Encoding: identity")
 
 
-def test_pieces_of_a_slow_location_come_by_several_connections(
-    nginx: Server, large: Sample, tmp_path: Path
-) -> None:
+def test_pieces_of_a_slow_location_come_by_several_connections(nginx: Server, large: Sample, tmp_path: Path) -> None:
     result = fastget.download(at(nginx, "slow", large.name), tmp_path / "copy")
     assert result.connections > 1
     assert (result.split, result.bytes_received) == ("range", large.size)
@@ -51,9 +49,7 @@ def test_a_digest_of_the_representation_is_compared(nginx: Server, sample: Sampl
     assert found.actual == sample.sha256
 
 
-def test_compression_that_was_not_asked_for_is_not_applied(
-    nginx: Server, large: Sample, tmp_path: Path
-) -> None:
+def test_compression_that_was_not_asked_for_is_not_applied(nginx: Server, large: Sample, tmp_path: Path) -> None:
     result = fastget.download(at(nginx, "gzip", large.name), tmp_path / "copy")
     assert result.etag is not None
     assert not result.etag.startswith("W/")
@@ -114,9 +110,7 @@ def test_redirects_in_a_circle_end_in_an_error(nginx: Server, tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_certificate_of_an_unknown_authority_is_refused(
-    nginx_tls: Server, medium: Sample, tmp_path: Path
-) -> None:
+def test_a_certificate_of_an_unknown_authority_is_refused(nginx_tls: Server, medium: Sample, tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match="certificate"):
         fastget.download(nginx_tls.url(medium.name), tmp_path / "copy", retries=0)
     assert list(tmp_path.iterdir()) == []
@@ -131,9 +125,7 @@ def test_a_certificate_for_another_name_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_insecure_fetches_in_spite_of_an_unknown_authority(
-    nginx_tls: Server, large: Sample, tmp_path: Path
-) -> None:
+def test_insecure_fetches_in_spite_of_an_unknown_authority(nginx_tls: Server, large: Sample, tmp_path: Path) -> None:
     fastget.download(nginx_tls.url(large.name), tmp_path / "copy", insecure=True)
     assert (tmp_path / "copy").read_bytes() == large.content
 

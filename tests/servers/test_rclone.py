@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from tests.servers.conftest import Sample, Server
 
 
-def test_answers_without_an_etag_are_not_put_together(
-    rclone_http: Server, large: Sample, tmp_path: Path
-) -> None:
+def test_answers_without_an_etag_are_not_put_together(rclone_http: Server, large: Sample, tmp_path: Path) -> None:
     """RFC 9110 §15.3.7.3: nothing would tell that two of them are of the same version."""
     result = fastget.download(rclone_http.url(large.name), tmp_path / "copy")
     assert (result.etag, result.split, result.requests) == (None, "stream", 1)
@@ -58,9 +56,7 @@ def test_an_unsigned_request_is_refused_in_the_words_of_the_server(
     rclone_s3: Server, medium: Sample, tmp_path: Path
 ) -> None:
     with pytest.raises(SourceError, match="UnsupportedAlgorithm"):
-        fastget.download(
-            rclone_s3.url(medium.name), tmp_path / "copy", no_sign_request=True, **rclone_s3.options
-        )
+        fastget.download(rclone_s3.url(medium.name), tmp_path / "copy", no_sign_request=True, **rclone_s3.options)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -77,9 +73,7 @@ def test_the_keys_of_a_profile_sign_the_requests(
     assert fastget.read(url, profile="tests", **rclone_s3.options) == medium.content
 
 
-@pytest.mark.parametrize(
-    "key", ["a b", "a+b", "100%", "üé✓", "folder/inner/é.bin", "a=b&c", "semi;colon,comma"]
-)
+@pytest.mark.parametrize("key", ["a b", "a+b", "100%", "üé✓", "folder/inner/é.bin", "a=b&c", "semi;colon,comma"])
 def test_keys_are_signed_and_sent_as_they_are_named(rclone_s3: Server, key: str) -> None:
     rclone_s3.client.put_object(Bucket="samples", Key=key, Body=key.encode())
     assert fastget.read(rclone_s3.url(key), **rclone_s3.options) == key.encode()
