@@ -45,9 +45,7 @@ class CapturingClient:
     def region(self) -> str:
         return str(self._client.meta.region_name)
 
-    def request(
-        self, method: str, bucket: str, key: str, headers: Headers, query: Mapping[str, str]
-    ) -> Request:
+    def request(self, method: str, bucket: str, key: str, headers: Headers, query: Mapping[str, str]) -> Request:
         """The request for an object with `headers` and `query` on it, as botocore would send it now.
 
         Raises botocore's own exceptions.

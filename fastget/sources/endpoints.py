@@ -49,9 +49,7 @@ class S3Settings:
         """
         brings_its_own = any(name.lower() == "authorization" for name in config.headers)
         if "@" in urlsplit(config.endpoint_url or "").netloc:
-            raise ConfigError(
-                "endpoint_url holds a user name or password", hint="S3 takes keys: give a profile"
-            )
+            raise ConfigError("endpoint_url holds a user name or password", hint="S3 takes keys: give a profile")
         return cls(
             endpoint_url=config.endpoint_url,
             region=config.region,
@@ -94,7 +92,7 @@ class Account:
 class BucketRoute:
     """How the objects of one bucket are asked for. `root` is their URL up to the key.
 
-    With a `signer` requests are signed here. With none they go unsigned (`anonymous`), or botocore signs each,
+    With a `signer` they are signed here. Without they go unsigned (`anonymous`), or botocore signs them,
     for their signature is of another kind (SigV4A, directory buckets).
     """
 
@@ -119,9 +117,7 @@ class BucketRoute:
 
     def _captured(self, asked: ObjectRequest, display_url: str) -> Request:
         with botocore_failures(display_url):
-            return self.account.client.request(
-                asked.method, self.bucket, asked.key, asked.headers, dict(asked.query)
-            )
+            return self.account.client.request(asked.method, self.bucket, asked.key, asked.headers, dict(asked.query))
 
 
 class S3Endpoints:

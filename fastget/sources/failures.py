@@ -13,9 +13,7 @@ from fastget.sources.replies import safe_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NO_CREDENTIALS_HINT = (
-    "for a public bucket use no_sign_request (--no-sign-request), else give a profile (--profile)"
-)
+NO_CREDENTIALS_HINT = "for a public bucket use no_sign_request (--no-sign-request), else give a profile (--profile)"
 
 
 @contextmanager

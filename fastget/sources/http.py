@@ -59,9 +59,7 @@ class HttpSource:
     def traits(self, info: ObjectInfo) -> StoreTraits:
         return traits_of(info.headers, part_numbers=not is_signed(self.url))
 
-    def get(
-        self, span: Span | None = None, part_number: int | None = None, pin: Pin | None = None
-    ) -> Request:
+    def get(self, span: Span | None = None, part_number: int | None = None, pin: Pin | None = None) -> Request:
         extra: list[tuple[str, str]] = []
         if span is None and part_number is None and pin is None:
             extra.append(("Want-Repr-Digest", "sha-256=10, sha-512=5"))

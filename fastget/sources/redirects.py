@@ -27,9 +27,7 @@ def redirect_target(head: ResponseHead, base: URL, display_url: str) -> URL | No
     if head.status not in _STATUSES or not locations:
         return None
     if len(locations) > 1:
-        raise ProtocolError(
-            f"{display_url} redirects to several places at once", url=display_url, is_transient=False
-        )
+        raise ProtocolError(f"{display_url} redirects to several places at once", url=display_url, is_transient=False)
     try:
         target = base.join(_reference(locations.pop()))
     except (InvalidURL, ValueError):

@@ -36,9 +36,7 @@ class _Meaning:
     hint: str | None = None
 
 
-_MISSING = _Meaning(
-    NotFound, "there is no such object", "check the spelling; keys and paths are case-sensitive"
-)
+_MISSING = _Meaning(NotFound, "there is no such object", "check the spelling; keys and paths are case-sensitive")
 _DELETED = _Meaning(
     ObjectDeleted,
     "the object was deleted: a delete marker stands in its place",
@@ -54,13 +52,9 @@ _UNAUTHORIZED = _Meaning(
     "the server asks for credentials",
     "give an Authorization header, or user and password in the URL",
 )
-_BAD_KEY = _Meaning(
-    CredentialsError, "the access key is not accepted", "check the credentials, profile and endpoint"
-)
+_BAD_KEY = _Meaning(CredentialsError, "the access key is not accepted", "check the credentials, profile and endpoint")
 _EXPIRED = _Meaning(CredentialsError, "the credentials have expired", "get new ones, then run the same again")
-_EXPIRED_URL = _Meaning(
-    CredentialsError, "the signed URL has expired", "get a new one, then run the same again"
-)
+_EXPIRED_URL = _Meaning(CredentialsError, "the signed URL has expired", "get a new one, then run the same again")
 _SKEWED = _Meaning(CredentialsError, "this machine's clock is too far from the store's", "set the clock")
 _CHANGED = _Meaning(
     SourceChanged, "the object is no longer the one that was asked for", "start again to fetch the new one"
@@ -73,15 +67,11 @@ _REFUSED = _Meaning(ServerError, "the server refused the request")
 _BY_CODE = {
     "AccessDenied": _DENIED,
     "AllAccessDisabled": _DENIED,
-    "AccountProblem": _Meaning(
-        AccessDenied, "there is a problem with the account", "ask the store's support"
-    ),
+    "AccountProblem": _Meaning(AccessDenied, "there is a problem with the account", "ask the store's support"),
     "AuthorizationHeaderMalformed": _Meaning(
         CredentialsError, "the request was signed for another region or service", "set region to the bucket's"
     ),
-    "AuthorizationQueryParametersError": _Meaning(
-        CredentialsError, "the signed URL is not valid", "get a new one"
-    ),
+    "AuthorizationQueryParametersError": _Meaning(CredentialsError, "the signed URL is not valid", "get a new one"),
     "BandwidthLimitExceeded": _BUSY,
     "ExpiredToken": _EXPIRED,
     "ExpiredTokenException": _EXPIRED,
@@ -122,9 +112,7 @@ _BY_STATUS = {
     401: _UNAUTHORIZED,
     403: _DENIED,
     404: _MISSING,
-    407: _Meaning(
-        CredentialsError, "the proxy asks for credentials", "give user and password in the proxy URL"
-    ),
+    407: _Meaning(CredentialsError, "the proxy asks for credentials", "give user and password in the proxy URL"),
     410: _Meaning(NotFound, "the object is gone for good"),
     412: _CHANGED,
     416: _RANGE,
@@ -134,9 +122,7 @@ _BY_STATUS = {
 }
 
 
-def refusal_error(
-    head: ResponseHead, body: bytes, display_url: str, secrets: Iterable[str] = ()
-) -> FastgetError:
+def refusal_error(head: ResponseHead, body: bytes, display_url: str, secrets: Iterable[str] = ()) -> FastgetError:
     """The error that an answer outside 2xx means, with the server's own words in `reply`.
 
     `body` is the start of the answer's body, at most 64 KiB of it count. None of `secrets` is repeated.
@@ -156,16 +142,9 @@ def error_of_reply(head: ResponseHead, reply: ServerReply, display_url: str) -> 
 
 
 def _meaning(head: ResponseHead, reply: ServerReply) -> _Meaning:
-    if (
-        head.status in (404, 405)
-        and (head.headers.get("x-amz-delete-marker") or "").strip().lower() == "true"
-    ):
+    if head.status in (404, 405) and (head.headers.get("x-amz-delete-marker") or "").strip().lower() == "true":
         return _DELETED
-    if (
-        head.status == 403
-        and "expired" in (reply.message or "").lower()
-        and reply.code in (None, "AccessDenied")
-    ):
+    if head.status == 403 and "expired" in (reply.message or "").lower() and reply.code in (None, "AccessDenied"):
         return _EXPIRED_URL
     known = _BY_CODE.get(reply.code or "") if head.status >= 400 else None
     return known or _BY_STATUS.get(head.status) or _by_class(head)
@@ -176,9 +155,7 @@ def _by_class(head: ResponseHead) -> _Meaning:
         return _FAILED
     if head.status >= 400:
         return _REFUSED
-    return _Meaning(
-        ServerError, "the answer is a redirect that cannot be followed", "check the URL and the region"
-    )
+    return _Meaning(ServerError, "the answer is a redirect that cannot be followed", "check the URL and the region")
 
 
 def _region_hint(headers: Headers) -> str | None:

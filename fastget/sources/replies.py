@@ -22,9 +22,7 @@ _SECONDS = re.compile(r"[0-9]{1,10}", re.ASCII)
 
 def server_reply(head: ResponseHead, body: bytes, secrets: Iterable[str] = ()) -> ServerReply:
     """What the answer says of itself. Values equal to one of `secrets` are left out of every text."""
-    known = tuple(
-        sorted((secret for secret in secrets if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True)
-    )
+    known = tuple(sorted((secret for secret in secrets if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True))
     fields = _error_document(body)
 
     def words(*found: str | None) -> str | None:
@@ -32,9 +30,7 @@ def server_reply(head: ResponseHead, body: bytes, secrets: Iterable[str] = ()) -
 
     return ServerReply(
         status=head.status,
-        code=words(
-            fields.get("Code"), head.headers.get("x-amz-error-code"), head.headers.get("x-minio-error-code")
-        ),
+        code=words(fields.get("Code"), head.headers.get("x-amz-error-code"), head.headers.get("x-minio-error-code")),
         message=words(fields.get("Message"), _plain_text(head, body)),
         request_id=words(head.headers.get("x-amz-request-id"), fields.get("RequestId")),
         host_id=words(head.headers.get("x-amz-id-2"), fields.get("HostId")),

@@ -85,9 +85,7 @@ class S3Source:
         etag_is_md5 = known.etag_is_md5 and not self.bucket.endswith("--x-s3")
         return StoreTraits(part_numbers=True, etag_is_md5=etag_is_md5, full_status_ranges=True)
 
-    def get(
-        self, span: Span | None = None, part_number: int | None = None, pin: Pin | None = None
-    ) -> Request:
+    def get(self, span: Span | None = None, part_number: int | None = None, pin: Pin | None = None) -> Request:
         return self._request("GET", span, part_number, pin)
 
     def head(self, part_number: int | None = None, pin: Pin | None = None) -> Request:
@@ -174,15 +172,11 @@ def parse_s3_url(url: str) -> tuple[str, str]:
     if not bucket:
         raise InvalidURL("the URL names no bucket", hint="write it as s3://bucket/key")
     if not key:
-        raise InvalidURL(
-            f"s3://{_printable(bucket)} names a bucket, not an object", hint="write it as s3://bucket/key"
-        )
+        raise InvalidURL(f"s3://{_printable(bucket)} names a bucket, not an object", hint="write it as s3://bucket/key")
     try:
         key.encode()
     except UnicodeEncodeError:
-        raise InvalidURL(
-            "the key cannot be written as UTF-8", hint="check the encoding of the terminal"
-        ) from None
+        raise InvalidURL("the key cannot be written as UTF-8", hint="check the encoding of the terminal") from None
     return bucket, key
 
 

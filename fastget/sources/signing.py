@@ -71,13 +71,9 @@ class Signer:
         names = ";".join(name for name, _ in signed)
         digest = hashlib.sha256(_canonical_request(request, signed, names).encode()).hexdigest()
         text = f"{ALGORITHM}\n{timestamp}\n{scope}\n{digest}"
-        signature = hmac.digest(
-            self._key(credentials.secret_key, timestamp[:8]), text.encode(), "sha256"
-        ).hex()
+        signature = hmac.digest(self._key(credentials.secret_key, timestamp[:8]), text.encode(), "sha256").hex()
         credential = f"Credential={credentials.access_key}/{scope}"
-        fields.append(
-            ("Authorization", f"{ALGORITHM} {credential}, SignedHeaders={names}, Signature={signature}")
-        )
+        fields.append(("Authorization", f"{ALGORITHM} {credential}, SignedHeaders={names}, Signature={signature}"))
         return Request(request.method, request.url, Headers(fields))
 
     def _key(self, secret: str, date: str) -> bytes:

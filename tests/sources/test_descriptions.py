@@ -37,12 +37,8 @@ def test_the_facts_are_those_of_the_header_fields(answer: Answer) -> None:
     assert info.headers is head.headers
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"), [("bytes", True), ("none", False), ("Bytes, x", True), (None, None)]
-)
-def test_accept_ranges_is_a_hint_that_may_be_missing(
-    value: str | None, expected: bool | None, answer: Answer
-) -> None:
+@pytest.mark.parametrize(("value", "expected"), [("bytes", True), ("none", False), ("Bytes, x", True), (None, None)])
+def test_accept_ranges_is_a_hint_that_may_be_missing(value: str | None, expected: bool | None, answer: Answer) -> None:
     assert object_info(answer(200, {"Accept-Ranges": value} if value else {}), "u").accepts_ranges is expected
 
 
@@ -54,9 +50,7 @@ def test_a_body_without_a_length_has_no_size(answer: Answer) -> None:
     ("value", "size"),
     [("0", 0), ("12", 12), ("-1", None), ("1e9", None), ("9" * 19, None), ("9" * 25, None), ("", None)],
 )
-def test_the_answer_to_a_head_has_the_size_that_it_declares(
-    value: str, size: int | None, answer: Answer
-) -> None:
+def test_the_answer_to_a_head_has_the_size_that_it_declares(value: str, size: int | None, answer: Answer) -> None:
     head = answer(200, {"X-Other": "1"}, ("content-length-x", value))
     declared = replace(head, framing=Framing.NONE, headers=type(head.headers)([("Content-Length", value)]))
     assert object_info(declared, "u").size == size

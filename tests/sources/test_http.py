@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
+import fastget
 from fastget.config import Config
 from fastget.core.messages import Headers, ResponseHead
 from fastget.core.objectinfo import ObjectInfo, Pin
@@ -16,7 +15,9 @@ from fastget.sources.http import HttpSource
 from fastget.sources.requests import USER_AGENT
 
 Answer = Callable[..., ResponseHead]
-PRESIGNED = "https://b.s3.amazonaws.com/k%20x?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=abcdef&X-Amz-SignedHeaders="
+PRESIGNED = (
+    "https://b.s3.amazonaws.com/k%20x?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=abcdef&X-Amz-SignedHeaders="
+)
 
 
 def source(url: str, **headers: str) -> HttpSource:
@@ -45,8 +46,7 @@ def test_the_first_request_is_a_plain_get_that_asks_for_stored_bytes_and_digests
 
 
 def test_the_user_agent_names_the_version_of_the_package() -> None:
-    project = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text())["project"]
-    assert f"fastget/{project['version']}" == USER_AGENT
+    assert f"fastget/{fastget.__version__}" == USER_AGENT
 
 
 def test_a_span_becomes_an_inclusive_range_pinned_to_the_strong_etag() -> None:
@@ -72,9 +72,7 @@ def test_a_request_never_asks_for_a_span_and_a_part() -> None:
 
 def test_a_part_number_is_added_to_the_query() -> None:
     assert source("https://host/a").get(part_number=3).url.target == "/a?partNumber=3"
-    assert (
-        source("https://host/a?versionId=x").head(part_number=3).url.target == "/a?versionId=x&partNumber=3"
-    )
+    assert source("https://host/a?versionId=x").head(part_number=3).url.target == "/a?versionId=x&partNumber=3"
 
 
 @pytest.mark.parametrize(
@@ -132,9 +130,9 @@ def test_user_info_becomes_basic_credentials_and_is_never_shown() -> None:
 
 
 def test_an_authorization_header_of_the_user_wins_over_user_info() -> None:
-    assert source("https://me:pw@host/a", Authorization="Bearer x").get().headers.get_all(
-        "Authorization"
-    ) == ("Bearer x",)
+    assert source("https://me:pw@host/a", Authorization="Bearer x").get().headers.get_all("Authorization") == (
+        "Bearer x",
+    )
 
 
 @pytest.mark.parametrize(

@@ -74,9 +74,7 @@ def document(code: str, message: str = "The store says so.", **more: str) -> byt
         (599, None, ServerError),
     ],
 )
-def test_every_refusal_has_its_meaning(
-    status: int, code: str | None, kind: type[SourceError], answer: Answer
-) -> None:
+def test_every_refusal_has_its_meaning(status: int, code: str | None, kind: type[SourceError], answer: Answer) -> None:
     body = document(code, "It is so.", RequestId="REQ", HostId="HOST") if code else b"<html>no</html>"
     error = refusal_error(answer(status, {"Content-Type": "application/xml"}), body, URL)
     assert type(error) is kind
@@ -162,9 +160,7 @@ def test_retry_after_is_read_as_seconds_or_as_a_date_on_the_servers_clock(
         b'{"Error": "<Error>"}',
     ],
 )
-def test_a_body_that_is_no_plain_error_document_leaves_the_status_to_speak(
-    body: bytes, answer: Answer
-) -> None:
+def test_a_body_that_is_no_plain_error_document_leaves_the_status_to_speak(body: bytes, answer: Answer) -> None:
     error = refusal_error(answer(500), body, URL)
     assert type(error) is ServerError
     assert error.reply is not None
@@ -195,9 +191,7 @@ def test_the_code_of_a_head_answer_may_come_in_a_header(answer: Answer) -> None:
 
 
 def test_plain_text_is_repeated_and_html_is_not(answer: Answer) -> None:
-    plain = refusal_error(
-        answer(500, {"Content-Type": "text/plain; charset=utf-8"}), b"disk is full\nstack", URL
-    )
+    plain = refusal_error(answer(500, {"Content-Type": "text/plain; charset=utf-8"}), b"disk is full\nstack", URL)
     assert plain.reply is not None
     assert plain.reply.message == "disk is full"
     page = refusal_error(answer(500, {"Content-Type": "text/html"}), b"<h1>no</h1>", URL)

@@ -89,9 +89,7 @@ def test_what_names_no_object_is_refused_with_a_hint(url: str) -> None:
         ),
     ],
 )
-def test_an_s3_url_is_cut_into_bucket_and_key_and_the_key_stays_as_it_is(
-    url: str, bucket: str, key: str
-) -> None:
+def test_an_s3_url_is_cut_into_bucket_and_key_and_the_key_stays_as_it_is(url: str, bucket: str, key: str) -> None:
     assert parse_s3_url(url) == (bucket, key)
 
 

@@ -162,11 +162,7 @@ def test_requests_are_those_of_botocore(
         "expected_bucket_owner": "123456789012",
     }
     source = S3Source.of(f"s3://{bucket}/a b+c%/../é//x", Config(**options, **common), shared)
-    mine = (
-        source.get(part_number=3, pin=PIN)
-        if operation == "get_object"
-        else source.head(part_number=3, pin=PIN)
-    )
+    mine = source.get(part_number=3, pin=PIN) if operation == "get_object" else source.head(part_number=3, pin=PIN)
     arguments = {
         "Bucket": bucket,
         "Key": "a b+c%/../é//x",
@@ -262,9 +258,7 @@ def test_missing_credentials_are_told_with_a_way_out(endpoints: S3Endpoints) -> 
         assert "--profile" in str(caught.value.hint)
 
 
-def test_credentials_that_come_later_are_found(
-    endpoints: S3Endpoints, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_credentials_that_come_later_are_found(endpoints: S3Endpoints, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     source = S3Source.of("s3://bucket/key", Config(), endpoints)
     with pytest.raises(CredentialsError):
@@ -315,9 +309,7 @@ def test_refreshed_credentials_are_seen_by_the_next_request(endpoints: S3Endpoin
     )
     Path(environ["AWS_CONFIG_FILE"]).write_text(f"[profile short]\ncredential_process = sh {script}\n")
     source = S3Source.of("s3://bucket/key", Config(profile="short"), endpoints)
-    used = [
-        str(source.get().headers.get("Authorization")).partition("/")[0].rpartition("=")[2] for _ in range(3)
-    ]
+    used = [str(source.get().headers.get("Authorization")).partition("/")[0].rpartition("=")[2] for _ in range(3)]
     assert len(set(used)) == 3
 
 
@@ -404,15 +396,10 @@ def test_a_bucket_in_another_region_is_asked_again_there_once(
         (200, "eu-west-1"),
     ],
 )
-def test_no_other_answer_moves_the_source(
-    status: int, region: str, endpoints: S3Endpoints, answer: Answer
-) -> None:
+def test_no_other_answer_moves_the_source(status: int, region: str, endpoints: S3Endpoints, answer: Answer) -> None:
     source = S3Source.of("s3://bucket/key", Config(), endpoints)
     assert (
-        source.redirected(
-            answer(status, {"x-amz-bucket-region": region, "Location": "https://evil.example/"})
-        )
-        is None
+        source.redirected(answer(status, {"x-amz-bucket-region": region, "Location": "https://evil.example/"})) is None
     )
 
 
@@ -421,9 +408,7 @@ def test_a_clock_that_is_off_is_corrected_by_the_stores_once(endpoints: S3Endpoi
     ahead = datetime.now(UTC) + timedelta(hours=3)
     corrected = source.redirected(answer(403, {"Date": format_datetime(ahead, usegmt=True)}))
     assert corrected is not None
-    signed_at = datetime.strptime(str(corrected.get().headers.get("X-Amz-Date")), "%Y%m%dT%H%M%SZ").replace(
-        tzinfo=UTC
-    )
+    signed_at = datetime.strptime(str(corrected.get().headers.get("X-Amz-Date")), "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     assert abs(signed_at - ahead) < timedelta(minutes=5)
     assert corrected.redirected(answer(403, {"Date": format_datetime(ahead, usegmt=True)})) is None
     now = format_datetime(datetime.now(UTC), usegmt=True)
@@ -438,9 +423,7 @@ def test_no_secret_shows_anywhere(endpoints: S3Endpoints, answer: Answer) -> Non
     )
     source = S3Source.of("s3://bucket/key", config, endpoints)
     request = source.get()
-    error = source.refusal(
-        answer(403), b"<Error><Code>X</Code><Message>marked-customer-key</Message></Error>"
-    )
+    error = source.refusal(answer(403), b"<Error><Code>X</Code><Message>marked-customer-key</Message></Error>")
     route = endpoints.route(source.settings, "bucket", None, "s3://bucket/key")
     shown = f"{source!r} {source.settings!r} {request!r} {error!r} {error.reply!r} {endpoints!r} {route!r}"
     assert "marked" not in shown
@@ -484,9 +467,7 @@ def test_captured_requests_of_many_threads_do_not_mix(endpoints: S3Endpoints) ->
     wrong: list[str] = []
 
     def ask(number: int) -> None:
-        source = S3Source.of(
-            f"s3://{MRAP}/key-{number}", Config(headers={"x-amz-mine": str(number)}), endpoints
-        )
+        source = S3Source.of(f"s3://{MRAP}/key-{number}", Config(headers={"x-amz-mine": str(number)}), endpoints)
         for n in range(5):
             request = source.get(Span(n, n + number + 1))
             right = request.url.path == f"/key-{number}" and request.headers.get("x-amz-mine") == str(number)

@@ -64,9 +64,7 @@ def store() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_an_object_is_described_and_fetched_in_pinned_ranges(
-    key: str, store: str, endpoints: S3Endpoints
-) -> None:
+def test_an_object_is_described_and_fetched_in_pinned_ranges(key: str, store: str, endpoints: S3Endpoints) -> None:
     source = resolve(f"s3://bucket/{key}", Config(endpoint_url=store), endpoints)
     first = send(source.get())
     info = source.describe(first.head)
@@ -109,9 +107,7 @@ def test_the_store_checks_signatures_and_accepts_ours(
     )
     client.create_user(UserName="reader")
     keys = client.create_access_key(UserName="reader")["AccessKey"]
-    policy = (
-        '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}'
-    )
+    policy = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}'
     client.put_user_policy(UserName="reader", PolicyName="all", PolicyDocument=policy)
     client.close()
     monkeypatch.delenv("AWS_SESSION_TOKEN")

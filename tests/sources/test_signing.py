@@ -46,12 +46,8 @@ def signature_by_botocore(request: Request, credentials: Credentials, scope: Sco
     return str(theirs.headers["Authorization"])
 
 
-def request_for(
-    key: str, query: list[tuple[str, str]], headers: list[tuple[str, str]], method: str = "GET"
-) -> Request:
-    url = URL(
-        Origin("https", "bucket.s3.eu-west-1.amazonaws.com", 443), "/" + encode_key(key), encode_query(query)
-    )
+def request_for(key: str, query: list[tuple[str, str]], headers: list[tuple[str, str]], method: str = "GET") -> Request:
+    url = URL(Origin("https", "bucket.s3.eu-west-1.amazonaws.com", 443), "/" + encode_key(key), encode_query(query))
     return Request(method, url, Headers(headers))
 
 
@@ -96,9 +92,7 @@ def test_one_signer_serves_many_days_and_many_credentials() -> None:
 
 def test_names_of_the_client_and_of_codings_are_not_signed() -> None:
     request = request_for("k", [], [("User-Agent", "x"), ("Accept-Encoding", "identity"), ("Accept", "*/*")])
-    authorization = (
-        Signer(Scope("r", "s3")).sign(request, Credentials("A", "B"), MOMENT).headers.get("Authorization")
-    )
+    authorization = Signer(Scope("r", "s3")).sign(request, Credentials("A", "B"), MOMENT).headers.get("Authorization")
     assert authorization is not None
     assert "SignedHeaders=host;x-amz-content-sha256;x-amz-date," in authorization
 
