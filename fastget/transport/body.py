@@ -21,6 +21,7 @@ _STAGE_BYTES = 4096
 _MAXIMUM_TRAILER_BYTES = 64 * 1024
 # Seconds after which a body that trickles in gives what it has.
 _PATIENCE = 1.0
+_TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00\r\n\v\f]*")
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n\x00]*)?")
 
 
@@ -208,6 +209,8 @@ class ChunkedBody:
             self._take = self._take_trailer
 
     def _take_trailer(self, line: bytes) -> None:
+        if line and not _TRAILER.fullmatch(line):  # payload, more likely, behind a size that was damaged to 0
+            raise ProtocolError("the chunked coding of the body is broken: its trailers are none")
         self._is_finished = not line
         self._trailer_bytes += len(line)
         if self._trailer_bytes > _MAXIMUM_TRAILER_BYTES:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Pool:
             if self._is_closed:
                 dropped.append(connection)
             else:
-                self._idle.append((time.monotonic(), connection))
+                self._idle.append((monotonic(), connection))
             if len(self._idle) > MAXIMUM_IDLE:
                 dropped.append(self._idle.popleft()[1])
         _close_all(dropped)
@@ -93,7 +93,7 @@ class Pool:
         _close_all(idle)
 
     def _take_stale(self) -> list[Connection]:
-        oldest = time.monotonic() - MAXIMUM_IDLE_SECONDS
+        oldest = monotonic() - MAXIMUM_IDLE_SECONDS
         stale = []
         while self._idle and self._idle[0][0] < oldest:
             stale.append(self._idle.popleft()[1])
