@@ -92,7 +92,7 @@ class Account:
 class BucketRoute:
     """How the objects of one bucket are asked for. `root` is their URL up to the key.
 
-    With a `signer` they are signed here. Without they go unsigned (`anonymous`), or botocore signs them,
+    `signer` signs the requests; without one they go unsigned (`anonymous`), or botocore signs them,
     for their signature is of another kind (SigV4A, directory buckets).
     """
 
