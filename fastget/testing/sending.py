@@ -35,6 +35,7 @@ class Decision:
     manner: Manner
     flips: tuple[Fault, ...] = ()
     rate: float | None = None
+    keep_alive: bool = True
 
 
 class Sender:
@@ -53,7 +54,7 @@ class Sender:
         """Send one answer and say whether the connection can go on."""
         answer, manner = decision.answer, decision.manner
         exchange.status = answer.status
-        keeps = exchange.request.keeps_alive and answer.framing is not Framing.CLOSE
+        keeps = decision.keep_alive and exchange.request.keeps_alive and answer.framing is not Framing.CLOSE
         head = manner.greeting + compose_head(answer, keeps_alive=keeps)
         if exchange.request.method == "HEAD":
             self._write((memoryview(head),))

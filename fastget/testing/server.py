@@ -231,7 +231,10 @@ class ObjectServer:
             sender.end(manner.ending)
             return False
         flips = tuple(fault for fault in faults if fault.flip is not None)
-        return sender.send(exchange, Decision(answer, manner, flips, self.behaviour.rate_per_connection))
+        behaviour = self.behaviour
+        return sender.send(
+            exchange, Decision(answer, manner, flips, behaviour.rate_per_connection, behaviour.keep_alive)
+        )
 
     def _decide(self, request: ReceivedRequest) -> tuple[Answer, tuple[Fault, ...]]:
         answer = self._plain_answer(request, self.behaviour)

@@ -25,11 +25,14 @@ from fastget.errors import (
     Throttled,
 )
 from fastget.events import Event, Method, Repaired, Retried
-from fastget.testing import Content, Fault, ObjectServer, StoredObject, faults
+from fastget.testing import Behaviour, Content, Fault, ObjectServer, StoredObject, faults
 
 MIB = 1024 * 1024
 PARTS = (1 * MIB, 2 * MIB, 4321, 3 * MIB)
 QUICK = {"part_size": MIB, "connections": 4, "stall_timeout": 0.5, "response_timeout": 1.0, "connect_timeout": 2.0}
+
+# Slow enough that one stream does not fetch everything before the others have asked.
+UNHURRIED = Behaviour(rate_per_connection=8 * MIB)
 
 # Faults that a second request sets right.
 PASSING: dict[str, Fault] = {
@@ -188,7 +191,10 @@ def test_a_changed_object_ends_the_download(stored: StoredObject, destination: P
         wanted = REPLACEMENTS[fault].on(request=3, ranged=True)
     else:
         wanted = REPLACEMENTS[fault].on(request=3)
-    with ObjectServer({"/b/k": stored}, faults=[wanted]) as server, pytest.raises(SourceChanged):
+    with (
+        ObjectServer({"/b/k": stored}, behaviour=UNHURRIED, faults=[wanted]) as server,
+        pytest.raises(SourceChanged),
+    ):
         fastget.download(server.url("/b/k"), destination, split="range", **QUICK)
     assert not list(destination.parent.iterdir())
 
@@ -200,7 +206,7 @@ def test_an_object_replaced_midway_is_never_mixed(content: Content, destination:
     wanted = [faults.replaced(other).on(request=3).always()]
     if not if_match:
         wanted.append(faults.if_match_ignored().always())
-    with ObjectServer({"/b/k": stored}, faults=wanted) as server, pytest.raises(SourceChanged):
+    with ObjectServer({"/b/k": stored}, behaviour=UNHURRIED, faults=wanted) as server, pytest.raises(SourceChanged):
         fastget.download(server.url("/b/k"), destination, **QUICK)
     assert not list(destination.parent.iterdir())
 
