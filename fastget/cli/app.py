@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fastget.cli.completion import VARIABLE
 from fastget.cli.exit_codes import ExitCode, of_signal
 from fastget.cli.options import help_flag
 from fastget.cli.signals import Interrupted, clean_stop
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+# By this variable a shell asks for completions.
+VARIABLE = "_FASTGET_COMPLETE"
 # In the order of the help. Each verb is a module of this package with a `command` in it.
 _VERBS = ("get", "head", "demo", "completion")
 _HELP = """Parallel, verified downloads from S3, S3-compatible stores and HTTP(S).
@@ -81,6 +82,7 @@ def group() -> click.Group:
         add_help_option=False,
         help=_HELP,
         epilog=_EPILOG,
+        no_args_is_help=False,
     )
 
 

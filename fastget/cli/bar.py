@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 WIDEST = 100
 _NAME_WIDTH = 32
+_REFRESH_RATE = 8
 
 
 class OpenConsole(Console):
@@ -62,6 +63,7 @@ class BarReporter:
             console=self._console,
             get_renderable=self._draw,
             transient=True,
+            refresh_per_second=_REFRESH_RATE,
             redirect_stdout=False,
             redirect_stderr=False,
         )
@@ -118,6 +120,8 @@ class BarReporter:
     def _forget(self) -> None:
         with self._lock:
             self._transfer = None
+        if self._live.is_started:
+            self._live.refresh()  # or the next line would bring the old picture back for a moment
 
     def _print(self, text: Text) -> None:
         self._console.print(text, soft_wrap=True)

@@ -7,10 +7,10 @@ import sys
 import click
 from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
+from fastget.cli.app import VARIABLE
 from fastget.cli.exit_codes import ExitCode
 from fastget.cli.options import Verb
 
-VARIABLE = "_FASTGET_COMPLETE"
 _KINDS = {"bash": BashComplete, "fish": FishComplete, "zsh": ZshComplete}
 
 

@@ -146,9 +146,7 @@ def show(downloads: Sequence[Shown], note: str | None) -> None:
 def _declared(served: ServedObject) -> str | None:
     if served.checksum is None or served.checksum_type is None:
         return None
-    return _KINDS[served.checksum_type].format(
-        algorithm_text(served.checksum), count_text(served.parts, "part")
-    )
+    return _KINDS[served.checksum_type].format(algorithm_text(served.checksum), count_text(served.parts, "part"))
 
 
 command = Verb(

@@ -78,9 +78,7 @@ def _rate(result: Result) -> str:
 def _plain(download: Shown) -> str:
     if download.plain is None:
         return "too slow to measure"
-    text = (
-        f"{seconds_text(download.plain.time_for(download.result.size))} at {rate_text(download.plain.rate)}"
-    )
+    text = f"{seconds_text(download.plain.time_for(download.result.size))} at {rate_text(download.plain.rate)}"
     return text if download.plain.is_whole else f"about {text}"
 
 

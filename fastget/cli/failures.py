@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastget.cli.exit_codes import of_error
 from fastget.cli.terminal import printable
-from fastget.errors import ChecksumMismatch, FastgetError, ServerReply
+from fastget.errors import ChecksumMismatch, ConfigError, FastgetError, ServerReply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,11 +21,12 @@ def failure_lines(error: FastgetError, url: str | None = None, *, verbose: bool 
     named = url is None or url in message
     lines = [f"fastget: {message}" if named else f"fastget: {url}: {message}"]
     if error.reply is not None:
-        lines.append(f"  the server said: {_reply_text(error.reply)}")
+        lines.extend(f"  {line}" for line in _reply_lines(error.reply, message))
     if verbose:
         lines.extend(f"  {detail}" for detail in _details(error))
-    if error.hint:
-        lines.append(f"hint: {error.hint}")
+    hint = error.hint or ("see fastget --help" if isinstance(error, ConfigError) else None)
+    if hint:
+        lines.append(f"hint: {hint}")
     return [printable(line) for line in lines]
 
 
@@ -44,19 +45,16 @@ def failure_fields(error: FastgetError, code: int) -> dict[str, Any]:
     return fields
 
 
-def _reply_text(reply: ServerReply) -> str:
-    parts = [str(reply.status)]
-    if reply.code:
-        parts.append(reply.code)
-    text = " ".join(parts)
-    if reply.message:
-        text += f": {_sentence(reply.message)}"
-    ids = [
-        f"{name} {value}"
-        for name, value in (("request id", reply.request_id), ("host id", reply.host_id))
-        if value
-    ]
-    return f"{text} ({', '.join(ids)})" if ids else text
+def _reply_lines(reply: ServerReply, message: str) -> Iterator[str]:
+    """The server's own words, where the message lacks them, and the ids that its operators ask for."""
+    text = _sentence(reply.message or "")
+    if any(word not in message for word in (str(reply.status), reply.code or "", text)):
+        words = " ".join(filter(None, (str(reply.status), reply.code)))
+        yield f"the server said: {words}{f': {text}' if text else ''}"
+    named = (("request", reply.request_id), ("host", reply.host_id))
+    ids = [f"{name} {value}" for name, value in named if value]
+    if ids:
+        yield f"ids: {', '.join(ids)}"
 
 
 def _details(error: FastgetError) -> Iterator[str]:

@@ -88,9 +88,7 @@ def get(
     """Run the verb; the exit status."""
     if as_json and output == STANDARD_OUTPUT:
         raise click.UsageError("--json and -o - both write to standard output")
-    reporter = choose_reporter(
-        as_json=as_json, quiet=quiet, verbose=verbose, fills_stdout=output == STANDARD_OUTPUT
-    )
+    reporter = choose_reporter(as_json=as_json, quiet=quiet, verbose=verbose, fills_stdout=output == STANDARD_OUTPUT)
     try:
         return Downloads(urls, reporter).run(output, directory, options)
     finally:
@@ -112,9 +110,7 @@ class Downloads:
         began = time.monotonic()
         code = self._guarded(output, directory, options)
         failed = sum(each is not ExitCode.DONE for each in self._codes)
-        self._reporter.summarize(
-            Summary(len(self._codes) - failed, failed, self._size, time.monotonic() - began, code)
-        )
+        self._reporter.summarize(Summary(len(self._codes) - failed, failed, self._size, time.monotonic() - began, code))
         return code
 
     def _guarded(self, output: str | None, directory: str | None, options: dict[str, Any]) -> ExitCode:
@@ -122,11 +118,7 @@ class Downloads:
         try:
             self._fetch_all(output, directory, options)
         except Interrupted as stop:
-            code = (
-                exit_codes.of_signal(stop.signal_number)
-                if self._reporter.has_reader
-                else ExitCode.BROKEN_PIPE
-            )
+            code = exit_codes.of_signal(stop.signal_number) if self._reporter.has_reader else ExitCode.BROKEN_PIPE
             if code is not ExitCode.BROKEN_PIPE:
                 self._fail(Cancelled("interrupted"), code)
             return code

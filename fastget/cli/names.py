@@ -28,9 +28,7 @@ def file_name(url: str) -> str:
     if name in ("", ".", ".."):
         raise ConfigError(f"the URL {display_url(url)} ends in no file name", hint=hint)
     if any(character in ("/", os.sep, os.altsep) or _is_control(character) for character in name):
-        raise ConfigError(
-            f"the URL {display_url(url)} ends in {name!r}, which is no plain file name", hint=hint
-        )
+        raise ConfigError(f"the URL {display_url(url)} ends in {name!r}, which is no plain file name", hint=hint)
     return name
 
 
@@ -41,9 +39,7 @@ def destinations(urls: Sequence[str], output: str | None, directory: str | None)
     DestinationError where the directory cannot be made.
     """
     if output is not None and len(urls) > 1:
-        raise ConfigError(
-            "-o names one file, but there are several URLs", hint="use -d DIR to name their directory"
-        )
+        raise ConfigError("-o names one file, but there are several URLs", hint="use -d DIR to name their directory")
     if output is not None and directory is not None:
         raise ConfigError("-o and -d contradict each other", hint="give the directory in -o DIR/FILE")
     if output is not None:
@@ -52,9 +48,7 @@ def destinations(urls: Sequence[str], output: str | None, directory: str | None)
     paths = [_as_file(folder / file_name(url)) for url in urls]
     twice = next((path for position, path in enumerate(paths) if path in paths[:position]), None)
     if twice is not None:
-        raise ConfigError(
-            f"two of the URLs would be saved as {twice}", hint="download them one by one, with -o FILE"
-        )
+        raise ConfigError(f"two of the URLs would be saved as {twice}", hint="download them one by one, with -o FILE")
     if directory:
         _make_directory(folder)
     return paths

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_h
 import click
 
 from fastget.config import Config, environment_names, parse_size
+from fastget.core.checksums.declared import user_digest
 from fastget.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -120,9 +121,7 @@ class Verb(click.Command):
             if records:
                 with formatter.section(heading):
                     # The same width everywhere, so that the texts of all lists stand in one column.
-                    formatter.write_dl(
-                        [(names.ljust(_WIDTH), text) for names, text in records], col_max=_WIDTH
-                    )
+                    formatter.write_dl([(names.ljust(_WIDTH), text) for names, text in records], col_max=_WIDTH)
 
 
 def transfer_flags() -> list[click.Parameter]:
@@ -144,14 +143,10 @@ def output_flags(quiet: bool = True) -> list[click.Parameter]:
             is_flag=True,
             help="say more: retries, repairs, causes of errors",
         ),
-        Flag(
-            ["--json", "as_json"], section="Output", is_flag=True, help="write JSON lines to standard output"
-        ),
+        Flag(["--json", "as_json"], section="Output", is_flag=True, help="write JSON lines to standard output"),
     ]
     if quiet:
-        shown.insert(
-            0, Flag(["-q", "--quiet"], section="Output", is_flag=True, help="say nothing but errors")
-        )
+        shown.insert(0, Flag(["-q", "--quiet"], section="Output", is_flag=True, help="say nothing but errors"))
     return shown
 
 
@@ -177,7 +172,10 @@ def read_config(values: Mapping[str, Any], on_event: EventHandler | None = None)
     given = {name: value for name, value in values.items() if name in names and value not in (None, ())}
     if "headers" in given:
         given["headers"] = dict(given["headers"])
-    return Config.from_environment(**given, on_event=on_event)
+    config = Config.from_environment(**given, on_event=on_event)
+    if config.checksum is not None:
+        user_digest(config.checksum)  # a digest that cannot be read is told before the first request
+    return config
 
 
 def environment_help() -> str:

@@ -25,7 +25,9 @@ class Interrupted(KeyboardInterrupt):
 @contextmanager
 def clean_stop() -> Iterator[None]:
     """Raise Interrupted in the main thread for the first signal; leave a second one to the system."""
-    before = {number: signal.signal(number, _stop) for number in _STOPPING}
+    # A signal that is ignored stays so: a shell asks for that, for commands in the background.
+    heeded = [number for number in _STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, _stop) for number in heeded}
     try:
         yield
     finally:

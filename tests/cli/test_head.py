@@ -1,0 +1,115 @@
+"""`fastget head`: the facts of an object."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from subprocess import CompletedProcess
+
+from fastget.cli.head import fact_lines, facts
+from fastget.core.checksums.declared import DeclaredDigest
+from fastget.core.objectinfo import ObjectInfo
+from fastget.testing import Algorithm, Content, ObjectServer, StoredObject
+
+Run = Callable[..., CompletedProcess[bytes]]
+Serve = Callable[..., ObjectServer]
+
+INFO = ObjectInfo(
+    "http://h/x",
+    1536,
+    etag='"e"',
+    version_id="v1",
+    last_modified="Mon, 02 Mar 2026 10:20:30 GMT",
+    content_type="text/plain",
+    content_encoding="gzip",
+    accepts_ranges=True,
+    storage_class="GLACIER_IR",
+    declared=(
+        DeclaredDigest(Algorithm.CRC32C, bytes.fromhex("0a0b0c0d"), "x-amz-checksum-crc32c", 3),
+        DeclaredDigest(Algorithm.MD5, bytes(16), "content-md5"),
+    ),
+)
+
+
+def test_everything_that_is_known_has_a_line() -> None:
+    assert list(fact_lines(INFO)) == [
+        ("URL", "http://h/x"),
+        ("size", "1536 bytes (1.50 KiB)"),
+        ("type", "text/plain"),
+        ("encoding", "gzip"),
+        ("ETag", '"e"'),
+        ("version", "v1"),
+        ("modified", "Mon, 02 Mar 2026 10:20:30 GMT"),
+        ("storage class", "GLACIER_IR"),
+        ("ranges", "served"),
+        ("checksum", "crc32c 0a0b0c0d (x-amz-checksum-crc32c, of the digests of 3 parts)"),
+        ("checksum", f"md5 {'0' * 32} (content-md5)"),
+    ]
+
+
+def test_what_is_not_known_is_left_out_or_said() -> None:
+    assert list(fact_lines(ObjectInfo("http://h/x", None))) == [
+        ("URL", "http://h/x"),
+        ("size", "not stated"),
+        ("ranges", "not stated"),
+        ("checksum", "none declared"),
+    ]
+
+
+def test_facts_for_programs_are_plain_data() -> None:
+    plain = json.loads(json.dumps(facts(INFO)))
+    assert (plain["size"], plain["etag"], plain["accepts_ranges"]) == (1536, '"e"', True)
+    assert plain["checksums"][0] == {
+        "algorithm": "crc32c",
+        "value": "0a0b0c0d",
+        "origin": "x-amz-checksum-crc32c",
+        "parts": 3,
+    }
+
+
+def test_the_facts_go_to_standard_output(run: Run, serve: Serve, stored: StoredObject) -> None:
+    url = serve({"/b/x": stored}).url("/b/x")
+    outcome = run("head", url)
+    assert (outcome.returncode, outcome.stderr) == (0, b"")
+    lines = outcome.stdout.decode().splitlines()
+    assert f"size           {stored.content.size} bytes (5.00 MiB)" in lines
+    assert f"ETag           {stored.etag}" in lines
+    assert f"checksum       crc64nvme {stored.digest.hex()} (x-amz-checksum-crc64nvme)" in lines
+
+
+def test_json_is_one_line_of_the_same_facts(run: Run, serve: Serve, stored: StoredObject) -> None:
+    server = serve({"/b/x": stored})
+    outcome = run("head", server.url("/b/x", "token=secret"), "--json")
+    (line,) = [json.loads(text) for text in outcome.stdout.splitlines()]
+    assert (line["v"], line["event"], line["size"]) == (1, "object", stored.content.size)
+    assert line["checksums"][0]["value"] == stored.digest.hex()
+    assert b"secret" not in outcome.stdout + outcome.stderr
+
+
+def test_nothing_of_the_object_is_fetched(run: Run, serve: Serve) -> None:
+    large = StoredObject(Content.generated(1 << 40), etag='"large"')
+    outcome = run("head", serve({"/b/x": large}).url("/b/x"))
+    assert outcome.returncode == 0
+    assert b"(1.00 TiB)" in outcome.stdout
+
+
+def test_an_object_that_is_not_there_is_3(run: Run, serve: Serve) -> None:
+    url = serve({}).url("/b/x")
+    outcome = run("head", url, "--json")
+    assert outcome.returncode == 3
+    assert json.loads(outcome.stdout)["event"] == "failed"
+    assert outcome.stderr.startswith(b"fastget: ")
+    plain = run("head", url)
+    assert (plain.returncode, plain.stdout) == (3, b"")
+
+
+def test_a_url_that_cannot_be_meant_is_2(run: Run) -> None:
+    assert run("head", "ftp://h/x").returncode == 2
+    assert run("head").returncode == 2
+
+
+def test_a_server_cannot_steer_the_terminal(run: Run, serve: Serve) -> None:
+    stored = StoredObject(Content.of(b"x"), content_type="text/\x9b31m\u00ad".encode().decode("latin-1"))
+    outcome = run("head", serve({"/b/x": stored}).url("/b/x"))
+    assert outcome.returncode == 0
+    assert outcome.stdout.decode().replace("\n", "").isprintable()

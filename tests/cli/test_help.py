@@ -1,0 +1,106 @@
+"""Help texts: they fit a terminal, name every flag, and their examples are ones that parse."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from subprocess import CompletedProcess
+
+import click
+import pytest
+
+import fastget
+from fastget.cli.app import group
+from fastget.cli.exit_codes import ExitCode
+
+Run = Callable[..., CompletedProcess[bytes]]
+
+ROOT = group()
+VERBS = ROOT.list_commands(click.Context(ROOT))
+
+
+def verb(name: str) -> click.Command:
+    found = ROOT.get_command(click.Context(ROOT), name)
+    assert found is not None
+    return found
+
+
+def help_of(command: click.Command) -> str:
+    return command.get_help(click.Context(command, info_name=command.name, terminal_width=80))
+
+
+COMMANDS = [ROOT, *(verb(name) for name in VERBS)]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: str(command.name))
+def test_help_fits_80_columns(command: click.Command) -> None:
+    assert max(len(line) for line in help_of(command).splitlines()) <= 80
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: str(command.name))
+def test_help_names_every_flag(command: click.Command) -> None:
+    text = help_of(command)
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert all(name in text for name in parameter.opts)
+
+
+def examples() -> list[str]:
+    found = [
+        line.strip()
+        for command in COMMANDS
+        for line in str(command.help).splitlines()
+        if line.startswith("     fastget ") and "completion" not in line
+    ]
+    assert len(found) >= 10
+    return found
+
+
+@pytest.mark.parametrize("example", examples())
+def test_an_example_is_one_that_parses(example: str) -> None:
+    arguments = shlex.split(example.partition("|")[0])[1:]
+    context = ROOT.make_context("fastget", arguments)
+    name, command, rest = ROOT.resolve_command(context, [*context._protected_args, *context.args])
+    assert name in VERBS
+    assert command is not None
+    assert command.make_context(name, rest).params
+
+
+def test_the_exit_statuses_of_the_help_are_all_there_are() -> None:
+    epilog = str(ROOT.epilog)
+    assert {int(number) for number in re.findall(r"\b\d+\b", epilog)} == {int(code) for code in ExitCode} - {1} | {1}
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_a_verb_answers_help_with_0(run: Run, name: str) -> None:
+    outcome = run(name, "-h")
+    assert (outcome.returncode, outcome.stderr) == (0, b"")
+    assert outcome.stdout.startswith(f"Usage: fastget {name} ".encode())
+
+
+def test_no_arguments_show_the_help_as_a_usage_error(run: Run) -> None:
+    outcome = run()
+    assert (outcome.returncode, outcome.stdout) == (2, b"")
+    assert outcome.stderr.startswith(b"Usage: fastget ")
+
+
+@pytest.mark.parametrize("flags", [["--version"], ["-V"], ["-V", "-V"]])
+def test_the_version_is_that_of_the_package(run: Run, flags: list[str]) -> None:
+    outcome = run(*flags)
+    assert (outcome.returncode, outcome.stderr) == (0, b"")
+    assert outcome.stdout.decode() == f"fastget {fastget.__version__}\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "fish", "zsh"])
+def test_completion_prints_a_script_for_a_shell(run: Run, shell: str) -> None:
+    outcome = run("completion", shell)
+    assert (outcome.returncode, outcome.stderr) == (0, b"")
+    assert f"_FASTGET_COMPLETE={shell}_complete".encode() in outcome.stdout
+
+
+def test_a_shell_is_offered_verbs_and_flags(run: Run) -> None:
+    verbs = run(env={"_FASTGET_COMPLETE": "bash_complete", "COMP_WORDS": "fastget ", "COMP_CWORD": "1"})
+    assert {line.partition(",")[2] for line in verbs.stdout.decode().splitlines()} == set(VERBS)
+    flags = run(env={"_FASTGET_COMPLETE": "bash_complete", "COMP_WORDS": "fastget get --no-", "COMP_CWORD": "2"})
+    assert b"--no-sign-request" in flags.stdout

@@ -1,0 +1,119 @@
+"""The flags are the fields of Config, no more and no fewer."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import click
+import pytest
+
+from fastget.cli import get, head
+from fastget.cli.options import Flag, read_config, request_flags, transfer_flags
+from fastget.config import Config, environment_names
+from fastget.errors import ConfigError
+
+GIVEN_AT_A_SHELL = [field.name for field in fields(Config) if field.name != "on_event"]
+
+
+def parsed(*arguments: str, command: click.Command = get.command) -> dict[str, Any]:
+    return command.make_context(command.name, [*arguments, "http://host/x"]).params
+
+
+def test_every_field_of_config_but_the_handler_has_a_flag_of_its_name() -> None:
+    assert [flag.name for flag in transfer_flags()] == GIVEN_AT_A_SHELL
+
+
+def test_flags_of_a_request_are_flags_of_a_transfer() -> None:
+    names = {flag.name for flag in request_flags()}
+    assert {"endpoint_url", "no_sign_request", "headers", "insecure", "retries"} <= names
+    assert names.isdisjoint({"overwrite", "fsync", "connections", "part_size"})
+
+
+@pytest.mark.parametrize("flag", transfer_flags(), ids=lambda flag: str(flag.name))
+def test_every_flag_says_what_it_means(flag: click.Parameter) -> None:
+    assert isinstance(flag, Flag)
+    assert flag.help
+    assert flag.section in {"Files", "Transfer", "Checking", "Network", "S3"}
+
+
+def test_a_long_flag_is_the_name_of_its_field() -> None:
+    renamed = {"headers", "overwrite", "fsync"}
+    for flag in transfer_flags():
+        if flag.name not in renamed:
+            assert f"--{str(flag.name).replace('_', '-')}" in flag.opts
+
+
+@pytest.mark.parametrize("flag", transfer_flags(), ids=lambda flag: str(flag.name))
+def test_the_help_names_the_default_that_config_has(flag: click.Parameter) -> None:
+    assert isinstance(flag, Flag)
+    default = getattr(Config(), str(flag.name))
+    if isinstance(default, bool) or default is None or default == {}:
+        return
+    shown = f"{default:g}" if isinstance(default, float) else str(default)
+    assert f"(default: {shown})" in str(flag.help)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field", "value"),
+    [
+        (["-x", "12"], "connections", 12),
+        (["-k", "16M"], "part_size", 16 * 1024 * 1024),
+        (["--part-size", "1.5GiB"], "part_size", 3 * 512 * 1024 * 1024),
+        (["--split", "range"], "split", "range"),
+        (["--retries", "0"], "retries", 0),
+        (["--stall-timeout", "2.5"], "stall_timeout", 2.5),
+        (["-H", "Accept: x", "-H", "X-Two:y:z"], "headers", {"Accept": "x", "X-Two": "y:z"}),
+        (["-n"], "overwrite", False),
+        (["--no-clobber"], "overwrite", False),
+        (["--no-fsync"], "fsync", False),
+        (["--insecure"], "insecure", True),
+        (["--no-sign-request"], "no_sign_request", True),
+        (["--require-verified"], "require_verified", True),
+        (["--checksum", "md5=" + "0" * 32], "checksum", "md5=" + "0" * 32),
+        (["--addressing-style", "path"], "addressing_style", "path"),
+    ],
+)
+def test_a_flag_sets_its_field(arguments: list[str], field: str, value: object) -> None:
+    assert getattr(read_config(parsed(*arguments)), field) == value
+
+
+def test_without_flags_the_defaults_of_config_hold() -> None:
+    assert read_config(parsed()) == Config()
+    assert read_config(parsed(command=head.command)) == Config()
+
+
+def test_a_flag_wins_over_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTGET_CONNECTIONS", "3")
+    monkeypatch.setenv("FASTGET_FSYNC", "0")
+    config = read_config(parsed("-x", "5"))
+    assert (config.connections, config.fsync) == (5, False)
+
+
+def test_every_option_with_one_value_has_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(environment_names()) == set(GIVEN_AT_A_SHELL) - {"headers"}
+
+
+def test_a_variable_that_cannot_be_meant_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTGET_RETRIES", "many")
+    with pytest.raises(ConfigError, match="FASTGET_RETRIES"):
+        read_config(parsed())
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-k", "12X"], ["-x", "many"], ["--split", "half"], ["-H", "no colon"], ["-H", ": value"]]
+)
+def test_a_value_that_cannot_be_meant_is_a_usage_error(arguments: list[str]) -> None:
+    with pytest.raises(click.UsageError):
+        parsed(*arguments)
+
+
+def test_a_header_that_cannot_be_read_is_not_repeated() -> None:
+    with pytest.raises(click.UsageError) as caught:
+        parsed("-H", "Authorization Bearer token")
+    assert "token" not in caught.value.format_message()
+
+
+def test_the_handler_of_events_reaches_the_config() -> None:
+    seen: list[object] = []
+    assert read_config({}, seen.append).on_event == seen.append

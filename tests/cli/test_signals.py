@@ -1,0 +1,98 @@
+"""Ctrl-C, SIGTERM, and a second one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import Popen
+
+import pytest
+
+from fastget.cli.signals import Interrupted, clean_stop
+from fastget.testing import Behaviour, Content, ObjectServer, StoredObject
+
+Start = Callable[..., "Popen[bytes]"]
+Serve = Callable[..., ObjectServer]
+
+SLOW = Behaviour(rate_per_connection=2e6)
+
+
+@pytest.fixture
+def slow_url(serve: Serve) -> str:
+    """An object that takes longer than any test."""
+    return serve({"/b/x": StoredObject(Content.generated(1 << 30))}, behaviour=SLOW).url("/b/x")
+
+
+def wait_for_bytes(process: Popen[bytes]) -> None:
+    """Wait until the transfer has begun to land."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["event"] == "progress":
+            return
+    pytest.fail("the command ended before its first progress")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_first_signal_stops_cleanly(
+    start: Start, slow_url: str, tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    process = start("get", slow_url, "--json")
+    wait_for_bytes(process)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == status
+    assert stderr.decode() == f"fastget: {slow_url}: interrupted\n"
+    failed, summary = [json.loads(line) for line in stdout.splitlines()][-2:]
+    assert (failed["event"], failed["error"], failed["exit_code"]) == ("failed", "Cancelled", status)
+    assert (summary["event"], summary["exit_code"]) == ("summary", status)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_was_there_survives_a_signal(start: Start, slow_url: str, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"old")
+    process = start("get", slow_url, "--json")
+    wait_for_bytes(process)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    assert (tmp_path / "x").read_bytes() == b"old"
+
+
+def test_the_urls_after_an_interrupted_one_are_not_begun(start: Start, slow_url: str) -> None:
+    process = start("get", slow_url, slow_url + "2", "--json")
+    wait_for_bytes(process)
+    process.send_signal(signal.SIGINT)
+    stdout, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert {json.loads(line).get("url", slow_url) for line in stdout.splitlines()} == {slow_url}
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with clean_stop():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_after_the_first_signal_a_second_one_kills() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    seen = []
+
+    def interrupted() -> None:
+        with clean_stop():
+            try:
+                signal.raise_signal(signal.SIGTERM)
+            finally:
+                seen.append(signal.getsignal(signal.SIGTERM))
+
+    with pytest.raises(Interrupted) as caught:
+        interrupted()
+    assert caught.value.signal_number == signal.SIGTERM
+    assert seen == [signal.SIG_DFL]
+    assert signal.getsignal(signal.SIGTERM) is before
