@@ -1,23 +1,25 @@
 """The same verbs, awaitable, under asyncio and trio.
 
 The engine's threads do the work; cancelling the awaiting task shuts the sockets of its transfer, and returns to the
-caller once its threads are gone and nothing stands under the final name.
+caller once its threads are gone and nothing stands under the final name. An `on_event` handler is called in the
+thread of its transfer, not in the event loop's.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 from fastget import client as _sync
 from fastget.engine.cancellation import Cancellation
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastget.config import Config
     from fastget.core.objectinfo import ObjectInfo
     from fastget.events import Result
@@ -30,13 +32,17 @@ MAXIMUM_CALLS = 256
 # After a cancellation the threads are gone in milliseconds, unless one sits in the system's name resolution.
 PATIENCE = 1.0
 
+_limiters: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = anyio.lowlevel.RunVar("fastget-callers")
+
 
 class Client:
-    """`fastget.Client` with awaitable verbs. Use it as an async context manager, or call `close()`."""
+    """`fastget.Client` with awaitable verbs. Use it as an async context manager, or call `close()`.
+
+    It belongs to no event loop: one client may serve several, also under different backends.
+    """
 
     def __init__(self, config: Config | None = None, **options: Any) -> None:
         self._client = _sync.Client(config, **options)
-        self._limiter: anyio.CapacityLimiter | None = None
 
     @property
     def config(self) -> Config:
@@ -44,15 +50,15 @@ class Client:
 
     async def download(self, url: str, path: _sync.PathLike, **options: Any) -> Result:
         """See `fastget.Client.download`."""
-        return await self._call(lambda scope: self._client.transfer_to_file(url, path, scope, **options))
+        return await _Call(lambda scope: self._client.transfer_to_file(url, path, scope, **options)).result()
 
     async def read(self, url: str, start: int | None = None, stop: int | None = None, **options: Any) -> bytes:
         """See `fastget.Client.read`."""
-        return await self._call(lambda scope: self._client.transfer_to_memory(url, start, stop, scope, **options))
+        return await _Call(lambda scope: self._client.transfer_to_memory(url, start, stop, scope, **options)).result()
 
     async def head(self, url: str, **options: Any) -> ObjectInfo:
         """See `fastget.Client.head`."""
-        return await self._call(lambda scope: self._client.ask(url, scope, **options))
+        return await _Call(lambda scope: self._client.ask(url, scope, **options)).result()
 
     def close(self) -> None:
         """Close the connections; this does not block."""
@@ -64,28 +70,54 @@ class Client:
     async def __aexit__(self, *exc: object) -> None:
         self.close()
 
-    async def _call(self, work: Callable[[Cancellation], T]) -> T:
-        if self._limiter is None:
-            self._limiter = anyio.CapacityLimiter(MAXIMUM_CALLS)
-        scope, ended = Cancellation(), threading.Event()
+    def __repr__(self) -> str:
+        return f"aio.Client({self.config!r})"
+
+    def __reduce__(self) -> tuple[type[Client], tuple[Config]]:
+        return type(self), self._client.__reduce__()[1]
+
+
+class _Call(Generic[T]):
+    """One piece of work on a thread of its own, and the way to end it early."""
+
+    def __init__(self, work: Callable[[Cancellation], T]) -> None:
+        self._work = work
+        self._scope = Cancellation()
+        self._began = threading.Event()
+        self._ended = threading.Event()
+
+    async def result(self) -> T:
+        """What the work returns or raises; it is stopped when the awaiting task is cancelled or interrupted."""
         try:
-            return await anyio.to_thread.run_sync(
-                partial(_until_end, work, scope, ended), abandon_on_cancel=True, limiter=self._limiter
-            )
-        except anyio.get_cancelled_exc_class():
-            scope.cancel()
-            with anyio.CancelScope(shield=True), anyio.move_on_after(PATIENCE):
-                while not ended.is_set():
-                    await anyio.sleep(0.002)
+            return await anyio.to_thread.run_sync(self._run, abandon_on_cancel=True, limiter=_limiter())
+        except BaseException:
+            await self._stop()
             raise
 
+    def _run(self) -> T:
+        self._began.set()
+        try:
+            self._scope.check()
+            return self._work(self._scope)
+        finally:
+            self._ended.set()
 
-def _until_end(work: Callable[[Cancellation], T], scope: Cancellation, ended: threading.Event) -> T:
+    async def _stop(self) -> None:
+        self._scope.cancel()
+        # A thread that begins only now finds the scope cancelled.
+        if self._began.is_set():
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(self._ended.wait, PATIENCE, limiter=anyio.CapacityLimiter(1))
+
+
+def _limiter() -> anyio.CapacityLimiter:
+    """The limiter of this event loop: one of another loop cannot be waited for here."""
     try:
-        scope.check()
-        return work(scope)
-    finally:
-        ended.set()
+        return _limiters.get()
+    except LookupError:
+        limiter = anyio.CapacityLimiter(MAXIMUM_CALLS)
+        _limiters.set(limiter)
+        return limiter
 
 
 async def download(url: str, path: _sync.PathLike, **options: Any) -> Result:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakSet
 
 from fastget.config import Config
 from fastget.engine.cancellation import Cancellation
@@ -20,6 +20,8 @@ from fastget.sources.resolve import resolve
 from fastget.transport.pool import Pool
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fastget.core.objectinfo import ObjectInfo
     from fastget.events import Result
     from fastget.sources.endpoints import S3Endpoints
@@ -31,8 +33,9 @@ PathLike = str | os.PathLike[str]
 class Client:
     """Downloads that share connections, TLS sessions and resolved endpoints. Safe to use from several threads.
 
-    It holds only its options until the first use, so it pickles as them; in a forked child it starts afresh. Options
-    given to a verb apply to that call. Use it as a context manager, or call `close()`.
+    It holds only its options until the first use, so it pickles as them, all but `on_event`: a handler stays in the
+    process that gave it. A forked child starts afresh. Options given to a verb apply to that call. Use it as a context
+    manager, or call `close()`.
     """
 
     def __init__(self, config: Config | None = None, **options: Any) -> None:
@@ -42,6 +45,13 @@ class Client:
         """
         self.config = (config or Config.from_environment()).merged(**options)
         self._forget()
+        _clients.add(self)
+
+    def _forget(self) -> None:
+        """Have nothing but the options; the rest is made on first use."""
+        self._lock = threading.Lock()
+        self._pool: Pool | None = None
+        self._endpoints: S3Endpoints | None = None
 
     def download(self, url: str, path: PathLike, **options: Any) -> Result:
         """Fetch an object into a file; the file appears only whole and checked.
@@ -94,8 +104,9 @@ class Client:
 
     def close(self) -> None:
         """Close the connections. The client may be used again; it then opens new ones."""
-        pool, endpoints = self._pool, self._endpoints
-        self._forget()
+        with self._lock:
+            pool, endpoints = self._pool, self._endpoints
+            self._pool = self._endpoints = None
         if pool is not None:
             pool.close()
         if endpoints is not None:
@@ -111,20 +122,9 @@ class Client:
         return f"Client({self.config!r})"
 
     def __reduce__(self) -> tuple[type[Client], tuple[Config]]:
-        return type(self), (self.config,)
+        return type(self), (self.config.merged(on_event=None),)
 
-    # What is made on first use -----------------------------------------------------------------------------------
-
-    def _forget(self) -> None:
-        self._process = os.getpid()
-        self._lock = threading.Lock()
-        self._pool: Pool | None = None
-        self._endpoints: S3Endpoints | None = None
-
-    def _refresh_after_fork(self) -> None:
-        """Sockets and locks of the parent are of no use to a forked child, and closing TLS would speak on its behalf."""
-        if self._process != os.getpid():
-            self._forget()
+    # What calls share --------------------------------------------------------------------------------------------
 
     @contextmanager
     def _pool_for(self, config: Config) -> Iterator[Pool]:
@@ -136,18 +136,16 @@ class Client:
             finally:
                 pool.close()
             return
-        self._refresh_after_fork()
         with self._lock:
             self._pool = self._pool or Pool(self.config)
             shared = self._pool
         yield shared
 
     def _resolve(self, url: str, config: Config) -> Source:
-        if not url[:5].lower() == "s3://":
+        if url[:5].lower() != "s3://":
             return resolve(url, config)
         from fastget.sources.endpoints import S3Endpoints
 
-        self._refresh_after_fork()
         with self._lock:
             self._endpoints = self._endpoints or S3Endpoints()
             endpoints = self._endpoints
@@ -159,6 +157,22 @@ class Client:
             return transfer.run()
         finally:
             cancellation.remove(transfer.cancellation)
+
+
+_clients: WeakSet[Client] = WeakSet()
+
+
+def _forget_in_child() -> None:
+    """A forked child lets go of its copies of the parent's sockets and locks, which only the parent may use.
+
+    Here and not at the next use: until then they would keep connections open that the parent has closed.
+    """
+    for client in list(_clients):
+        client._forget()
+
+
+if hasattr(os, "register_at_fork"):  # Windows does not fork
+    os.register_at_fork(after_in_child=_forget_in_child)
 
 
 def _connection_options(config: Config) -> tuple[object, ...]:
