@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from fastget.cli.options import Verb, environment_help, read_config, request_fla
 from fastget.cli.plain_stream import NAME, PlainStream, measure
 from fastget.cli.progress import Reporter, choose_reporter
 from fastget.cli.quantities import count_text, rate_text, seconds_text, size_text
-from fastget.cli.signals import Interrupted
+from fastget.cli.signals import Interrupted, for_us_alone
 from fastget.cli.wording import algorithm_text
 from fastget.errors import Cancelled, FastgetError
 
@@ -93,7 +94,10 @@ class _Demonstration:
     def _download_served(self, client: Client) -> None:
         from fastget.testing.process import spawn_demo_server
 
-        with spawn_demo_server() as server, TemporaryDirectory(prefix="fastget-demo-") as folder:
+        with ExitStack() as stack:
+            with for_us_alone():
+                server = stack.enter_context(spawn_demo_server())
+            folder = stack.enter_context(TemporaryDirectory(prefix="fastget-demo-"))
             # The last one, because the damage in the first must not happen before its time.
             plain = self._measure(client, server.objects[-1].url)
             for served in server.objects:

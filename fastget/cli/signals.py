@@ -35,6 +35,19 @@ def clean_stop() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def for_us_alone() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach, though a terminal sends it to all of them.
+
+    It is held back here until the end of the block, and never seen by what was started inside.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def interrupt_main_thread() -> None:
     """Stop the main thread, from any thread, as Ctrl-C would: it may be waiting for the others."""
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from subprocess import STDOUT, Popen
 
 import pytest
 
@@ -117,3 +119,21 @@ def test_the_comparison_says_what_it_rests_on(result: Result) -> None:
     assert conclusion([shown]) == "1.6 s against 1 min 05 s for one plain stream: 40.6 times as fast"
     assert explanation(plain) == f"The plain stream is fastget -x 1 into {os.devnull}, estimated from 3.0 s measured."
     assert conclusion([Shown("big.bin", result, None)]) is None
+
+
+@pytest.mark.parametrize("moment", ["on its way", "one plain stream"])
+def test_ctrl_c_reaches_the_command_alone_and_leaves_nothing(
+    start: Callable[..., Popen[bytes]], tmp_path: Path, moment: str
+) -> None:
+    command = start("demo", env={"TMPDIR": str(tmp_path)}, stderr=STDOUT, start_new_session=True)
+    assert command.stdout is not None
+    for line in command.stdout:
+        if moment in line.decode():
+            break
+    # To all processes of the session, as a terminal does.
+    os.killpg(command.pid, signal.SIGINT)
+    # The server shares this pipe, so it has ended once the pipe has.
+    rest = command.stdout.read().decode()
+    assert command.wait(timeout=30) == 130
+    assert rest.strip().splitlines() == ["fastget: interrupted"]
+    assert list(tmp_path.iterdir()) == []
