@@ -183,7 +183,7 @@ class ChunkedBody:
             view[:count] = self._view[self._start : self._start + count]
             self._start += count
         else:
-            count = self._intake.top_up(view) if may_give_up else self._intake.fill(view)
+            count = (self._intake.top_up(view) or None) if may_give_up else self._intake.fill(view)
         if count is None:
             return None
         if not count:
@@ -217,7 +217,7 @@ class ChunkedBody:
             raise ProtocolError(f"the trailers of the body are longer than {_MAXIMUM_TRAILER_BYTES} bytes")
 
     def _read_line(self, *, may_give_up: bool) -> bool:
-        """Take the next line; False where the caller may give up and a tick went by in silence."""
+        """Take the next line; False where the caller may give up, and a tick went by or the connection ended."""
         while (end := self._stage.find(b"\r\n", self._start, self._stop)) < 0:
             if not self._receive_more(may_give_up=may_give_up):
                 return False
@@ -234,10 +234,10 @@ class ChunkedBody:
         self._start, self._stop = 0, held
         read = self._intake.glance if may_give_up else self._intake.receive
         count = read(self._view[held:])
-        if count == 0:
+        if count == 0 and not may_give_up:
             raise NetworkError("the connection ended before the last chunk of the body")
         self._stop += count or 0
-        return count is not None
+        return bool(count)
 
 
 def body_of(head: ResponseHead, intake: Intake) -> Body:

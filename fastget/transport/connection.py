@@ -40,6 +40,8 @@ class SocketConnection:
         self._is_kept_alive = False
 
     def exchange(self, request: Request) -> ResponseHead:
+        if request.url.origin != self.origin:
+            raise ValueError(f"a request to {request.url.origin} on a connection to {self.origin}")
         with self._ending_on_failure():
             if self._wire is not None and not (self.is_reusable and self._wire.is_silent()):
                 self.close()

@@ -57,9 +57,7 @@ def resolve(host: str, port: int) -> Sequence[Address]:
         raise unresolved(host, error) from error
     except UnicodeError:
         raise NetworkError(f"the host name {host} is not a valid one", is_transient=False) from None
-    return [Address(family, kind, protocol, name) for family, kind, protocol, _, name in found][
-        :_MAXIMUM_ADDRESSES
-    ]
+    return [Address(family, kind, protocol, name) for family, kind, protocol, _, name in found][:_MAXIMUM_ADDRESSES]
 
 
 def unresolved(host: str, error: socket.gaierror) -> NetworkError:

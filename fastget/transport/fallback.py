@@ -51,6 +51,8 @@ class HttpxConnection:
         self._is_overdue = False
 
     def exchange(self, request: Request) -> ResponseHead:
+        if request.url.origin != self.origin:
+            raise ValueError(f"a request to {request.url.origin} on a connection to {self.origin}")
         self.close()
         with self._ending_on_failure():
             prepared = self._prepared(request)
@@ -134,17 +136,13 @@ class HttpxConnection:
         self._cancellation.shut_down()
 
     def _head(self, method: str, response: httpx.Response) -> ResponseHead:
-        headers = Headers(
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw
-        )
+        headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw)
         if len(headers) > MAXIMUM_FIELDS:
             raise ProtocolError(f"the answer has more than {MAXIMUM_FIELDS} header fields")
         if response.http_version not in ("HTTP/1.0", "HTTP/1.1"):
             raise ProtocolError(f"the server answers in {response.http_version[:10]}, which does not exist")
         if response.status_code < 200:
-            raise ProtocolError(
-                f"the server answers {response.status_code} to a request for nothing of the kind"
-            )
+            raise ProtocolError(f"the server answers {response.status_code} to a request for nothing of the kind")
         framing, length = framing_of(method, response.status_code, headers)
         return ResponseHead(response.status_code, headers, framing, length, response.reason_phrase)
 
@@ -209,9 +207,7 @@ class HttpxConnection:
             return self._refused(str(error))
         if isinstance(error, httpx.RemoteProtocolError) and not _is_cut(error):
             return ProtocolError(f"the server's answer breaks HTTP: {str(error)[:200]}")
-        return NetworkError(
-            f"the connection to {self.origin} broke: {str(error)[:200] or type(error).__name__}"
-        )
+        return NetworkError(f"the connection to {self.origin} broke: {str(error)[:200] or type(error).__name__}")
 
     def _refused(self, answer: str) -> NetworkError:
         return NetworkError(

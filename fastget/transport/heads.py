@@ -110,9 +110,7 @@ class HeadExchange:
 
 def _check_syntax(raw: bytearray, event: h11.Response) -> None:
     if event.http_version not in (b"1.0", b"1.1"):
-        raise ProtocolError(
-            f"the server answers in HTTP/{event.http_version.decode('ascii')}, which does not exist"
-        )
+        raise ProtocolError(f"the server answers in HTTP/{event.http_version.decode('ascii')}, which does not exist")
     if len(event.headers) > MAXIMUM_FIELDS:
         raise ProtocolError(f"the answer has more than {MAXIMUM_FIELDS} header fields")
     if b"\n " in raw or b"\n\t" in raw:  # h11 unfolds; a fold is obsolete, and a way to smuggle
@@ -135,9 +133,7 @@ def framing_of(method: str, status: int, headers: Headers) -> tuple[Framing, int
 
 
 def _is_kept_alive(version: bytes, headers: Headers) -> bool:
-    options = {
-        option.strip().lower() for value in headers.get_all("connection") for option in value.split(",")
-    }
+    options = {option.strip().lower() for value in headers.get_all("connection") for option in value.split(",")}
     if "close" in options:
         return False
     if "transfer-encoding" in headers and ("content-length" in headers or version == b"1.0"):

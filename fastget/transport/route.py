@@ -41,18 +41,20 @@ class Route:
     def open(self, cancellation: Cancellation) -> Wire:
         """A connected wire; `cancellation` watches its socket. Raises NetworkError, Stalled, Cancelled."""
         first = self._proxy or self._origin
+        # Made before there is a socket, because a wrong ca_bundle shows here.
+        context = self._tls_context() if "https" in (first.scheme, self._origin.scheme) else None
         sock = dial(first.host, first.port, self._config.connect_timeout, cancellation)
-        if self._proxy is not None and self._proxy.scheme == "https":
-            return self._secure(sock, self._proxy.host, cancellation)
         try:
-            if not self._is_secure:
+            if context is None:
                 return Wire(sock, self._tick)
-            if self._proxy is not None:
+            if self._proxy is not None and self._proxy.scheme == "http":
                 self._tunnel(sock, self._proxy, cancellation)
         except BaseException:
             cancellation.close(sock)
             raise
-        return self._secure(sock, self._origin.host, cancellation)
+        # A proxy with TLS is the end of it: what lies behind is plain HTTP (Proxy.suits_data_plane).
+        host = self._origin.host if self._is_secure else first.host
+        return self._secure(sock, host, context, cancellation)
 
     def _tunnel(self, sock: socket.socket, proxy: Proxy, cancellation: Cancellation) -> None:
         exchange = HeadExchange()
@@ -70,10 +72,10 @@ class Route:
         if reception.surplus:
             raise ProtocolError(f"the proxy {proxy} sent bytes of its own into the tunnel to {self._origin}")
 
-    def _secure(self, sock: socket.socket, host: str, cancellation: Cancellation) -> Wire:
+    def _secure(self, sock: socket.socket, host: str, context: ssl.SSLContext, cancellation: Cancellation) -> Wire:
         from fastget.transport.tls import handshake
 
-        secured = handshake(sock, host, self._tls_context(), self._config.connect_timeout, cancellation)
+        secured = handshake(sock, host, context, self._config.connect_timeout, cancellation)
         try:
             return TlsWire(secured, self._tick)
         except BaseException:

@@ -310,15 +310,11 @@ def connection_of(origin: Origin, config: Config, *, is_data_plane: bool) -> Con
     if not is_data_plane:
         return HttpxConnection(origin, None, config, lambda: client_context(config))
     route = Route(origin, None, config, lambda: client_context(config))
-    return SocketConnection(
-        origin, route, response_timeout=config.response_timeout, stall_timeout=config.stall_timeout
-    )
+    return SocketConnection(origin, route, response_timeout=config.response_timeout, stall_timeout=config.stall_timeout)
 
 
 @pytest.fixture
-def make_mode(
-    scripted: ServerMaker, trusted: ssl.SSLContext, ca_bundle: str
-) -> Iterator[Callable[[str], Mode]]:
+def make_mode(scripted: ServerMaker, trusted: ssl.SSLContext, ca_bundle: str) -> Iterator[Callable[[str], Mode]]:
     clients: list[Connection] = []
     yield lambda name: Mode(name, scripted, clients, trusted, ca_bundle)
     for client in clients:

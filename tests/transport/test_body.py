@@ -38,9 +38,7 @@ class Pieces:
     fill = receive
 
 
-def body_over(
-    framing: Framing, data: bytes, cuts: list[int], length: int | None = None
-) -> tuple[Body, Intake]:
+def body_over(framing: Framing, data: bytes, cuts: list[int], length: int | None = None) -> tuple[Body, Intake]:
     """A body whose first bytes came along with the head."""
     surplus, rest = data[: cuts[0]], data[cuts[0] :]
     intake = Intake(cast("Wire", Pieces(rest, cuts)), surplus, 1.0, Cancellation())

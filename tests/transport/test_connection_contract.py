@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fastget.core.messages import Framing
+from fastget.core.urls import URL
 from fastget.errors import Cancelled, ConfigError, NetworkError, ProtocolError, Stalled
 
 if TYPE_CHECKING:
@@ -18,10 +19,7 @@ if TYPE_CHECKING:
 
 BODY = random.Random(1).randbytes(100_003)
 CHUNKS = (
-    b"5\r\nhello\r\n"
-    b"1;name=value\r\n \r\n"
-    b'000A;quoted="a\tb"\r\nwide world\r\n'
-    b"0\r\nDigest: x\r\nExpires: never\r\n\r\n"
+    b'5\r\nhello\r\n1;name=value\r\n \r\n000A;quoted="a\tb"\r\nwide world\r\n0\r\nDigest: x\r\nExpires: never\r\n\r\n'
 )
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -182,9 +180,7 @@ def test_the_request_goes_out_as_it_was_given(mode: Mode) -> None:
     client.get(headers=(("Range", "bytes=0-9"), ("X-Name", "caf\xe9")))
     lines = server.requests[0].split(b"\r\n")
     assert lines[0] == b"GET /object?signature=secret HTTP/1.1"
-    assert {b"Host: 127.0.0.1:%d" % server.port, b"Range: bytes=0-9", "X-Name: caf\xe9".encode()} == set(
-        lines[1:-2]
-    )
+    assert {b"Host: 127.0.0.1:%d" % server.port, b"Range: bytes=0-9", "X-Name: caf\xe9".encode()} == set(lines[1:-2])
 
 
 def test_a_host_field_of_the_request_is_kept(mode: Mode) -> None:
@@ -245,9 +241,7 @@ def test_a_connection_that_closed_while_idle_is_replaced_silently(mode: Mode) ->
         CHUNKED + b"5\r\nhello\r\n0\r\nName: value\r\n",
     ],
 )
-def test_a_body_that_is_cut_short_is_an_error(
-    mode: Mode, data: bytes, ending: Callable[[bytes], Script]
-) -> None:
+def test_a_body_that_is_cut_short_is_an_error(mode: Mode, data: bytes, ending: Callable[[bytes], Script]) -> None:
     client = mode.client(ending(data))
 
     def fetch() -> None:
@@ -377,9 +371,7 @@ def test_silence_before_a_chunk_is_a_stall(mode: Mode) -> None:
         client.body()
 
 
-@pytest.mark.parametrize(
-    "data", [length_head(10) + b"hello", CHUNKED + b"5\r\nhello\r\n", CHUNKED + b"8\r\nhello"]
-)
+@pytest.mark.parametrize("data", [length_head(10) + b"hello", CHUNKED + b"5\r\nhello\r\n", CHUNKED + b"8\r\nhello"])
 def test_what_has_come_is_given_before_a_silence_is_over(mode: Mode, data: bytes) -> None:
     client = mode.client(answering_and_stalling(data), stall_timeout=60)
     client.get()
@@ -395,6 +387,15 @@ def test_nothing_can_be_read_before_an_exchange_or_after_a_failure(mode: Mode) -
             client.connection.read_into(memoryview(bytearray(10)))
         with pytest.raises(NetworkError):
             client.get()
+
+
+def test_a_request_to_another_origin_is_never_sent(mode: Mode) -> None:
+    server = mode.serve(answering(length_head(0)))
+    client = mode.connect(server)
+    client.url = URL.parse("http://other.example/object")
+    with pytest.raises(ValueError, match=r"other\.example"):
+        client.get()
+    assert server.connections == 0
 
 
 def test_an_empty_buffer_is_a_mistake(mode: Mode) -> None:

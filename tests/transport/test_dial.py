@@ -39,8 +39,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Resolve:
 
     def to(*addresses: int | tuple[socket.AddressFamily, tuple[object, ...]]) -> None:
         pairs = [
-            (socket.AF_INET, ("127.0.0.1", address)) if isinstance(address, int) else address
-            for address in addresses
+            (socket.AF_INET, ("127.0.0.1", address)) if isinstance(address, int) else address for address in addresses
         ]
         answers: list[Answer] = [(family, socket.SOCK_STREAM, 0, "", name) for family, name in pairs]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: answers)
@@ -61,9 +60,7 @@ def test_a_refused_address_is_passed_over(resolve: Resolve, listening: int, refu
     assert connected_port() == listening
 
 
-def test_a_broken_family_is_passed_over(
-    resolve: Resolve, listening: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_broken_family_is_passed_over(resolve: Resolve, listening: int, monkeypatch: pytest.MonkeyPatch) -> None:
     make = socket.socket
 
     def without_ipv6(family: int = -1, *rest: int) -> socket.socket:
@@ -133,9 +130,7 @@ def test_a_name_that_is_too_long_is_a_network_error() -> None:
         dial("x" * 300, 80, 1, Cancellation())
 
 
-def test_cancelling_during_the_resolution_holds_afterwards(
-    listening: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cancelling_during_the_resolution_holds_afterwards(listening: int, monkeypatch: pytest.MonkeyPatch) -> None:
     cancellation = Cancellation()
 
     def cancelled(*_args: object, **_options: object) -> list[Answer]:

@@ -110,9 +110,7 @@ def test_http_goes_to_a_tls_proxy_in_absolute_form(
     assert proxy.requests[0].startswith(b"GET http://127.0.0.1:%d/object" % origin.port)
 
 
-def test_https_goes_through_a_tls_proxy(
-    scripted: ServerMaker, connect: Connect, trusted: ssl.SSLContext
-) -> None:
+def test_https_goes_through_a_tls_proxy(scripted: ServerMaker, connect: Connect, trusted: ssl.SSLContext) -> None:
     origin = scripted(hello, context=trusted)
     proxy = scripted(lambda peer: peer.connect(), context=trusted)
     connection = connect("https", origin.port, f"https://user:pass@127.0.0.1:{proxy.port}")
@@ -158,9 +156,7 @@ def test_a_socks_proxy_that_refuses_is_a_network_error(scripted: ServerMaker, co
     assert away.is_transient
 
 
-@pytest.mark.parametrize(
-    "reply", [b"", b"\x05", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x05\x00\x05\x00\x00\x03"]
-)
+@pytest.mark.parametrize("reply", [b"", b"\x05", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x05\x00\x05\x00\x00\x03"])
 def test_a_socks_proxy_that_answers_nonsense_is_a_network_error(
     scripted: ServerMaker, connect: Connect, reply: bytes
 ) -> None:
@@ -178,9 +174,7 @@ def test_a_socks_proxy_that_keeps_silent_is_a_stall(scripted: ServerMaker, conne
     assert isinstance(failure(connect("http", 1, f"socks5://127.0.0.1:{proxy.port}", **options)), Stalled)
 
 
-def test_socks_without_its_package_says_what_to_install(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_socks_without_its_package_says_what_to_install(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "socksio", None)
     error = failure(connect("http", 1, "socks5://127.0.0.1:1"))
     assert isinstance(error, ConfigError)

@@ -117,8 +117,6 @@ def test_an_address_in_a_proxy_url_is_printed_in_brackets() -> None:
     ("scheme", "plain", "secure"),
     [("http", True, True), ("https", True, False), ("socks5", False, False), ("socks5h", False, False)],
 )
-def test_the_data_plane_takes_all_but_socks_and_tls_within_tls(
-    scheme: str, plain: bool, secure: bool
-) -> None:
+def test_the_data_plane_takes_all_but_socks_and_tls_within_tls(scheme: str, plain: bool, secure: bool) -> None:
     proxy = Proxy(scheme, "p.example", 1)
     assert (proxy.suits_data_plane(PLAIN), proxy.suits_data_plane(SECURE)) == (plain, secure)

@@ -155,6 +155,32 @@ def test_a_buffer_is_filled_though_the_bytes_trickle_in(data_plane: Mode, coding
     assert counts == [100, 100, 100]
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello",
+        CHUNKED + b"8\r\nhello",
+        CHUNKED + b"5\r\nhello\r\n",
+        CHUNKED + b"5\r\nhello\r\n0\r\n",
+    ],
+)
+@pytest.mark.parametrize("ending", ["cut", "reset"])
+def test_bytes_before_a_cut_are_delivered_before_the_error(data_plane: Mode, data: bytes, ending: str) -> None:
+    is_read = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.answer(data)
+        assert is_read.wait(20)
+        peer.cut() if ending == "cut" else peer.reset()
+
+    client = data_plane.client(script, stall_timeout=20)
+    client.get()
+    is_read.set()
+    assert client.connection.read_into(memoryview(bytearray(10))) == 5
+    with pytest.raises(NetworkError):
+        client.body()
+
+
 def test_a_folded_field_is_refused(data_plane: Mode) -> None:
     client = data_plane.client(repeating(b"HTTP/1.1 200 OK\r\nName: a\r\n b\r\nContent-Length: 0\r\n\r\n"))
     with pytest.raises(ProtocolError, match="folded"):
@@ -211,9 +237,7 @@ def test_a_port_that_never_accepts_is_a_stall(data_plane: Mode, unanswering: int
         data_plane.connect(unanswering, connect_timeout=0.3).get()
 
 
-def test_abort_ends_an_attempt_to_connect(
-    data_plane: Mode, unanswering: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_abort_ends_an_attempt_to_connect(data_plane: Mode, unanswering: int, monkeypatch: pytest.MonkeyPatch) -> None:
     is_connecting = threading.Event()
     wait = dial.Race.wait
 

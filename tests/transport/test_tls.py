@@ -18,7 +18,6 @@ from fastget.transport.pool import Pool
 from fastget.transport.tls import client_context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from tests.transport.conftest import Mode, Peer, ServerMaker
@@ -74,9 +73,7 @@ def test_a_server_that_does_not_speak_tls_is_a_network_error(secured: Mode, scri
         secured.connect(server).get()
 
 
-def test_a_connection_that_ends_within_the_handshake_is_a_network_error(
-    secured: Mode, scripted: ServerMaker
-) -> None:
+def test_a_connection_that_ends_within_the_handshake_is_a_network_error(secured: Mode, scripted: ServerMaker) -> None:
     server = scripted(lambda peer: peer.reset())
     with pytest.raises(NetworkError) as caught:
         secured.connect(server).get()
@@ -112,20 +109,6 @@ def test_a_body_that_ends_without_close_notify_is_cut_short(secured: Mode) -> No
     with pytest.raises(NetworkError) as caught:
         client.body()
     assert not isinstance(caught.value, ProtocolError)
-
-
-def test_bytes_before_a_cut_are_delivered_before_the_error(
-    make_mode: Callable[[str], Mode],
-) -> None:
-    def script(peer: Peer) -> None:
-        peer.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
-        peer.cut()
-
-    client = make_mode("tls").client(script)
-    client.get()
-    assert client.connection.read_into(memoryview(bytearray(10))) == 5
-    with pytest.raises(NetworkError):
-        client.body()
 
 
 def test_http_1_1_is_negotiated_and_the_host_named(
@@ -164,10 +147,16 @@ def test_versions_before_1_2_are_not_offered(ca_bundle: str) -> None:
     assert client_context(Config(ca_bundle=ca_bundle)).minimum_version is ssl.TLSVersion.TLSv1_2
 
 
+def test_no_connection_is_made_where_the_bundle_cannot_be_loaded(scripted: ServerMaker) -> None:
+    server = scripted(hello)
+    url = URL.parse(f"https://127.0.0.1:{server.port}/")
+    with pytest.raises(ConfigError):
+        Pool(Config(ca_bundle="/nowhere/ca.pem")).connection(url.origin).exchange(Request("GET", url))
+    assert server.connections == 0
+
+
 @pytest.mark.parametrize("content", [None, "not a certificate"])
-def test_a_bundle_that_cannot_be_loaded_is_a_mistake_in_the_options(
-    tmp_path: Path, content: str | None
-) -> None:
+def test_a_bundle_that_cannot_be_loaded_is_a_mistake_in_the_options(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "ca.pem"
     if content is not None:
         path.write_text(content)
