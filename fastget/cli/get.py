@@ -49,33 +49,6 @@ Examples:
 """
 
 
-def _command() -> click.Command:
-    return Verb(
-        "get",
-        callback=get,
-        help=_HELP,
-        short_help="Download URLs to files, verified.",
-        epilog=environment_help(),
-        params=[
-            click.Argument(["urls"], metavar="URL...", nargs=-1, required=True),
-            Flag(
-                ["-o", "--output"],
-                section="Files",
-                metavar="FILE",
-                help="file to write; - is standard output",
-            ),
-            Flag(
-                ["-d", "--dir", "directory"],
-                section="Files",
-                metavar="DIR",
-                help="directory for the files; it is made where it is missing (default: the current one)",
-            ),
-            *transfer_flags(),
-            *output_flags(),
-        ],
-    )
-
-
 def get(
     urls: Sequence[str],
     output: str | None,
@@ -158,4 +131,27 @@ class Downloads:
         self._reporter.failed(error, self._url, code)
 
 
-command = _command()
+command = Verb(
+    "get",
+    callback=get,
+    help=_HELP,
+    short_help="Download URLs to files, verified.",
+    epilog=environment_help(),
+    params=[
+        click.Argument(["urls"], metavar="URL...", nargs=-1, required=True),
+        Flag(
+            ["-o", "--output"],
+            section="Files",
+            metavar="FILE",
+            help="file to write; - is standard output",
+        ),
+        Flag(
+            ["-d", "--dir", "directory"],
+            section="Files",
+            metavar="DIR",
+            help="directory for the files; it is made where it is missing (default: the current one)",
+        ),
+        *transfer_flags(),
+        *output_flags(),
+    ],
+)
