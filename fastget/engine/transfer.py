@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fastget.core.checksums.verification import Ledger, verified_by, verified_by_size
+from fastget.core.checksums.verification import Ledger
 from fastget.core.objectinfo import is_strong
 from fastget.core.planner import SMALLEST_CHUNK
+from fastget.engine.announcer import Announcer
 from fastget.engine.cancellation import Cancellation
 from fastget.engine.crew import Crew, governor_for
 from fastget.engine.discovery import Discovery, Opening
-from fastget.engine.front import Front, digest_whole
+from fastget.engine.front import Front
 from fastget.engine.job import Job, Recorder, Replan, Tally
 from fastget.engine.layouts import Surveyor
 from fastget.engine.line import ConnectionPool, Line
 from fastget.engine.preparing import Knowledge, Prepared, prepare
-from fastget.engine.repair import Comparison, damaged_by_part_digests
+from fastget.engine.verifying import Verifier
 from fastget.engine.worker import Worker, Write
-from fastget.errors import ChecksumMismatch, FastgetError, NetworkError, SourceError
-from fastget.events import Done, Event, Failed, Method, Progress, Repaired, Result, Started, Verification
+from fastget.errors import FastgetError, NetworkError, SourceError
+from fastget.events import Done, Failed, Method, Progress, Result, Started, Verification
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -46,10 +45,9 @@ class Transfer:
         self._config = config
         self._pool = pool
         self._tally = Tally()
-        self._events: deque[Event] = deque()
+        self._announcer = Announcer(config.on_event)
         self._began = 0.0
         self._connections = 0
-        self._handler = config.on_event
         self._room: list[int | None] = []
 
     def run(self) -> Result:
@@ -63,11 +61,9 @@ class Transfer:
             self.cancellation.cancel()
             self._sink.discard()
             if isinstance(error, FastgetError):
-                self._emit(Failed(self._source.display_url, type(error).__name__, error.message))
-                self._deliver()
+                self._announcer.tell(Failed(self._source.display_url, type(error).__name__, error.message))
             raise
-        self._emit(Done(result))
-        self._deliver()
+        self._announcer.tell(Done(result))
         return result
 
     def _fetch(self) -> Result:
@@ -115,7 +111,7 @@ class Transfer:
     # Before the bytes ------------------------------------------------------------------------------------------
 
     def _discover(self, line: Line, scope: Cancellation) -> Opening:
-        discovery = Discovery(line, scope, self._config.retries, self._notify_now)
+        discovery = Discovery(line, scope, self._config.retries, self._announcer.tell)
         try:
             opening = discovery.open(self._source)
         finally:
@@ -129,7 +125,7 @@ class Transfer:
         scope = self._scope()
         with Line(self._pool, scope) as line:
             try:
-                info = Discovery(line, scope, 0, self._notify_now).head(opening.source)
+                info = Discovery(line, scope, 0, self._announcer.tell).head(opening.source)
             except (SourceError, NetworkError):
                 return opening
             finally:
@@ -157,7 +153,7 @@ class Transfer:
     def _announce(self, prepared: Prepared) -> None:
         task, checks = prepared.task, prepared.checks
         best = checks[0] if checks else None
-        self._emit(
+        self._announcer.tell(
             Started(
                 self._source.display_url,
                 self._sink.path,
@@ -171,7 +167,6 @@ class Transfer:
                 str(best.algorithm) if best else None,
             )
         )
-        self._deliver()
 
     # The bytes -------------------------------------------------------------------------------------------------
 
@@ -200,7 +195,7 @@ class Transfer:
 
         def recruit() -> Worker:
             line = lines.pop() if lines else Line(self._pool, job.cancellation)
-            return Worker(job, line, write, self._emit)
+            return Worker(job, line, write, self._announcer.keep)
 
         def on_tick(crew: Crew) -> None:
             self._tally.received = base + crew.received
@@ -217,60 +212,19 @@ class Transfer:
             self._tally.received = base + crew.received
             self._tally.requests += sum(worker.line.requests for worker in crew.workers)
             self._connections = max(self._connections, crew.size)
-            self._deliver()
+            self._announcer.deliver()
 
     # After the bytes -------------------------------------------------------------------------------------------
 
     def _verify(self, prepared: Prepared, ledger: Ledger, size: int) -> Verification:
-        if not prepared.checks:
-            return verified_by_size(prepared.reason)
-        if ledger.failures() and self._sink.is_seekable and prepared.task.can_resume:
-            self._repair(prepared, ledger, size)
-        for check, actual in ledger.failures():
-            expected = check.declared.value.hex()
-            raise ChecksumMismatch(
-                f"{self._source.display_url}: {check.algorithm} is {actual.hex()}, "
-                f"but {check.declared.origin} says {expected}",
-                algorithm=str(check.algorithm),
-                expected=expected,
-                actual=actual.hex(),
-                hint="nothing was written; the object, its checksum or the way to it is damaged",
-                url=self._source.display_url,
-            )
-        self._tally.verified = size
-        return verified_by(prepared.checks[0])
-
-    def _repair(self, prepared: Prepared, ledger: Ledger, size: int) -> None:
-        """Find the damaged chunks and fetch them again; the ledger tells afterwards whether that was all."""
         task = prepared.task
-        surveyor = Surveyor(task.source, task.info, self._pool, self._scope())
-        damaged = [chunk.index for chunk in damaged_by_part_digests(ledger.failures(), ledger, task.plan, surveyor)]
-        self._tally.requests += surveyor.requests
-        if not damaged:
-            comparison = Comparison(ledger)
-            self._pass(prepared, ledger, comparison, range(len(task.plan.chunks)), _write_nothing)
-            damaged = comparison.changed
-        if not damaged:
-            return
-        self._tally.discarded += sum(task.plan.chunks[index].span.length for index in damaged)
-        self._pass(prepared, ledger, ledger, damaged, self._sink.write_at)
-        for algorithm, digest in digest_whole(self._sink, size, ledger.ordered_algorithms).items():
-            ledger.record_ordered(algorithm, digest)
-        self._tally.repairs += len(damaged)
-        for index in damaged:
-            span = task.plan.chunks[index].span
-            self._emit(Repaired(self._source.display_url, span.start, span.stop, "its digest did not hold"))
-        self._deliver()
 
-    def _pass(
-        self, prepared: Prepared, ledger: Ledger, recorder: Recorder, wanted: Collection[int], write: Write
-    ) -> None:
-        landed = self._tally.received - self._tally.discarded
-        scope = self._scope()
-        job = Job(prepared.task, recorder, ledger.chunk_algorithms, self._tally, scope, wanted)
-        self._run(job, write, None)
-        if write is _write_nothing:
-            self._tally.discarded = self._tally.received - landed
+        def run_pass(recorder: Recorder, wanted: Collection[int], write: Write) -> None:
+            job = Job(task, recorder, ledger.chunk_algorithms, self._tally, self._scope(), wanted)
+            self._run(job, write, None)
+
+        verifier = Verifier(prepared, ledger, self._tally, self._announcer, run_pass)
+        return verifier.verify(size, lambda: Surveyor(task.source, task.info, self._pool, self._scope()))
 
     def _result(self, prepared: Prepared, size: int, verification: Verification) -> Result:
         info, tally = prepared.task.info, self._tally
@@ -292,31 +246,11 @@ class Transfer:
             verification=verification,
         )
 
-    # Events ----------------------------------------------------------------------------------------------------
-
-    def _emit(self, event: Event) -> None:
-        """Keep an event for the caller's thread: handlers never run in a worker's."""
-        if self._handler is not None:
-            self._events.append(event)
-
-    def _notify_now(self, event: Event) -> None:
-        self._emit(event)
-        self._deliver()
-
-    def _deliver(self) -> None:
-        while self._handler is not None and self._events:
-            try:
-                self._handler(self._events.popleft())
-            except Exception:
-                # A reader's fault is not the download's: it is told once, and not called again.
-                self._handler = None
-                logging.getLogger("fastget.events").exception("the event handler failed; it gets no more events")
-
     def _progress(self, size: int | None, connections: int) -> None:
         tally = self._tally
-        if self._handler is None:
+        if not self._announcer.is_heard:
             return
-        self._emit(
+        self._announcer.tell(
             Progress(
                 self._source.display_url,
                 tally.received - tally.discarded,
@@ -327,15 +261,9 @@ class Transfer:
                 time.monotonic() - self._began,
             )
         )
-        self._deliver()
 
 
 def raise_front_error(job: Job) -> None:
     """A hasher that follows the front may fail after the last chunk has landed."""
     if job.error is not None:
         raise job.error
-
-
-def _write_nothing(offset: int, data: memoryview) -> None:
-    """For chunks that are fetched for their digests alone."""
-    del offset, data

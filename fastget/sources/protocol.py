@@ -17,12 +17,14 @@ class StoreTraits:
 
     `part_numbers`: `?partNumber=` may be tried. `etag_is_md5`: an ETag of 32 hex digits (or of 32 and `-N`) is the MD5
     of the content (or of its parts' MD5s). `full_status_ranges`: it may answer a range with status 200 and a right
-    Content-Range (faults.md §1, rule 1).
+    Content-Range (faults.md §1, rule 1). `etag_may_look_like_md5`: stores that only follow S3 may have ETags of that
+    shape that are something else (wire-spec.md §2.6), so that one that does not fit proves nothing.
     """
 
     part_numbers: bool = False
     etag_is_md5: bool = False
     full_status_ranges: bool = False
+    etag_may_look_like_md5: bool = False
 
 
 class Source(Protocol):

@@ -26,7 +26,7 @@ def traits_of(headers: Headers, *, part_numbers: bool) -> StoreTraits:
     `part_numbers` says whether a partNumber may be added to the request at all (not to a signed URL).
     """
     is_s3 = looks_like_s3(headers)
-    return StoreTraits(part_numbers and is_s3, _etag_is_md5(headers), is_s3)
+    return StoreTraits(part_numbers and is_s3, _etag_is_md5(headers), is_s3, not _is_amazon(headers))
 
 
 def is_transcoded(headers: Headers) -> bool:

@@ -90,7 +90,9 @@ class Answer:
 
 def compose_head(answer: Answer, *, keeps_alive: bool) -> bytes:
     """Status line and header fields, with the fields that frame the body."""
-    fields = [("Date", formatdate(usegmt=True)), ("Server", "fastget-testing"), *answer.fields]
+    own = [("Date", formatdate(usegmt=True)), ("Server", "fastget-testing")]
+    given = {name.lower() for name, _ in answer.fields}
+    fields = [*(field for field in own if field[0].lower() not in given), *answer.fields]
     if answer.framing is Framing.LENGTH:
         declared = answer.length if answer.declared_length is None else answer.declared_length
         fields.append(("Content-Length", str(declared)))

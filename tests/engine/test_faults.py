@@ -164,7 +164,7 @@ def test_a_repair_fetches_the_damaged_part_alone(content: Content, content_diges
 
 @pytest.mark.parametrize("kind", ["composite-crc32c", "full-crc64nvme", "full-sha256", "etag-md5-parts"])
 def test_damage_that_stays_ends_in_a_mismatch_with_both_digests(content: Content, destination: Path, kind: str) -> None:
-    stored = StoredObject(content, **CHECKSUMS[kind])  # type: ignore[arg-type]
+    stored = StoredObject(content, headers={"Server": "AmazonS3"}, **CHECKSUMS[kind])  # type: ignore[arg-type]
     destination.write_bytes(b"what was there")
     with (
         ObjectServer({"/b/k": stored}, faults=[faults.flip_bit(offset=5 * MIB).always()]) as server,
@@ -176,6 +176,19 @@ def test_damage_that_stays_ends_in_a_mismatch_with_both_digests(content: Content
     assert caught.value.expected != caught.value.actual
     assert destination.read_bytes() == b"what was there"
     assert list(destination.parent.iterdir()) == [destination]
+
+
+def test_an_etag_that_only_looks_like_an_md5_is_told_and_fails_where_verification_is_required(
+    content: Content, content_digest: str, destination: Path
+) -> None:
+    stored = StoredObject(content, etag='"0123456789abcdef0123456789abcdef"')
+    with ObjectServer({"/b/k": stored}) as server:
+        result = fastget.download(server.url("/b/k"), destination, **QUICK)
+        with pytest.raises(ChecksumMismatch):
+            fastget.download(server.url("/b/k"), destination, require_verified=True, **QUICK)
+    assert_right(destination, content_digest)
+    assert (result.verification.verified, result.verification.method) == (False, Method.SIZE)
+    assert "ETag" in result.verification.reason
 
 
 REPLACEMENTS = {
