@@ -37,6 +37,7 @@ class Crew:
         self._recruit = recruit
         self._on_tick = on_tick
         self._threads: list[threading.Thread] = []
+        self._looked = 0.0
 
     @property
     def received(self) -> int:
@@ -58,8 +59,7 @@ class Crew:
             self._start(first_continues=first_continues)
             self._grow(self._governor.wanted)
             while any(thread.is_alive() for thread in self._threads) and not job.wait(TICK):
-                self._grow(self._governor.observe(Sample(time.monotonic(), self.received, time.process_time())))
-                self._on_tick(self)
+                self._tick()
         except BaseException:
             job.cancellation.cancel()
             raise
@@ -73,6 +73,14 @@ class Crew:
         self.workers.append(self._recruit())
         self.workers[0].run(continues_stream=first_continues)
         raise_outcome(self._job)
+
+    def _tick(self) -> None:
+        """Look around, unless that was just done: every landed chunk wakes this thread."""
+        now = time.monotonic()
+        if now - self._looked >= TICK:
+            self._looked = now
+            self._grow(self._governor.observe(Sample(now, self.received, time.process_time())))
+            self._on_tick(self)
 
     def _grow(self, wanted: int) -> None:
         while self.size < wanted and self._job.has_free_chunks:
