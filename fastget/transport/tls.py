@@ -41,8 +41,10 @@ class _StrictContext(ssl.SSLContext):
     A body that ends with its connection is whole only if the end was meant (faults.md N20).
     """
 
-    def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
-        return super().wrap_socket(*args, **{**options, "suppress_ragged_eofs": False})
+    def wrap_socket(self, sock: socket.socket, *args: Any, **options: Any) -> ssl.SSLSocket:
+        # Of a connection that was reset by now, the standard library would lose the descriptor.
+        sock.getpeername()
+        return super().wrap_socket(sock, *args, **{**options, "suppress_ragged_eofs": False})
 
 
 def _trusting(ca_bundle: str | None) -> ssl.SSLContext:
@@ -64,25 +66,19 @@ def handshake(
     Raises NetworkError (certificate, host name, handshake), Stalled, Cancelled.
     """
     cancellation.forget(sock)
+    current = sock
     try:
-        secured = context.wrap_socket(
-            sock,
-            server_hostname=host.rstrip("."),
-            do_handshake_on_connect=False,
-        )
-    except BaseException:
-        sock.close()
-        raise
-    try:
+        name = host.rstrip(".")
+        current = secured = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
         cancellation.watch(secured)
         secured.settimeout(timeout)
         secured.do_handshake()
     except OSError as error:
-        cancellation.close(secured)
+        cancellation.close(current)
         cancellation.check()
         raise _explained(error, host, timeout) from error
     except BaseException:
-        cancellation.close(secured)
+        cancellation.close(current)
         raise
     return secured
 

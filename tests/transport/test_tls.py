@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import select
+import socket
 import ssl
+import struct
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -14,8 +17,9 @@ from fastget.config import Config
 from fastget.core.messages import Request
 from fastget.core.urls import URL
 from fastget.errors import Cancelled, ConfigError, NetworkError, ProtocolError, Stalled
+from fastget.transport.cancellation import Cancellation
 from fastget.transport.pool import Pool
-from fastget.transport.tls import client_context
+from fastget.transport.tls import client_context, handshake
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,6 +82,18 @@ def test_a_connection_that_ends_within_the_handshake_is_a_network_error(secured:
     with pytest.raises(NetworkError) as caught:
         secured.connect(server).get()
     assert caught.value.is_transient
+
+
+def test_a_connection_that_was_reset_before_the_handshake_is_closed(no_leaks: None) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sock = socket.create_connection(listener.getsockname())
+        accepted, _ = listener.accept()
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        accepted.close()
+        select.select([sock], [], [])
+        with pytest.raises(NetworkError):
+            handshake(sock, "127.0.0.1", client_context(Config()), 20, Cancellation())
+    assert sock.fileno() == -1
 
 
 def test_a_handshake_without_an_answer_is_a_stall(secured: Mode, scripted: ServerMaker) -> None:
