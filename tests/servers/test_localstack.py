@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,13 +131,28 @@ def test_stored_parts_are_asked_for_by_number_where_their_checksums_come_with_th
     assert (tmp_path / "copy").read_bytes() == stored.content
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("connections", [1, 2, 8])
-def test_any_number_of_connections_verifies_a_composite_object(
-    localstack: Server, in_parts: Callable[..., Parts], connections: int
+def test_a_sound_object_is_never_taken_for_a_damaged_one(
+    localstack: Server, in_parts: Callable[..., Parts], layout: str, connections: int, tmp_path: Path
 ) -> None:
-    stored = in_parts("SHA256", "COMPOSITE", "uneven")
-    url = localstack.url(stored.key)
-    assert fastget.read(url, connections=connections, require_verified=True, **localstack.options) == stored.content
+    stored = in_parts("SHA256", "COMPOSITE", layout)
+    url, options = localstack.url(stored.key), {"connections": connections, **localstack.options}
+    result = fastget.download(url, tmp_path / "copy", require_verified=True, **options)
+    assert (tmp_path / "copy").read_bytes() == stored.content
+    assert (result.repairs, result.verification.method) == (0, Method.COMPOSITE)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_an_object_in_parts_goes_through_a_pipe_in_order(
+    localstack: Server, in_parts: Callable[..., Parts], layout: str
+) -> None:
+    stored = in_parts("CRC32C", "COMPOSITE", layout)
+    command = [sys.executable, "-m", "fastget", localstack.url(stored.key), "-o", "-"]
+    endpoint = f"--endpoint-url={localstack.options['endpoint_url']}"
+    done = subprocess.run([*command, endpoint], capture_output=True, timeout=60, check=False)
+    assert done.stdout == stored.content, done.stderr.decode()
+    assert done.returncode == 0
 
 
 @pytest.mark.parametrize("algorithm", DIGESTS)
@@ -174,9 +192,9 @@ def test_keys_are_asked_for_as_they_are_named(localstack: Server, key: str) -> N
 
 
 @pytest.fixture
-def versions(localstack: Server, request: pytest.FixtureRequest) -> dict[str, str]:
+def versions(localstack: Server) -> dict[str, str]:
     """A name in a bucket with versions that only one test uses."""
-    bucket = f"versions-{abs(hash(request.node.name))}"
+    bucket = f"versions-{uuid.uuid4()}"
     localstack.client.create_bucket(Bucket=bucket)
     localstack.client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     return {"Bucket": bucket, "Key": "object"}
