@@ -8,19 +8,29 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping  # noqa: TC003  the types of the fields are read at run time
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, Self, get_type_hints
+from typing import Any, Literal, Self, get_args, get_type_hints
 
 from fastget.errors import ConfigError
-from fastget.events import EventHandler
+from fastget.events import EventHandler  # noqa: TC001  as above
 
 MIB = 1024 * 1024
-Split = Literal["auto", "part", "range"]
-SPLITS: tuple[Split, ...] = ("auto", "part", "range")
 
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE | re.ASCII)
-_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
+_SIZE = re.compile(r"([0-9]{1,19})(?:\.([0-9]{1,9}))?\s*(?:([kmgt])(?:i?b)?|b)?", re.IGNORECASE | re.ASCII)
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+_CHOICES: dict[str, tuple[str | None, ...]] = {
+    "split": ("auto", "part", "range"),
+    "addressing_style": ("auto", "path", "virtual"),
+    "request_payer": ("requester", None),
+}
+_WHOLE_NUMBERS = {"connections": range(1, 1001), "part_size": range(1, 2**63), "retries": range(1_000_001)}
+_SECONDS = ("connect_timeout", "response_timeout", "stall_timeout")
+# Sockets count a timeout in milliseconds, in 31 bits.
+_LONGEST_TIMEOUT = 2_000_000.0
+# RFC 9110 §5.1 and §5.5.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_BREAK = re.compile(r"[\r\n\0]")
 
 
 def parse_size(text: str) -> int:
@@ -28,7 +38,8 @@ def parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise ConfigError(f"{text!r} is not a size", hint="write it as 16M, 16MiB or a number of bytes")
-    return int(float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " "))
+    whole, fraction, unit = match[1], match[2] or "", (match[3] or "b").lower()
+    return (int(whole + fraction) << 10 * "bkmgt".index(unit)) // int("1" + "0" * len(fraction))
 
 
 def _option(default: Any, meaning: str, *, secret: bool = False) -> Any:
@@ -41,7 +52,9 @@ class Config:
 
     connections: int | None = _option(None, "connections for one object (default: found by measuring, at most 32)")
     part_size: int | None = _option(None, "size of a byte-range piece (default: chosen by object size)")
-    split: Split = _option("auto", "how an object is cut: auto, part (stored parts) or range (byte ranges)")
+    split: Literal["auto", "part", "range"] = _option(
+        "auto", "how an object is cut: auto, part (stored parts) or range (byte ranges)"
+    )
     retries: int = _option(5, "times that one piece is asked for again before the download fails")
     connect_timeout: float = _option(10.0, "seconds to wait for a connection and its TLS handshake")
     response_timeout: float = _option(60.0, "seconds to wait for the first byte of an answer")
@@ -53,6 +66,7 @@ class Config:
     headers: Mapping[str, str] = field(
         default_factory=dict,
         repr=False,
+        hash=False,
         metadata={"meaning": "request header to add, as NAME: VALUE (repeatable)", "secret": True},
     )
     proxy: str | None = _option(None, "proxy URL (default: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY)", secret=True)
@@ -72,20 +86,22 @@ class Config:
 
     def __post_init__(self) -> None:
         _check(self)
+        # A copy: what the caller does to the mapping later changes nothing here.
+        object.__setattr__(self, "headers", dict(self.headers))
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
-        """The options of the `FASTGET_*` variables, with `options` on top.
+        """The options of the `FASTGET_*` variables, with `options` on top; those that are None are passed over.
 
-        Raises ConfigError for a value that its option cannot have.
+        An empty variable counts as not set, but for FASTGET_PROXY, where it means no proxy at all. Raises ConfigError
+        for a value that its option cannot have.
         """
         values = os.environ if environ is None else environ
-        found = {
-            name: _read(name, values[variable])
-            for name, variable in environment_names().items()
-            if variable in values
-        }
-        return cls(**{**found, **{name: value for name, value in options.items() if value is not None}})
+        names = environment_names()
+        found = {name: _read(name, values[at]) for name, at in names.items() if values.get(at)}
+        if values.get(names["proxy"]) == "":
+            found["proxy"] = ""
+        return cls(**found).merged(**{name: value for name, value in options.items() if value is not None})
 
     def merged(self, **options: Any) -> Self:
         """A copy with the given options changed.
@@ -100,21 +116,33 @@ class Config:
 
 def environment_names() -> dict[str, str]:
     """Option name to environment variable, for every option that a variable can hold."""
-    return {item.name: f"FASTGET_{item.name.upper()}" for item in fields(Config) if item.name not in ("on_event", "headers")}
+    names = [item.name for item in fields(Config) if item.name not in ("on_event", "headers")]
+    return {name: f"FASTGET_{name.upper()}" for name in names}
 
 
 def _read(name: str, text: str) -> Any:
-    kind = str(get_type_hints(Config)[name])
+    """The value of one variable. Raises ConfigError, which names the variable."""
+    variable = environment_names()[name]
     try:
-        if "bool" in kind:
-            return _flag(text)
-        if name == "part_size":
-            return parse_size(text)
-        if "int" in kind:
-            return int(text)
-        return float(text) if "float" in kind else text
+        value = _parse(name, text)
+        Config(**{name: value})
+    except ConfigError as error:
+        raise ConfigError(f"{variable}: {error.message}", hint=error.hint) from None
     except ValueError:
-        raise ConfigError(f"FASTGET_{name.upper()} holds {text!r}, which is not a value for it") from None
+        raise ConfigError(f"{variable} holds {text!r}, which is not a value for it") from None
+    return value
+
+
+def _parse(name: str, text: str) -> Any:
+    hint = get_type_hints(Config)[name]
+    kinds = {hint, *get_args(hint)}
+    if name == "part_size":
+        return parse_size(text)
+    if bool in kinds:
+        return _flag(text)
+    if int in kinds:
+        return int(text)
+    return float(text) if float in kinds else text
 
 
 def _flag(text: str) -> bool:
@@ -125,19 +153,28 @@ def _flag(text: str) -> bool:
 
 
 def _check(config: Config) -> None:
-    positive = ("connections", "part_size", "connect_timeout", "response_timeout", "stall_timeout")
-    for name in positive:
+    for name, choices in _CHOICES.items():
         value = getattr(config, name)
-        if value is not None and not value > 0:
-            raise ConfigError(f"{name} must be more than zero, not {value}")
-    if config.retries < 0:
-        raise ConfigError(f"retries must not be negative, not {config.retries}")
-    if config.split not in SPLITS:
-        raise ConfigError(f"split must be one of {', '.join(SPLITS)}, not {config.split!r}")
-    if config.addressing_style not in ("auto", "path", "virtual"):
-        raise ConfigError(f"addressing_style must be auto, path or virtual, not {config.addressing_style!r}")
-    if config.request_payer not in (None, "requester"):
-        raise ConfigError("request_payer can only be 'requester'")
-    for name, value in config.headers.items():
-        if re.search(r"[\r\n\0]", name + value) or not name.strip():
-            raise ConfigError("a header holds a line break", hint="give each header as NAME: VALUE, one a flag")
+        if value not in choices:
+            named = " or ".join(choice for choice in choices if choice)
+            raise ConfigError(f"{name} can only be {named}, not {value!r}")
+    for name, allowed in _WHOLE_NUMBERS.items():
+        value = getattr(config, name)
+        is_found_out = value is None and name != "retries"
+        if not is_found_out and not (isinstance(value, int) and value in allowed):
+            least = "more than zero" if allowed.start else "zero or more"
+            raise ConfigError(f"{name} must be {least}, a whole number of at most {allowed[-1]}, not {value!r}")
+    for name in _SECONDS:
+        value = getattr(config, name)
+        if not isinstance(value, int | float) or not 0 < value <= _LONGEST_TIMEOUT:
+            raise ConfigError(f"{name} must be more than 0 and at most {_LONGEST_TIMEOUT:.0f} seconds, not {value!r}")
+    _check_headers(config.headers)
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    """The value of a header may be a secret: no message quotes it."""
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ConfigError("a header has no name that HTTP allows", hint="give each header as NAME: VALUE")
+        if _HEADER_BREAK.search(value):
+            raise ConfigError(f"the header {name} holds a line break", hint="give each header as NAME: VALUE")

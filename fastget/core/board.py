@@ -8,10 +8,13 @@ The board knows no threads; its owner holds a lock around every call.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Sequence
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from fastget.core.planner import Chunk
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from fastget.core.planner import Chunk
 
 
 class State(Enum):
@@ -27,11 +30,9 @@ class Board:
     with 0 chunks are handed out from front to back.
     """
 
-    def __init__(
-        self, chunks: Sequence[Chunk], *, lead: int, wanted: Collection[int] | None = None
-    ) -> None:
+    def __init__(self, chunks: Sequence[Chunk], *, lead: int, wanted: Collection[int] | None = None) -> None:
         self._chunks = chunks
-        free = range(len(chunks)) if wanted is None else wanted
+        free = range(len(chunks)) if wanted is None else frozenset(wanted)
         self._states = [State.LANDED] * len(chunks)
         for index in free:
             self._states[index] = State.FREE

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 START = 2
 # Past this a single client gains nothing on one endpoint that it does not lose in contention.
 LIMIT = 32
-# Long enough for a new connection to have its first byte and some more.
+# Long enough for a new connection to a store nearby to have its first byte and some more.
 INTERVAL = 0.2
+# Far away, handshakes and a slow start may take a second: so many intervals without a gain before that is believed.
+PATIENCE = 5
 # Doubling brings 100 % where each connection is capped, and next to nothing where the link or the machine is the limit.
 LEAST_GAIN = 1.25
 # Sharing the machine with the server, or with hashing, threads past this only take the processor from each other.
@@ -38,6 +40,7 @@ class Governor:
         self._cores = cores
         self._last: Sample | None = None
         self._rate_before = 0.0
+        self._patience = PATIENCE
         self._is_settled = start >= limit
 
     @property
@@ -56,12 +59,15 @@ class Governor:
         return self._wanted
 
     def _judge(self, now: Sample, last: Sample) -> None:
+        if now.received == last.received:
+            return  # a silence says nothing about the number of connections
         seconds = now.at - last.at
         rate = (now.received - last.received) / seconds
         is_busy = (now.processor - last.processor) / seconds >= BUSY * self._cores
-        if is_busy or rate < self._rate_before * LEAST_GAIN:
-            self._is_settled = True
-            return
-        self._rate_before = rate
-        self._wanted = min(self._wanted * 2, self._limit)
-        self._is_settled = self._wanted == self._limit
+        if not is_busy and rate >= self._rate_before * LEAST_GAIN:
+            self._rate_before = rate
+            self._patience = PATIENCE
+            self._wanted = min(self._wanted * 2, self._limit)
+        else:
+            self._patience -= 1
+        self._is_settled = is_busy or self._patience == 0 or self._wanted == self._limit

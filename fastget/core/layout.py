@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
-from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from fastget.core.messages import ResponseHead
-from fastget.core.objectinfo import Pin
 from fastget.core.ranges import ContentRange, Span
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fastget.core.messages import ResponseHead
+    from fastget.core.objectinfo import Pin
+
 MAXIMUM_PARTS = 10_000
+_COUNT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +76,18 @@ def read_part_answer(head: ResponseHead, pin: Pin) -> PartAnswer | None:
     Proven means all of: status 206, one well-formed Content-Range with the pinned total, a count of parts, and the
     object's own ETag (wire-spec.md §3: moto, rclone, SeaweedFS and Ceph each miss one of them).
     """
-    content_range = ContentRange.parse(_only(head, "content-range"))
-    count_text = _only(head, "x-amz-mp-parts-count")
-    if head.status != 206 or content_range is None or content_range.span is None or not count_text.isdecimal():
+    found = ContentRange.parse(_only(head, "content-range") or "")
+    count = _COUNT.fullmatch(_only(head, "x-amz-mp-parts-count") or "")
+    etag = _only(head, "etag")
+    if head.status != 206 or etag is None or etag != pin.etag:
         return None
-    if content_range.total is None or content_range.total != pin.size or head.headers.get("etag") != pin.etag:
+    if found is None or found.span is None or found.total is None or found.total != pin.size:
         return None
-    count = int(count_text[:6])
-    if not 0 < count <= MAXIMUM_PARTS:
+    if count is None or int(count[0]) > MAXIMUM_PARTS:
         return None
-    return PartAnswer(content_range.span, content_range.total, count)
+    return PartAnswer(found.span, found.total, int(count[0]))
 
 
-def _only(head: ResponseHead, name: str) -> str:
+def _only(head: ResponseHead, name: str) -> str | None:
     values = head.headers.get_all(name)
-    return values[0] if len(values) == 1 else ""
+    return values[0] if len(values) == 1 else None

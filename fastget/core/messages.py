@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from fastget.core.urls import URL
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
-# Header fields whose values are secrets, wherever a request is printed.
-SECRET_HEADERS = frozenset({
-    "authorization",
-    "cookie",
-    "proxy-authorization",
-    "x-amz-security-token",
-    "x-amz-s3session-token",
-    "x-amz-server-side-encryption-customer-key",
-    "x-amz-server-side-encryption-customer-key-md5",
-})
+    from fastget.core.urls import URL
+
+# Header fields whose values are secrets, wherever a message is printed; a Location may be a presigned URL.
+SECRET_HEADERS = frozenset(
+    {
+        "authorization",
+        "cookie",
+        "location",
+        "proxy-authorization",
+        "set-cookie",
+        "x-amz-server-side-encryption-customer-key-md5",
+    }
+)
+# x-amz-security-token, x-amz-server-side-encryption-customer-key, x-api-key, private-token and their like.
+_SECRET_ENDINGS = ("-token", "-key", "-secret", "-signature")
 
 
 class Headers:
@@ -57,8 +63,13 @@ class Headers:
         return hash(self._items)
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{name}: {'…' if name.lower() in SECRET_HEADERS else value}" for name, value in self._items)
+        shown = ", ".join(f"{name}: {'…' if _is_secret(name) else value}" for name, value in self._items)
         return f"Headers({shown})"
+
+
+def _is_secret(name: str) -> bool:
+    lowered = name.lower()
+    return lowered in SECRET_HEADERS or lowered.endswith(_SECRET_ENDINGS)
 
 
 @dataclass(frozen=True, slots=True)

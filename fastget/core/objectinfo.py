@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from fastget.core.checksums.declared import DeclaredDigest
+from typing import TYPE_CHECKING
+
 from fastget.core.messages import Headers
+
+if TYPE_CHECKING:
+    from fastget.core.checksums.declared import DeclaredDigest
 
 
 def is_strong(etag: str | None) -> bool:
     """Whether an ETag may be sent as If-Match: weak ones never match (RFC 9110 §8.8.3.2), empty ones name nothing."""
-    return bool(etag) and not str(etag).startswith(("W/", "w/")) and str(etag) not in ('""', "*")
+    return etag is not None and etag not in ("", '""', "*") and not etag.startswith(("W/", "w/"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,5 +59,8 @@ class Pin:
 
     @property
     def can_be_combined(self) -> bool:
-        """Whether ranges of several answers may be put together on this pin alone (RFC 9110 §15.3.7.3)."""
-        return is_strong(self.etag) or self.version_id is not None
+        """Whether ranges of several answers may be put together on this pin alone (RFC 9110 §15.3.7.3).
+
+        Every object of a bucket without versioning has the version "null": it names a place, not a content.
+        """
+        return is_strong(self.etag) or self.version_id not in (None, "null")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from fastget.core.layout import PartLayout
 from fastget.core.ranges import MAXIMUM_SIZE, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fastget.core.layout import PartLayout
 
 MIB = 1024 * 1024
 # S3's smallest optimal request by its own client's measure; smaller ones pay the first-byte wait too often.
@@ -15,6 +18,8 @@ SMALLEST_CHUNK = 8 * MIB
 # Past this a lost connection, or one slow one, costs too much at the end.
 LARGEST_CHUNK = 64 * MIB
 MAXIMUM_CHUNKS = 10_000
+# Where the caller sets the size: a chunk and what is recorded of it take half a kilobyte of memory.
+MAXIMUM_CHUNKS_ASKED = 50_000
 # Enough for the largest number of connections to have two each, so that the last ones do not finish alone.
 WANTED_CHUNKS = 64
 
@@ -50,7 +55,7 @@ class Plan:
 
 
 def chunk_size_for(size: int) -> int:
-    """Bytes of one range chunk: a sixty-fourth of the object within bounds, and never more than 10,000 chunks in all."""
+    """Bytes of one range chunk: a sixty-fourth of the object within bounds, and at most 10,000 chunks in all."""
     bounded = min(max(-(-size // WANTED_CHUNKS), SMALLEST_CHUNK), LARGEST_CHUNK)
     return _round_up(max(bounded, -(-size // MAXIMUM_CHUNKS)))
 
@@ -64,15 +69,15 @@ def plan_stream(size: int | None) -> Plan:
 def plan_ranges(
     size: int, *, connections: int | None = None, chunk_size: int | None = None, maximum_chunk: int | None = None
 ) -> Plan:
-    """Chunks of one size, the last one shorter. `maximum_chunk` bounds it for sinks that must keep order in memory."""
-    step = chunk_size or chunk_size_for(size)
-    if maximum_chunk is not None:
-        step = min(step, maximum_chunk)
-    step = max(step, -(-size // (MAXIMUM_CHUNKS * 100)))
+    """Chunks of one size, the last one shorter; one stream where a single chunk holds it all.
+
+    `maximum_chunk` bounds the size for sinks that must keep order in memory. Both it and `chunk_size` are exceeded
+    where there would be more than 50,000 chunks.
+    """
+    step = _step(size, chunk_size, maximum_chunk)
     if size <= step:
         return plan_stream(size)
-    starts = range(0, size, step)
-    chunks = tuple(Chunk(index, Span(start, min(start + step, size))) for index, start in enumerate(starts))
+    chunks = tuple(Chunk(index, span) for index, span in enumerate(_cut(Span(0, size), step)))
     return Plan(size, "range", chunks, connections)
 
 
@@ -87,20 +92,27 @@ def plan_parts(
     """Chunks that never cross a stored part's edge.
 
     `by_number` asks for each part by its number, where the store has proven to honour it. `whole_parts` keeps each
-    part in one chunk, because its digest (SHA, MD5, XXH) needs its bytes in order; other large parts are cut further.
+    part in one chunk, because its digest (SHA, MD5, XXH) needs its bytes in order; without it only the parts that are
+    larger than `chunk_size` and than 64 MiB are cut further. An empty part is a chunk as well, with nothing to fetch.
     """
-    step = chunk_size or chunk_size_for(layout.size)
+    step = _step(layout.size, chunk_size)
+    longest = max(step, LARGEST_CHUNK)
     chunks: list[Chunk] = []
     for number in range(1, layout.count + 1):
-        span = layout.span(number)
-        whole = whole_parts or span.length <= max(step, LARGEST_CHUNK)
-        pieces = (span,) if whole else tuple(_cut(span, step))
-        chunks.extend(Chunk(0, piece, number, by_number and whole and span.length > 0) for piece in pieces)
-    numbered = tuple(
-        Chunk(index, chunk.span, chunk.part, chunk.by_part_number) for index, chunk in enumerate(chunks)
-    )
-    split: SplitKind = "part" if by_number else "range"
-    return Plan(layout.size, split, numbered, connections, layout)
+        part = layout.span(number)
+        whole = whole_parts or part.length <= longest
+        asked_by_number = by_number and whole and part.length > 0
+        for span in (part,) if whole else _cut(part, step):
+            chunks.append(Chunk(len(chunks), span, number, asked_by_number))
+    split: SplitKind = "part" if any(chunk.by_part_number for chunk in chunks) else "range"
+    return Plan(layout.size, split, tuple(chunks), connections, layout)
+
+
+def _step(size: int, chunk_size: int | None, maximum_chunk: int | None = None) -> int:
+    step = chunk_size or chunk_size_for(size)
+    if maximum_chunk is not None:
+        step = min(step, maximum_chunk)
+    return max(step, -(-size // MAXIMUM_CHUNKS_ASKED))
 
 
 def _cut(span: Span, step: int) -> Iterator[Span]:

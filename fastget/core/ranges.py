@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-_CONTENT_RANGE = re.compile(r"bytes (?:([0-9]{1,19})-([0-9]{1,19})|\*)/([0-9]{1,19}|\*)", re.ASCII)
+# The unit's name is the one thing in it that knows no case (RFC 9110 §14.1).
+_CONTENT_RANGE = re.compile(r"(?i:bytes) (?:([0-9]{1,19})-([0-9]{1,19})|\*)/([0-9]{1,19}|\*)", re.ASCII)
 MAXIMUM_SIZE = 2**63 - 1
 
 
@@ -43,7 +44,7 @@ class ContentRange:
     @classmethod
     def parse(cls, value: str) -> Self | None:
         """Read the header strictly (RFC 9110 §14.4); None when it is malformed or contradicts itself."""
-        match = _CONTENT_RANGE.fullmatch(value.strip())
+        match = _CONTENT_RANGE.fullmatch(value.strip(" \t"))
         if match is None:
             return None
         first, last, total_text = match.groups()

@@ -14,6 +14,10 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 # presigned queries are part of a signature (wire-spec.md §5).
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_AUTHORITY = re.compile(r"(?:[^\\]*@)?(?:\[(?P<ipv6>[^\[\]@\\]+)\]|(?P<name>[^\[\]@:\\]+))(?::(?P<port>[0-9]{0,20}))?")
+_HOST_NAME = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")
+# IDNA 2003, which the standard library speaks, turns these into other letters, or into none; IDNA 2008 keeps them.
+_TWO_READINGS = re.compile("[ßς\u200c\u200d]")
 _PATH_SAFE = "/:@!$&'()*+,;=-._~%[]"
 _QUERY_SAFE = _PATH_SAFE + "?"
 
@@ -52,26 +56,23 @@ class URL:
     def parse(cls, text: str) -> Self:
         """Read an absolute http(s) URL.
 
-        Raises InvalidURL when it has another scheme, no host, a bad port or control characters.
+        Raises InvalidURL when it has another scheme, no host, a bad port or control characters; the message quotes
+        nothing that might be a secret.
         """
         if _CONTROL.search(text):
             raise InvalidURL("the URL holds a control character", hint="check for a line break or a tab in it")
         try:
             parts = urlsplit(text)
-            port = parts.port
-        except ValueError as error:
-            raise InvalidURL(f"the URL cannot be read: {error}") from None
+        except ValueError:
+            raise _unreadable() from None
         if parts.scheme not in _DEFAULT_PORTS:
-            raise InvalidURL(
-                f"{parts.scheme or 'no'} scheme is not one that fastget fetches",
-                hint="use http://, https:// or s3://",
-            )
-        if not parts.hostname:
+            what = f"fastget does not fetch {parts.scheme} URLs" if parts.scheme else "the URL has no scheme"
+            raise InvalidURL(what, hint="use http://, https:// or s3://")
+        if not parts.netloc.rpartition("@")[2]:
             raise InvalidURL("the URL names no host", hint="write it as https://host/path")
-        origin = Origin(parts.scheme, _ascii_host(parts.hostname), port or _DEFAULT_PORTS[parts.scheme])
         userinfo = parts.netloc.rpartition("@")[0] or None
         query = _encode(parts.query, _QUERY_SAFE) if "?" in text.partition("#")[0] else None
-        return cls(origin, _encode(parts.path or "/", _PATH_SAFE), query, userinfo)
+        return cls(_origin(parts.scheme, parts.netloc), _encode(parts.path or "/", _PATH_SAFE), query, userinfo)
 
     @property
     def target(self) -> str:
@@ -85,12 +86,20 @@ class URL:
 
     @property
     def filename(self) -> str:
-        """The last path segment, decoded; empty when the path ends in a slash."""
+        """The last path segment, decoded; empty when the path ends in a slash. It may hold any character, even `/`."""
         return unquote(self.path.rpartition("/")[2])
 
     def join(self, reference: str) -> URL:
-        """The URL that a Location header means, seen from this one (RFC 9110 §10.2.2)."""
-        return URL.parse(urljoin(self.unredacted, reference))
+        """The URL that a Location header means, seen from this one (RFC 9110 §10.2.2).
+
+        An absolute one is kept byte for byte, because it may be presigned. Raises InvalidURL.
+        """
+        try:
+            is_absolute = bool(urlsplit(reference).scheme)
+            text = reference if is_absolute else urljoin(self.unredacted, reference)
+        except ValueError:
+            raise _unreadable() from None
+        return URL.parse(text)
 
     def with_query(self, extra: str) -> URL:
         """The same URL with `extra` (already encoded) added to its query."""
@@ -101,11 +110,50 @@ class URL:
 
 
 def _encode(text: str, safe: str) -> str:
-    return quote(_STRAY_PERCENT.sub("%25", text), safe=safe)
-
-
-def _ascii_host(host: str) -> str:
     try:
-        return host if ":" in host else host.encode("idna").decode("ascii").lower()
+        return quote(_STRAY_PERCENT.sub("%25", text), safe=safe)
+    except UnicodeEncodeError:
+        raise InvalidURL("the URL holds bytes that are no text", hint="write them as %XX") from None
+
+
+def _origin(scheme: str, authority: str) -> Origin:
+    match = _AUTHORITY.fullmatch(authority)
+    if match is None:
+        raise _unreadable()
+    port = int(match["port"] or _DEFAULT_PORTS[scheme])
+    if not 0 < port < 2**16:
+        raise InvalidURL("Ports go from 1 to 65535, and the URL names another one")
+    host = _ascii_host(match["name"]) if match["name"] else _ipv6_address(match["ipv6"])
+    return Origin(scheme, host, port)
+
+
+def _ascii_host(name: str) -> str:
+    if _TWO_READINGS.search(name):
+        raise InvalidURL("the host name can be read in two ways", hint="write it in its ASCII form, xn--…")
+    try:
+        # The codec takes milliseconds to load.
+        host = name.lower() if name.isascii() else name.encode("idna").decode("ascii").lower()
     except UnicodeError:
-        raise InvalidURL("the host name is not a valid one") from None
+        host = ""
+    if not _HOST_NAME.fullmatch(host):
+        raise InvalidURL("the host name is not a valid one", hint="write it as https://host/path")
+    return host
+
+
+def _ipv6_address(text: str) -> str:
+    import ipaddress
+
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        raise InvalidURL("the address between brackets is no IPv6 address") from None
+    if "%" in text:
+        raise InvalidURL("the IPv6 address names a zone, which means nothing in a URL", hint="use a global address")
+    return text.lower()
+
+
+def _unreadable() -> InvalidURL:
+    return InvalidURL(
+        "the host or the port of the URL cannot be read",
+        hint="in a user name or password write : / @ ? # as %3A %2F %40 %3F %23",
+    )

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from fastget.core.messages import Framing, ResponseHead
-from fastget.core.objectinfo import Pin
+from fastget.core.messages import Framing, Headers, ResponseHead
 from fastget.core.ranges import ContentRange, Span
+
+if TYPE_CHECKING:
+    from fastget.core.objectinfo import Pin
 
 # Statuses that the source explains (refusal), not the predicate.
 SUCCESS = (200, 206)
@@ -60,34 +63,46 @@ def judge(head: ResponseHead, asked: Expectation) -> Accepted | Refused:
 
 def judge_identity(head: ResponseHead, pin: Pin) -> Refused | None:
     """Whether an answer of any kind speaks of another object than the pinned one; None when nothing says so."""
-    etag, version = head.headers.get("etag"), head.headers.get("x-amz-version-id")
-    if pin.etag is not None and etag is not None and etag != pin.etag:
+    etag = _another(head.headers, "etag", pin.etag)
+    if etag is not None:
         return Refused(Doubt.CHANGED, f"the ETag was {pin.etag} and is now {etag}")
-    if pin.version_id is not None and version is not None and version != pin.version_id:
-        return Refused(Doubt.CHANGED, "the answer is of another version")
-    modified = head.headers.get("last-modified")
-    if pin.if_match is None and pin.last_modified is not None and modified not in (None, pin.last_modified):
+    version = _another(head.headers, "x-amz-version-id", pin.version_id)
+    if version is not None:
+        return Refused(Doubt.CHANGED, f"the version was {pin.version_id} and is now {version}")
+    modified = _another(head.headers, "last-modified", pin.last_modified)
+    # Machines that serve the same content may have stored it at different times: a strong ETag outweighs the date.
+    if modified is not None and pin.if_match is None:
         return Refused(Doubt.CHANGED, f"Last-Modified was {pin.last_modified} and is now {modified}")
     return None
 
 
+def _another(headers: Headers, name: str, pinned: str | None) -> str | None:
+    """A value of the field that contradicts the pinned one."""
+    if pinned is None:
+        return None
+    return next((value for value in headers.get_all(name) if value != pinned), None)
+
+
 def _judge_coding(head: ResponseHead, pin: Pin) -> Refused | None:
-    content_type = head.headers.get("content-type") or ""
-    if content_type.lower().startswith("multipart/byteranges"):
+    content_types = head.headers.get_all("content-type")
+    if any(value.strip().lower().startswith("multipart/byteranges") for value in content_types):
         return Refused(Doubt.UNPROVEN, "the answer is multipart/byteranges though one range was asked for")
     # An object stored with a coding keeps it in every answer; one that appears midway was applied on the fly, and
     # the offsets are then those of other bytes.
-    coding = head.headers.get("content-encoding")
-    if _plain(coding) != _plain(pin.content_encoding):
+    coding = ",".join(head.headers.get_all("content-encoding"))
+    if _codings(coding) != _codings(pin.content_encoding or ""):
         return Refused(Doubt.UNPROVEN, f"the answer is coded as {coding or 'identity'} though identity was asked for")
     return None
 
 
-def _plain(coding: str | None) -> str:
-    return (coding or "").strip().lower().replace("identity", "")
+def _codings(value: str) -> list[str]:
+    named = (coding.strip().lower() for coding in value.split(","))
+    return [coding for coding in named if coding not in ("", "identity")]
 
 
 def _judge_place(head: ResponseHead, asked: Expectation) -> Accepted | Refused:
+    if head.status not in SUCCESS:
+        return Refused(Doubt.UNPROVEN, f"status {head.status} does not answer a range")
     values = head.headers.get_all("content-range")
     if not values:
         return _judge_without_range(head, asked)
@@ -117,7 +132,8 @@ def _judge_span(head: ResponseHead, asked: Expectation, span: Span) -> Accepted 
     if asked.part_number is not None and span != asked.span:
         return Refused(Doubt.LAYOUT, f"part {asked.part_number} is at {span.start}-{span.stop}, not where expected")
     if span.start != asked.span.start or span.stop > asked.span.stop:
-        return Refused(Doubt.UNPROVEN, f"bytes {span.start}-{span.stop - 1} came for {asked.span.header[6:]}")
+        wanted = f"{asked.span.start}-{asked.span.stop - 1}"
+        return Refused(Doubt.UNPROVEN, f"bytes {span.start}-{span.stop - 1} came for {wanted}")
     if head.framing is Framing.LENGTH and head.content_length != span.length:
         return Refused(Doubt.UNPROVEN, f"Content-Length {head.content_length} contradicts a range of {span.length}")
     return Accepted(span)

@@ -5,15 +5,19 @@ A digest that cannot be checked is never failed: it is named as the reason for t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fastget.core.checksums import combine
 from fastget.core.checksums.algorithms import Algorithm
-from fastget.core.checksums.declared import DeclaredDigest
-from fastget.core.layout import PartLayout
-from fastget.core.planner import Chunk
 from fastget.events import Method, Verification
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from fastget.core.checksums.declared import DeclaredDigest
+    from fastget.core.layout import PartLayout
+    from fastget.core.planner import Chunk
 
 # Among equals: first what any split can be checked by, then the fastest, then the strongest.
 _PREFERENCE = (
@@ -79,10 +83,10 @@ def choose(rungs: Sequence[Check], layout_is_known: bool) -> tuple[Check, ...]:
     """
     possible = [rung for rung in rungs if rung.parts is None or layout_is_known]
     user = [rung for rung in possible if rung.method is Method.USER_DIGEST]
-    store = [rung for rung in possible if rung.method is not Method.USER_DIGEST][:1]
+    store = [rung for rung in possible if rung.method is not Method.USER_DIGEST]
     if user:
         store = [rung for rung in store if rung.algorithm.is_combinable]
-    return (*user, *store)
+    return (*user, *store[:1])
 
 
 def reason_for_size_only(rungs: Sequence[Check], *, has_checksum_headers: bool) -> str:
@@ -101,6 +105,9 @@ class Ledger:
         self._checks = checks
         self._chunks = chunks
         self._layout = layout
+        self._parts: dict[int | None, list[Chunk]] = {}
+        for chunk in chunks:
+            self._parts.setdefault(chunk.part, []).append(chunk)
         self._digests: list[Mapping[Algorithm, bytes]] = [{} for _ in chunks]
         self._ordered: dict[Algorithm, bytes] = {}
 
@@ -143,8 +150,7 @@ class Ledger:
 
     def part_digest(self, algorithm: Algorithm, number: int) -> bytes:
         """The digest of stored part `number`, from its chunks."""
-        own = [chunk for chunk in self._chunks if chunk.part == number]
-        return self._fold(algorithm, own)
+        return self._fold(algorithm, self._parts[number])
 
     def failures(self) -> tuple[tuple[Check, bytes], ...]:
         """The checks that do not hold, each with the digest that was found instead."""
@@ -156,15 +162,9 @@ class Ledger:
             return self._ordered[check.algorithm]
         if check.parts is None:
             return self._fold(check.algorithm, self._chunks)
-        return combine.composite(check.algorithm, self._part_digests(check.algorithm))
-
-    def _part_digests(self, algorithm: Algorithm) -> list[bytes]:
-        layout = self._layout
-        assert layout is not None  # choose() lets a composite through only with one
-        parts: list[list[Chunk]] = [[] for _ in range(layout.count)]
-        for chunk in self._chunks:
-            parts[(chunk.part or 1) - 1].append(chunk)
-        return [self._fold(algorithm, part) for part in parts]
+        # Without a layout there is no composite among the checks: `choose` sees to that.
+        numbers = range(1, self._layout.count + 1) if self._layout else ()
+        return combine.composite(check.algorithm, (self.part_digest(check.algorithm, number) for number in numbers))
 
     def _fold(self, algorithm: Algorithm, chunks: Sequence[Chunk]) -> bytes:
         if len(chunks) == 1:
