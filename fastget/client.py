@@ -168,7 +168,10 @@ def _forget_in_child() -> None:
     Here and not at the next use: until then they would keep connections open that the parent has closed.
     """
     for client in list(_clients):
+        pool = client._pool
         client._forget()
+        if pool is not None:
+            pool.abandon()
 
 
 if hasattr(os, "register_at_fork"):  # Windows does not fork

@@ -92,6 +92,14 @@ class Pool:
             self._idle.clear()
         _close_all(idle)
 
+    def abandon(self) -> None:
+        """In a forked child: close its copies of what is idle, which the parent goes on using.
+
+        No lock is taken: it may be held by a thread that does not exist here. Closing sends nothing.
+        """
+        while self._idle:
+            self._idle.popleft()[1].close()
+
     def _take_stale(self) -> list[Connection]:
         oldest = monotonic() - MAXIMUM_IDLE_SECONDS
         stale = []
