@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from fastget.core.messages import Headers
@@ -56,6 +56,10 @@ class Pin:
     def if_match(self) -> str | None:
         """The value to send as If-Match, exactly as received, or None where the ETag is weak or missing."""
         return self.etag if is_strong(self.etag) else None
+
+    def without_version(self) -> Pin:
+        """The same pin for a caller who may read the object, but not by its version (wire-spec.md row 9)."""
+        return replace(self, version_id=None)
 
     @property
     def can_be_combined(self) -> bool:

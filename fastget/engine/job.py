@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fastget.config import Config
     from fastget.core.checksums.algorithms import Algorithm
     from fastget.core.messages import ResponseHead
-    from fastget.core.objectinfo import ObjectInfo
+    from fastget.core.objectinfo import ObjectInfo, Pin
     from fastget.core.planner import Chunk, Plan
     from fastget.engine.cancellation import Cancellation
     from fastget.sinks.protocol import Sink
@@ -113,6 +113,7 @@ class Job:
         self._ranges_refused = False
         self._has_succeeded = self._board.is_complete
         self._is_over = self._has_succeeded
+        self._pin = task.info.pin
         cancellation.add(self)
 
     # Handing out -----------------------------------------------------------------------------------------------
@@ -166,7 +167,7 @@ class Job:
         Raises SourceChanged, Replan, ProtocolError (ask again) or RangeNotSupported.
         """
         part = piece.chunk.part if by_number else None
-        asked = Expectation(piece.rest, self.task.info.pin, part, self.task.traits.full_status_ranges)
+        asked = Expectation(piece.rest, self._pin, part, self.task.traits.full_status_ranges)
         verdict = judge(head, asked)
         if isinstance(verdict, Accepted):
             self._prove_ranges()
@@ -192,6 +193,22 @@ class Job:
             self._ranges_refused = True
             self._changed.notify_all()
         raise RangeNotSupported("the server ignores ranges", url=self.task.source.display_url)
+
+    @property
+    def pin(self) -> Pin:
+        """What every request is pinned to."""
+        return self._pin
+
+    def drop_version(self) -> bool:
+        """A request by version was denied, as it is to whoever may read the current version only; the ETag still pins.
+
+        False where the version is the caller's own wish, or all that there is to pin by.
+        """
+        with self._changed:
+            if self._pin.version_id is None or self._pin.if_match is None or self.task.config.version_id is not None:
+                return False
+            self._pin = self._pin.without_version()
+            return True
 
     @property
     def are_ranges_refused(self) -> bool:

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
     from fastget.core.checksums.algorithms import Algorithm
     from fastget.core.messages import ResponseHead
-    from fastget.core.objectinfo import ObjectInfo
+    from fastget.core.objectinfo import ObjectInfo, Pin
     from fastget.engine.cancellation import Cancellation
     from fastget.sources.protocol import Source
 
 CONCURRENT_HEADS = 8
 
+FORBIDDEN = 403
 _MOMENTARY = frozenset({206, 408, 429, 500, 502, 503, 504})
 
 Answer = TypeVar("Answer")
@@ -81,19 +82,24 @@ class Surveyor:
 
         Asked once more where the first answer says nothing about the store, only about the moment.
         """
+        pin = self._info.pin
         for _ in range(2):
-            head = self._try(number)
+            head = self._try(number, pin)
             answer = read_part_answer(head, self._info.pin) if head else None
             if head is not None and answer is not None:
                 return head, answer
-            if head is not None and head.status not in _MOMENTARY:
+            if head is None:
+                continue
+            if head.status == FORBIDDEN and pin.version_id is not None:
+                pin = pin.without_version()
+            elif head.status not in _MOMENTARY:
                 break
         return None
 
-    def _try(self, number: int) -> ResponseHead | None:
+    def _try(self, number: int, pin: Pin) -> ResponseHead | None:
         with Line(self._pool, self._cancellation) as line:
             try:
-                head = line.send(self._source.head(part_number=number, pin=self._info.pin))
+                head = line.send(self._source.head(part_number=number, pin=pin))
                 line.finish()
             except NetworkError:
                 return None

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # interpreter's share is a few microseconds in a few hundred.
 BUFFER_SIZE = 256 * 1024
 
+FORBIDDEN = 403
+
 Notify = Callable[[Event], None]
 Write = Callable[[int, memoryview], None]
 
@@ -120,7 +122,7 @@ class Worker:
             self.line.finish()
 
     def _ask(self, piece: Piece, *, by_number: bool) -> ResponseHead:
-        source, pin = self._job.task.source, self._job.task.info.pin
+        source, pin = self._job.task.source, self._job.pin
         request = (
             source.get(part_number=piece.chunk.part, pin=pin) if by_number else source.get(span=piece.rest, pin=pin)
         )
@@ -128,6 +130,8 @@ class Worker:
         if head.status in SUCCESS:
             return head
         error = self.line.refusal(source, head)
+        if head.status == FORBIDDEN and (self._job.drop_version() or self._job.pin != pin):
+            return self._ask(piece, by_number=by_number)
         if retry.is_range_refusal(error):
             self._job.refuse_ranges()
         raise error

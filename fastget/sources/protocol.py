@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from fastget.core.messages import Request, ResponseHead
-from fastget.core.objectinfo import ObjectInfo, Pin
-from fastget.core.ranges import Span
-from fastget.errors import FastgetError
+if TYPE_CHECKING:
+    from fastget.core.messages import Request, ResponseHead
+    from fastget.core.objectinfo import ObjectInfo, Pin
+    from fastget.core.ranges import Span
+    from fastget.errors import FastgetError
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,6 @@ class Source(Protocol):
         """The same object at the place that a redirect names, with no credentials for a new origin.
 
         None where the answer is no redirect that this source follows.
-        Raises ProtocolError for a redirect to where fastget does not go (RFC 9110 §15.4; faults.md H27 – H31).
+        Raises ProtocolError for a redirect to where fastget does not go (RFC 9110 §15.4; faults.md H27 to H31).
         """
         ...

@@ -147,13 +147,8 @@ class S3Source:
         return self._route().request(asked, self.display_url, self.skew)
 
     def _version(self, pin: Pin | None) -> str | None:
-        """The user's version; the pinned one only where no ETag pins.
-
-        Reading by version id takes s3:GetObjectVersion, which readers of a bucket often lack (row 104).
-        """
-        if self.version_id is not None or pin is None or pin.if_match is not None:
-            return self.version_id
-        return pin.version_id
+        """The user's version, or the pinned one; whoever may not read by version asks again without (row 9)."""
+        return self.version_id or (pin.version_id if pin else None)
 
     @staticmethod
     def _optional(item: tuple[str, str | None]) -> list[tuple[str, str]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from fastget.core.messages import Request, ResponseHead
-from fastget.core.urls import Origin
+if TYPE_CHECKING:
+    from fastget.core.messages import Request, ResponseHead
+    from fastget.core.urls import Origin
 
 
 class Connection(Protocol):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from os import environ
@@ -28,7 +29,7 @@ Answer = Callable[..., ResponseHead]
 KEYS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40) | st.sampled_from(
     ["a b+c%/../é//x", "/leading", "trailing/", "..", "a%2Fb", "~._-!*'()", "?v=1#f", "日本", "a\nb"]
 )
-PIN = Pin(etag='"abc"', version_id="pinned", last_modified=None, size=100)
+PIN = Pin(etag='"abc"', version_id=None, last_modified=None, size=100)
 MRAP = "arn:aws:s3::123456789012:accesspoint:mfzwi23gnjvgw.mrap"
 OBJECT_LAMBDA = "arn:aws:s3-object-lambda:us-west-2:123456789012:accesspoint/my-ap"
 
@@ -361,9 +362,11 @@ def test_traits_of_s3(
     assert (traits.part_numbers, traits.full_status_ranges, traits.etag_is_md5) == (True, True, etag_is_md5)
 
 
-def test_a_pinned_version_is_asked_for_only_where_no_etag_pins(endpoints: S3Endpoints) -> None:
+def test_a_pinned_version_is_asked_for_by_every_request(endpoints: S3Endpoints) -> None:
     source = S3Source.of("s3://bucket/key", Config(), endpoints)
-    assert source.get(Span(0, 1), pin=PIN).url.query is None
+    pinned = replace(PIN, version_id="pinned")
+    assert source.get(Span(0, 1), pin=pinned).url.query == "versionId=pinned"
+    assert source.get(Span(0, 1), pin=pinned.without_version()).url.query is None
     weak = Pin(etag='W/"abc"', version_id="v1", last_modified=None, size=1)
     assert source.get(Span(0, 1), pin=weak).url.query == "versionId=v1"
     chosen = S3Source.of("s3://bucket/key", Config(version_id="null"), endpoints)
