@@ -1,0 +1,166 @@
+"""Plans: chunks tile every object exactly, whatever its size and its parts."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from random import Random
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from fastget.core.layout import MAXIMUM_PARTS, PartLayout
+from fastget.core.planner import (
+    LARGEST_CHUNK,
+    MAXIMUM_CHUNKS,
+    MAXIMUM_CHUNKS_ASKED,
+    MIB,
+    SMALLEST_CHUNK,
+    Plan,
+    chunk_size_for,
+    plan_parts,
+    plan_ranges,
+    plan_stream,
+)
+from fastget.core.ranges import MAXIMUM_SIZE, Span
+
+GIB = 1024 * MIB
+TIB = 1024 * GIB
+LARGEST_PART = 5 * GIB
+LARGEST_OBJECT = LARGEST_PART * MAXIMUM_PARTS  # 48.8 TiB
+
+sizes = st.one_of(
+    st.integers(0, 3 * SMALLEST_CHUNK),
+    st.integers(0, LARGEST_OBJECT),
+    st.builds(lambda n, delta: max(n * MIB + delta, 0), st.integers(0, 200_000), st.integers(-1, 1)),
+)
+# Small steps on large objects are bounded to 50,000 chunks, which takes hypothesis long: most are in proportion.
+chunk_sizes = st.one_of(st.none(), st.integers(MIB, LARGEST_PART))
+connections = st.none() | st.integers(1, 1000)
+
+
+@st.composite
+def layouts(draw: st.DrawFn) -> PartLayout:
+    """Parts of any size up to 5 GiB, in runs of equal ones, so that there can be many of them."""
+    runs = draw(st.lists(st.tuples(st.integers(0, LARGEST_PART), st.integers(1, 40)), min_size=1, max_size=6))
+    return PartLayout.of_sizes(size for size, times in runs for _ in range(times))
+
+
+def assert_tiles(plan: Plan, size: int) -> None:
+    assert plan.size == size
+    assert [chunk.index for chunk in plan.chunks] == list(range(len(plan.chunks)))
+    assert plan.chunks[0].span.start == 0
+    assert plan.chunks[-1].span.stop == size
+    assert all(one.span.stop == next_one.span.start for one, next_one in pairwise(plan.chunks))
+
+
+@given(size=sizes)
+def test_a_chunk_size_that_is_not_asked_for_keeps_within_its_bounds(size: int) -> None:
+    step = chunk_size_for(size)
+    assert step % MIB == 0
+    assert step >= SMALLEST_CHUNK
+    assert step <= LARGEST_CHUNK or -(-size // step) > MAXIMUM_CHUNKS // 2
+    assert -(-size // step) <= MAXIMUM_CHUNKS
+
+
+@given(size=sizes, wanted=connections, chunk_size=chunk_sizes, maximum=chunk_sizes)
+@example(size=0, wanted=None, chunk_size=None, maximum=None)
+@example(size=1, wanted=4, chunk_size=1, maximum=None)
+@example(size=LARGEST_OBJECT, wanted=None, chunk_size=1, maximum=1)
+@example(size=MAXIMUM_SIZE, wanted=None, chunk_size=None, maximum=None)
+@example(size=2**32, wanted=None, chunk_size=2**32 - 1, maximum=None)
+def test_ranges_tile_the_object(size: int, wanted: int | None, chunk_size: int | None, maximum: int | None) -> None:
+    plan = plan_ranges(size, connections=wanted, chunk_size=chunk_size, maximum_chunk=maximum)
+    assert_tiles(plan, size)
+    assert len(plan.chunks) <= MAXIMUM_CHUNKS_ASKED
+    assert not any(chunk.by_part_number or chunk.part for chunk in plan.chunks)
+    if len(plan.chunks) == 1:
+        assert (plan.split, plan.connections) == ("stream", 1)
+    else:
+        assert (plan.split, plan.connections) == ("range", wanted)
+        assert len({chunk.span.length for chunk in plan.chunks[:-1]}) == 1
+        assert 0 < plan.chunks[-1].span.length <= plan.chunks[0].span.length
+
+
+@given(size=st.integers(0, TIB), chunk_size=st.integers(MIB, GIB), maximum=st.integers(MIB, GIB))
+def test_a_chunk_is_as_large_as_asked_where_that_gives_no_flood_of_them(
+    size: int, chunk_size: int, maximum: int
+) -> None:
+    plan = plan_ranges(size, chunk_size=chunk_size, maximum_chunk=maximum)
+    step = min(chunk_size, maximum)
+    if -(-size // step) <= MAXIMUM_CHUNKS_ASKED:
+        assert plan.chunks[0].span == Span(0, min(size, step))
+
+
+@pytest.mark.parametrize("step", [MIB, 10 * MIB])
+@pytest.mark.parametrize("times", [1, 2, 7])
+@pytest.mark.parametrize("delta", [-1, 0, 1])
+def test_sizes_around_a_multiple_of_the_chunk_have_the_right_number_of_chunks(
+    step: int, times: int, delta: int
+) -> None:
+    plan = plan_ranges(step * times + delta, chunk_size=step)
+    assert len(plan.chunks) == times + (delta > 0)
+
+
+@given(layout=layouts(), by_number=st.booleans(), whole=st.booleans(), wanted=connections, chunk_size=chunk_sizes)
+@example(layout=PartLayout.of_sizes([0]), by_number=True, whole=True, wanted=None, chunk_size=None)
+@example(layout=PartLayout.of_sizes([5, 0, 0, 7, 0]), by_number=True, whole=False, wanted=2, chunk_size=1)
+@example(layout=PartLayout.of_sizes([LARGEST_PART] * 9_760), by_number=True, whole=False, wanted=None, chunk_size=1)
+def test_chunks_of_parts_tile_the_object_and_never_cross_the_edge_of_a_part(
+    layout: PartLayout, by_number: bool, whole: bool, wanted: int | None, chunk_size: int | None
+) -> None:
+    plan = plan_parts(layout, by_number=by_number, whole_parts=whole, connections=wanted, chunk_size=chunk_size)
+    assert_tiles(plan, layout.size)
+    assert len(plan.chunks) <= MAXIMUM_CHUNKS_ASKED + layout.count
+    assert (plan.layout, plan.connections) == (layout, wanted)
+    numbers = [chunk.part for chunk in plan.chunks]
+    assert list(dict.fromkeys(numbers)) == list(range(1, layout.count + 1))
+    assert numbers == sorted(number for number in numbers if number is not None)
+    for chunk in plan.chunks:
+        part = layout.span(chunk.part or 0)
+        assert part.start <= chunk.span.start <= chunk.span.stop <= part.stop
+        assert not (whole and chunk.span != part)
+        if chunk.by_part_number:
+            assert by_number
+            assert chunk.span == part
+            assert part.length > 0
+        if by_number and chunk.span == part and part.length > 0:
+            assert chunk.by_part_number
+    assert plan.split == ("part" if any(chunk.by_part_number for chunk in plan.chunks) else "range")
+
+
+@settings(max_examples=10)
+@given(seed=st.integers())
+def test_ten_thousand_uneven_parts_are_planned_one_by_one(seed: int) -> None:
+    source = Random(seed)
+    sizes = [source.randint(0, LARGEST_PART) for _ in range(MAXIMUM_PARTS)]
+    plan = plan_parts(PartLayout.of_sizes(sizes), by_number=True, whole_parts=True)
+    assert_tiles(plan, sum(sizes))
+    assert [chunk.span.length for chunk in plan.chunks] == sizes
+    assert [chunk.part for chunk in plan.chunks] == list(range(1, MAXIMUM_PARTS + 1))
+    assert [chunk.by_part_number for chunk in plan.chunks] == [size > 0 for size in sizes]
+
+
+def test_parts_up_to_64_mib_are_asked_for_whole_and_larger_ones_are_cut() -> None:
+    layout = PartLayout.of_sizes([LARGEST_CHUNK, LARGEST_CHUNK + 1, 3])
+    plan = plan_parts(layout, by_number=True, whole_parts=False, chunk_size=40 * MIB)
+    assert [(chunk.part, chunk.by_part_number, chunk.span.length) for chunk in plan.chunks] == [
+        (1, True, LARGEST_CHUNK),
+        (2, False, 40 * MIB),
+        (2, False, LARGEST_CHUNK + 1 - 40 * MIB),
+        (3, True, 3),
+    ]
+    assert plan.split == "part"
+
+
+def test_a_plan_in_which_no_part_is_asked_for_by_number_is_one_of_ranges() -> None:
+    layout = PartLayout.of_sizes([LARGEST_PART, LARGEST_PART])
+    assert plan_parts(layout, by_number=True, whole_parts=False).split == "range"
+    assert plan_parts(layout, by_number=False, whole_parts=True).split == "range"
+
+
+@pytest.mark.parametrize(("size", "stop"), [(0, 0), (1, 1), (5 * TIB, 5 * TIB), (None, MAXIMUM_SIZE)])
+def test_a_stream_is_one_chunk_from_front_to_back(size: int | None, stop: int) -> None:
+    plan = plan_stream(size)
+    assert (plan.size, plan.split, plan.connections, plan.layout) == (size, "stream", 1, None)
+    assert [chunk.span for chunk in plan.chunks] == [Span(0, stop)]
