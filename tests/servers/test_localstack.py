@@ -29,8 +29,11 @@ DIGESTS: dict[str, Callable[[bytes], bytes]] = {
     "SHA1": lambda data: hashlib.sha1(data).digest(),
     "SHA256": lambda data: hashlib.sha256(data).digest(),
 }
-COMPOSITE = ("CRC32", "CRC32C", "SHA1", "SHA256")
-FULL_OBJECT = ("CRC32", "CRC32C", "CRC64NVME")
+METHODS = {"COMPOSITE": Method.COMPOSITE, "FULL_OBJECT": Method.FULL_OBJECT}
+KINDS = [
+    *(("COMPOSITE", algorithm) for algorithm in ("CRC32", "CRC32C", "SHA1", "SHA256")),
+    *(("FULL_OBJECT", algorithm) for algorithm in ("CRC32", "CRC32C", "CRC64NVME")),
+]
 LAYOUTS = {
     "even": (5 * MIB, 5 * MIB, 5 * MIB),
     "uneven": (5 * MIB, 6 * MIB + 1, 5 * MIB + 333_333, 1),
@@ -85,39 +88,21 @@ def in_parts(localstack: Server, large: Sample) -> Callable[[str, str, str], Par
 
 
 @pytest.mark.parametrize(("layout", "split"), WAYS)
-@pytest.mark.parametrize("algorithm", COMPOSITE)
-def test_a_composite_checksum_is_computed_from_those_of_the_parts(
+@pytest.mark.parametrize(("kind", "algorithm"), KINDS)
+def test_the_checksum_of_an_object_in_parts_is_computed_and_compared(
     localstack: Server,
     in_parts: Callable[..., Parts],
+    kind: str,
     algorithm: str,
     layout: str,
     split: str,
     tmp_path: Path,
 ) -> None:
-    stored = in_parts(algorithm, "COMPOSITE", layout)
+    stored = in_parts(algorithm, kind, layout)
     result = fastget.download(localstack.url(stored.key), tmp_path / "copy", split=split, **localstack.options)
     found = result.verification
     assert (tmp_path / "copy").read_bytes() == stored.content
-    assert (found.method, found.algorithm) == (Method.COMPOSITE, stored.algorithm)
-    assert found.actual == found.expected == stored.digest.hex()
-    assert (found.verified, found.coverage) == (True, 1.0)
-
-
-@pytest.mark.parametrize(("layout", "split"), WAYS)
-@pytest.mark.parametrize("algorithm", FULL_OBJECT)
-def test_a_full_object_checksum_is_computed_from_those_of_the_pieces(
-    localstack: Server,
-    in_parts: Callable[..., Parts],
-    algorithm: str,
-    layout: str,
-    split: str,
-    tmp_path: Path,
-) -> None:
-    stored = in_parts(algorithm, "FULL_OBJECT", layout)
-    result = fastget.download(localstack.url(stored.key), tmp_path / "copy", split=split, **localstack.options)
-    found = result.verification
-    assert (tmp_path / "copy").read_bytes() == stored.content
-    assert (found.method, found.algorithm) == (Method.FULL_OBJECT, stored.algorithm)
+    assert (found.method, found.algorithm) == (METHODS[kind], stored.algorithm)
     assert found.actual == found.expected == stored.digest.hex()
     assert (found.verified, found.coverage) == (True, 1.0)
 
