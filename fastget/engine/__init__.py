@@ -9,6 +9,7 @@ crew         the threads of one pass, from start to end
 piece        a chunk on its way, with its running digests
 front        digests of whole objects that need their bytes in order
 repair       finding damaged chunks and fetching them again
+threads      threads that can be joined at any moment
 line         requests and answers of one thread, over the connections of the pool
 cancellation how a transfer is stopped from outside
 """

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastget.core.governor import LIMIT, START, Governor, Sample
 from fastget.engine.job import Job, Replan
+from fastget.engine.threads import PATIENCE, Thread
 from fastget.errors import Cancelled
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 # Often enough for a moving bar, seldom enough to cost nothing.
 TICK = 0.1
-# A worker that is aborted comes back at once, unless it sits in the system's name resolution, which cannot be woken.
-PATIENCE = 2.0
 
 
 class Crew:
@@ -36,7 +35,7 @@ class Crew:
         self._governor = governor
         self._recruit = recruit
         self._on_tick = on_tick
-        self._threads: list[threading.Thread] = []
+        self._threads: list[Thread] = []
         self._looked = 0.0
 
     @property
@@ -58,7 +57,7 @@ class Crew:
         try:
             self._start(first_continues=first_continues)
             self._grow(self._governor.wanted)
-            while any(thread.is_alive() for thread in self._threads) and not job.wait(TICK):
+            while any(thread.is_alive for thread in self._threads) and not job.wait(TICK):
                 self._tick()
         except BaseException:
             job.cancellation.cancel()
@@ -88,12 +87,7 @@ class Crew:
 
     def _start(self, *, first_continues: bool) -> None:
         worker = self._recruit()
-        thread = threading.Thread(
-            target=worker.run,
-            kwargs={"continues_stream": first_continues},
-            name=f"fastget-{self.size}",
-            daemon=True,
-        )
+        thread = Thread(partial(worker.run, continues_stream=first_continues), f"fastget-{self.size}")
         self.workers.append(worker)
         self._threads.append(thread)
         thread.start()

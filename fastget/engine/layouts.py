@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 from fastget.core.checksums.declared import part_digest
 from fastget.core.layout import PartAnswer, PartLayout, read_part_answer
 from fastget.engine.line import ConnectionPool, Line
+from fastget.engine.threads import ask_each
 from fastget.errors import NetworkError
 
 if TYPE_CHECKING:
@@ -108,12 +108,4 @@ class Surveyor:
             return head
 
     def _each(self, ask: Callable[[int], Answer], numbers: Iterable[int]) -> Iterator[tuple[int, Answer]]:
-        wanted = list(numbers)
-        executor = ThreadPoolExecutor(CONCURRENT_HEADS, thread_name_prefix="fastget-heads")
-        try:
-            yield from zip(wanted, executor.map(ask, wanted), strict=True)
-        except BaseException:
-            self._cancellation.check()
-            raise
-        finally:
-            executor.shutdown(wait=True, cancel_futures=True)
+        return ask_each(ask, numbers, CONCURRENT_HEADS, "fastget-heads", self._cancellation.cancel)

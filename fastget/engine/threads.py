@@ -1,0 +1,88 @@
+"""The engine's threads: daemons, and none of an executor's, which hold up, or fail at, the interpreter's end."""
+
+from __future__ import annotations
+
+import threading
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+# Threads that are stopped come back at once, unless one sits in the system's name resolution, which cannot be woken.
+PATIENCE = 2.0
+
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
+
+
+class Thread:
+    """One run of `work`. Unlike that of the standard library it can be joined after an interrupt within `start`."""
+
+    def __init__(self, work: Callable[[], None], name: str) -> None:
+        self._work = work
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def join(self, patience: float | None) -> None:
+        """Wait for its end, at most `patience` seconds."""
+        if self._ended.wait(patience):
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        finally:
+            self._ended.set()
+
+
+def ask_each(
+    ask: Callable[[Question], Answer], questions: Iterable[Question], at_once: int, name: str, stop: Callable[[], None]
+) -> Iterator[tuple[Question, Answer]]:
+    """Every question with its answer, in order, `at_once` asked side by side.
+
+    What `ask` raises is raised here. Where the caller does not read to the end, or anything fails, `stop` is called,
+    which must make every running `ask` return or raise; no thread is left behind.
+    """
+    wanted = list(questions)
+    left = iter(range(len(wanted)))
+    answers: SimpleQueue[tuple[int, Answer] | BaseException] = SimpleQueue()
+
+    def work() -> None:
+        try:
+            for index in left:
+                answers.put((index, ask(wanted[index])))
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            answers.put(error)
+
+    threads = [Thread(work, f"{name}-{number}") for number in range(1, min(at_once, len(wanted)) + 1)]
+    try:
+        for thread in threads:
+            thread.start()
+        yield from _in_order(wanted, answers)
+    except BaseException:
+        stop()
+        raise
+    finally:
+        for thread in threads:
+            thread.join(PATIENCE)
+
+
+def _in_order(
+    questions: list[Question], answers: SimpleQueue[tuple[int, Answer] | BaseException]
+) -> Iterator[tuple[Question, Answer]]:
+    early: dict[int, Answer] = {}
+    for index, question in enumerate(questions):
+        while index not in early:
+            answer = answers.get()
+            if isinstance(answer, BaseException):
+                raise answer
+            early[answer[0]] = answer[1]
+        yield question, early.pop(index)
