@@ -12,7 +12,7 @@ from fastget.core.urls import URL
 names = st.sampled_from(["ETag", "etag", "ETAG", "X-Amz-Meta-A", "x-amz-meta-a", "Date"])
 pairs = st.lists(st.tuples(names, st.text(max_size=5)), max_size=12)
 SECRETS = [
-    *SECRET_HEADERS,
+    *sorted(SECRET_HEADERS),
     "X-Amz-Security-Token",
     "x-amz-s3session-token",
     "X-Amz-Server-Side-Encryption-Customer-Key",
