@@ -14,6 +14,7 @@ from fastget.errors import DestinationError, FastgetError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fastget.core.ranges import Span
     from fastget.engine.job import Job
     from fastget.sinks.protocol import Sink
 
@@ -57,12 +58,12 @@ class Front:
         return front
 
 
-def digest_whole(sink: Sink, size: int, algorithms: Sequence[Algorithm]) -> dict[Algorithm, bytes]:
-    """The digests of the first `size` bytes of a sink, read back from its start."""
+def digest_span(sink: Sink, span: Span, algorithms: Sequence[Algorithm]) -> dict[Algorithm, bytes]:
+    """The digests of bytes that have landed in a sink, read back."""
     hashers = {algorithm: new_hasher(algorithm) for algorithm in algorithms}
     buffer = memoryview(bytearray(BUFFER_SIZE))
-    position = 0
-    while position < size and (count := sink.read_at(position, buffer[: size - position])):
+    position = span.start
+    while position < span.stop and (count := sink.read_at(position, buffer[: span.stop - position])):
         for hasher in hashers.values():
             hasher.update(buffer[:count])
         position += count

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 # A part that comes damaged this many times is not damaged on the way.
 REPAIRS_PER_PIECE = 3
+BYTES_ARE_OUT = "damaged bytes have gone out already: throw away what the reader has; a file would have been repaired"
 # The discovery stream has the first eighth of an object to itself as long as there is other work: about what one
 # connection of a few fetches in the time that all of them need.
 STREAM_SHARE = 8
@@ -255,13 +256,14 @@ class Job:
         with self._changed:
             times = self._repairs[piece.chunk.index] = self._repairs.get(piece.chunk.index, 0) + 1
             self.tally.repairs += 1
-        if times > REPAIRS_PER_PIECE:
+        is_final = not self.task.sink.is_seekable
+        if is_final or times > REPAIRS_PER_PIECE:
             raise ChecksumMismatch(
                 f"{url}: part {piece.chunk.part} has {algorithm} {actual}, the store declares {expected}",
                 algorithm=algorithm,
                 expected=expected,
                 actual=actual,
-                hint="the store keeps sending other bytes than it declares; try again later, or another endpoint",
+                hint=BYTES_ARE_OUT if is_final else "the store keeps sending other bytes than it declares",
                 url=url,
             )
         self.restart(piece)

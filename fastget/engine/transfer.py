@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from fastget.config import Config
+    from fastget.core.checksums.algorithms import Algorithm
     from fastget.core.layout import PartLayout
+    from fastget.engine.job import Task
     from fastget.sinks.protocol import Sink
     from fastget.sources.protocol import Source
 
@@ -137,7 +139,7 @@ class Transfer:
     def _find_layout(self, opening: Opening, parts: int | None, known: Knowledge) -> PartLayout | None:
         surveyor = Surveyor(opening.source, opening.info, self._pool, self._scope())
         try:
-            return surveyor.layout(parts, exact=known.exact_layout)
+            return surveyor.layout(parts, exact=known.exact_layout or not self._sink.is_seekable)
         finally:
             self._tally.requests += surveyor.requests
 
@@ -218,13 +220,19 @@ class Transfer:
 
     def _verify(self, prepared: Prepared, ledger: Ledger, size: int) -> Verification:
         task = prepared.task
+        return Verifier(
+            prepared,
+            ledger,
+            self._tally,
+            self._announcer,
+            self._run_again,
+            lambda: Surveyor(task.source, task.info, self._pool, self._scope()),
+        ).verify(size)
 
-        def run_pass(recorder: Recorder, wanted: Collection[int], write: Write) -> None:
-            job = Job(task, recorder, ledger.chunk_algorithms, self._tally, self._scope(), wanted)
-            self._run(job, write, None)
-
-        verifier = Verifier(prepared, ledger, self._tally, self._announcer, run_pass)
-        return verifier.verify(size, lambda: Surveyor(task.source, task.info, self._pool, self._scope()))
+    def _run_again(
+        self, task: Task, recorder: Recorder, algorithms: Collection[Algorithm], wanted: Collection[int], write: Write
+    ) -> None:
+        self._run(Job(task, recorder, algorithms, self._tally, self._scope(), wanted), write, None)
 
     def _result(self, prepared: Prepared, size: int, verification: Verification) -> Result:
         info, tally = prepared.task.info, self._tally

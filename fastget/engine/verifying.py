@@ -7,24 +7,33 @@ again. A good chunk is never overwritten by a worse one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fastget.core.checksums.verification import verified_by, verified_by_size
-from fastget.engine.front import digest_whole
-from fastget.errors import ChecksumMismatch
+from fastget.core.checksums.verification import Ledger, verified_by, verified_by_size
+from fastget.core.planner import plan_parts
+from fastget.core.ranges import Span
+from fastget.engine.front import digest_span
+from fastget.engine.job import BYTES_ARE_OUT
+from fastget.errors import ChecksumMismatch, Unverifiable
 from fastget.events import Method, Repaired
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from fastget.core.checksums.algorithms import Algorithm
-    from fastget.core.checksums.verification import Check, Ledger
+    from fastget.core.checksums.verification import Check
+    from fastget.core.layout import PartLayout
     from fastget.engine.announcer import Announcer
-    from fastget.engine.job import Recorder, Tally
+    from fastget.engine.job import Recorder, Tally, Task
     from fastget.engine.layouts import Surveyor
     from fastget.engine.preparing import Prepared
     from fastget.engine.worker import Write
     from fastget.events import Verification
+
+
+RunPass = Callable[["Task", "Recorder", "Collection[Algorithm]", "Collection[int]", "Write"], None]
 
 
 class Comparison:
@@ -35,7 +44,8 @@ class Comparison:
         self.changed: list[int] = []
 
     def record(self, index: int, digests: Mapping[Algorithm, bytes]) -> bool:
-        if self._trial.recorded(index) == digests:
+        before = self._trial.recorded(index)
+        if all(before[algorithm] == digest for algorithm, digest in digests.items()):
             return False
         self.changed.append(index)
         self._trial.record(index, digests)
@@ -45,7 +55,8 @@ class Comparison:
 class Verifier:
     """Holds one landed download to its checks.
 
-    `run_pass` fetches the chunks of the given indexes again: their digests go to a recorder, their bytes to a write.
+    `run_pass` fetches chunks of a task again, those of the given indexes: their digests go to a recorder, their bytes
+    to a write. `survey` makes a surveyor of the object's parts.
     """
 
     def __init__(
@@ -54,7 +65,8 @@ class Verifier:
         ledger: Ledger,
         tally: Tally,
         announcer: Announcer,
-        run_pass: Callable[[Recorder, Collection[int], Write], None],
+        run_pass: RunPass,
+        survey: Callable[[], Surveyor],
     ) -> None:
         self._task = prepared.task
         self._checks = prepared.checks
@@ -63,36 +75,76 @@ class Verifier:
         self._tally = tally
         self._announcer = announcer
         self._run_pass = run_pass
+        self._survey = survey
 
-    def verify(self, size: int, survey: Callable[[], Surveyor]) -> Verification:
+    def verify(self, size: int) -> Verification:
         """The verdict on the `size` bytes that have landed, after repair where that is needed and possible.
 
         Raises ChecksumMismatch, and what fetching raises.
         """
         if not self._checks:
             return verified_by_size(self._reason)
-        was_damaged = bool(self._ledger.failures()) and self._repair(size, survey)
+        if self._rests_on_a_guess() and not self._learn_layout():
+            return self._inconclusive()
         failures = self._ledger.failures()
-        if not failures:
-            self._tally.verified = size
-            return verified_by(self._checks[0])
-        if not was_damaged and self._proves_nothing(failures):
-            return verified_by_size("the ETag looks like an MD5, but the store sends the same other bytes every time")
-        raise self._mismatch(*failures[0])
+        if failures and self._task.can_resume:
+            damaged = self._damaged_by_part_digests() or self._damaged_by_comparison()
+            if not damaged and self._proves_nothing(failures):
+                return verified_by_size("the ETag is no MD5 of the content: the store sends the same bytes every time")
+            if damaged and self._task.sink.is_seekable:
+                self._repair(damaged, size)
+                failures = self._ledger.failures()
+        if failures:
+            raise self._mismatch(*failures[0])
+        self._tally.verified = size
+        return verified_by(self._checks[0])
 
-    def _repair(self, size: int, survey: Callable[[], Surveyor]) -> bool:
-        """Find the damaged chunks and fetch them again; whether there were any."""
+    def _rests_on_a_guess(self) -> bool:
+        """Whether a composite fails that was taken over parts of which only the first one's size is known."""
+        layout = self._task.plan.layout
+        is_guess = layout is not None and not layout.is_proven
+        return is_guess and any(check.parts is not None for check, _ in self._ledger.failures())
+
+    def _learn_layout(self) -> bool:
+        """Ask for every part, and digest what has landed by the parts as they are; False where nobody tells."""
+        surveyor = self._survey()
+        layout = surveyor.layout(self._task.plan.layout.count if self._task.plan.layout else None, exact=True)
+        self._tally.requests += surveyor.requests
+        if layout is None:
+            return False
+        if self._task.plan.layout is None or layout.offsets != self._task.plan.layout.offsets:
+            self._cut_anew(layout)
+        return True
+
+    def _cut_anew(self, layout: PartLayout) -> None:
+        plan = plan_parts(
+            layout,
+            by_number=self._task.plan.split == "part",
+            whole_parts=any(check.needs_whole_parts for check in self._checks),
+            connections=self._task.plan.connections,
+            chunk_size=self._task.config.part_size,
+        )
+        ledger = Ledger(self._checks, plan.chunks, layout)
+        for algorithm in ledger.ordered_algorithms:
+            ledger.record_ordered(algorithm, self._ledger.ordered(algorithm))
+        for chunk in plan.chunks:
+            ledger.record(chunk.index, digest_span(self._task.sink, chunk.span, ledger.chunk_algorithms))
+        self._task, self._ledger = replace(self._task, plan=plan), ledger
+
+    def _inconclusive(self) -> Verification:
+        url, reason = self._task.source.display_url, "where the parts of its composite checksum lie cannot be learned"
+        if self._task.config.require_verified:
+            raise Unverifiable(f"{url} cannot be verified: {reason}", hint="leave out --require-verified", url=url)
+        return verified_by_size(reason)
+
+    def _repair(self, damaged: Collection[int], size: int) -> None:
+        """Fetch the damaged chunks again; the ledger tells afterwards whether that was all."""
         sink = self._task.sink
-        if not (sink.is_seekable and self._task.can_resume):
-            return False
-        damaged = self._damaged_by_part_digests(survey) or self._damaged_by_comparison()
-        if not damaged:
-            return False
         chunks = [self._task.plan.chunks[index] for index in damaged]
         self._tally.discarded += sum(chunk.span.length for chunk in chunks)
         self._tally.repairs += len(chunks)
-        self._run_pass(self._ledger, damaged, sink.write_at)
-        for algorithm, digest in digest_whole(sink, size, self._ledger.ordered_algorithms).items():
+        self._run_pass(self._task, self._ledger, self._ledger.chunk_algorithms, damaged, sink.write_at)
+        for algorithm, digest in digest_span(sink, Span(0, size), self._ledger.ordered_algorithms).items():
             self._ledger.record_ordered(algorithm, digest)
         for chunk in chunks:
             span = chunk.span
@@ -100,15 +152,14 @@ class Verifier:
                 Repaired(self._task.source.display_url, span.start, span.stop, "its digest did not hold")
             )
         self._announcer.deliver()
-        return True
 
-    def _damaged_by_part_digests(self, survey: Callable[[], Surveyor]) -> list[int]:
+    def _damaged_by_part_digests(self) -> list[int]:
         """The chunks of the parts that the store's own part digests contradict; none where it declares none."""
         layout = self._task.plan.layout
         algorithms = [check.algorithm for check, _ in self._ledger.failures() if check.parts is not None]
         if layout is None or not algorithms:
             return []
-        surveyor = survey()
+        surveyor = self._survey()
         declared = surveyor.part_digests(algorithms[0], range(1, layout.count + 1))
         self._tally.requests += surveyor.requests
         damaged = {n for n, digest in declared.items() if self._ledger.part_digest(algorithms[0], n) != digest}
@@ -117,7 +168,8 @@ class Verifier:
     def _damaged_by_comparison(self) -> list[int]:
         comparison = Comparison(self._ledger)
         landed = self._tally.received - self._tally.discarded
-        self._run_pass(comparison, range(len(self._task.plan.chunks)), _write_nothing)
+        everything = range(len(self._task.plan.chunks))
+        self._run_pass(self._task, comparison, self._ledger.chunk_algorithms, everything, _write_nothing)
         self._tally.discarded = self._tally.received - landed
         return comparison.changed
 
@@ -131,12 +183,13 @@ class Verifier:
 
     def _mismatch(self, check: Check, actual: bytes) -> ChecksumMismatch:
         url, expected = self._task.source.display_url, check.declared.value.hex()
+        is_seekable = self._task.sink.is_seekable
         return ChecksumMismatch(
             f"{url}: {check.algorithm} is {actual.hex()}, but {check.declared.origin} says {expected}",
             algorithm=str(check.algorithm),
             expected=expected,
             actual=actual.hex(),
-            hint="nothing was written; the object, its checksum or the way to it is damaged",
+            hint="the object, its checksum or the way to it is damaged" if is_seekable else BYTES_ARE_OUT,
             url=url,
         )
 

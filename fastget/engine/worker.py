@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 BUFFER_SIZE = 256 * 1024
 
 FORBIDDEN = 403
+UNSATISFIABLE = 416
 
 Notify = Callable[[Event], None]
 Write = Callable[[int, memoryview], None]
@@ -78,8 +79,8 @@ class Worker:
         try:
             fetch(piece, buffer)
             self._land(piece)
-        except RangeNotSupported as error:
-            self._leave_to_stream(piece, error)
+        except RangeNotSupported:
+            self._leave_to_stream(piece)
         except Cancelled:
             raise
         except FastgetError as error:
@@ -91,13 +92,14 @@ class Worker:
             return True
         return False
 
-    def _leave_to_stream(self, piece: Piece, error: RangeNotSupported) -> None:
-        """The server ignores ranges: the discovery stream fetches everything, if it still runs."""
+    def _leave_to_stream(self, piece: Piece) -> None:
+        """The server ignored a range: the discovery stream fetches everything, unless a range was served by now."""
         self.line.drop()
-        if not self._job.are_ranges_refused:
-            raise error
         self._job.restart(piece)
-        self._job.give_back(piece)
+        if self._job.are_ranges_refused:
+            self._job.give_back(piece)
+        else:
+            self._recover(piece, ProtocolError("the server ignored a range that it serves otherwise"))
 
     def _recover(self, piece: Piece, error: FastgetError) -> None:
         retried = self._job.retry(piece, error)
@@ -132,6 +134,8 @@ class Worker:
         error = self.line.refusal(source, head)
         if head.status == FORBIDDEN and (self._job.drop_version() or self._job.pin != pin):
             return self._ask(piece, by_number=by_number)
+        if head.status == UNSATISFIABLE:
+            raise self._job.source_changed("the server says that the range lies outside of it")
         if retry.is_range_refusal(error):
             self._job.refuse_ranges()
         raise error

@@ -152,7 +152,8 @@ def test_damage_that_only_a_digest_can_tell_is_found_and_repaired(
 def test_a_repair_fetches_the_damaged_part_alone(content: Content, content_digest: str, destination: Path) -> None:
     stored = StoredObject(content, part_sizes=PARTS, checksum=Algorithm.CRC32C, checksum_type="COMPOSITE")
     events: list[Event] = []
-    with ObjectServer({"/b/k": stored}, faults=[faults.flip_bit_of_body(500).on(part=4)]) as server:
+    damage = faults.flip_bit_of_body(500).on(part=4)
+    with ObjectServer({"/b/k": stored}, behaviour=UNHURRIED, faults=[damage]) as server:
         result = fastget.download(server.url("/b/k"), destination, on_event=events.append, **QUICK)
     assert_right(destination, content_digest)
     assert result.repairs == 1

@@ -148,6 +148,10 @@ class Ledger:
         """The digest of the whole content by a hasher that saw it in order."""
         self._ordered[algorithm] = digest
 
+    def ordered(self, algorithm: Algorithm) -> bytes:
+        """What was recorded of the whole content."""
+        return self._ordered[algorithm]
+
     def part_digest(self, algorithm: Algorithm, number: int) -> bytes:
         """The digest of stored part `number`, from its chunks."""
         return self._fold(algorithm, self._parts[number])

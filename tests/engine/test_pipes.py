@@ -1,0 +1,99 @@
+"""Pipes and devices: the bytes leave in order, and what is damaged cannot be taken back: it is told."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import fastget
+from fastget.core.checksums.algorithms import Algorithm
+from fastget.errors import ChecksumMismatch
+from fastget.events import Method
+from fastget.testing import Behaviour, ObjectServer, StoredObject, faults
+
+if TYPE_CHECKING:
+    from fastget.testing import Content
+
+MIB = 1024 * 1024
+PARTS = (2 * MIB, 3 * MIB, 1 * MIB, 4321)
+KINDS: dict[str, dict[str, Any]] = {
+    "composite-crc32c": {"part_sizes": PARTS, "checksum": Algorithm.CRC32C, "checksum_type": "COMPOSITE"},
+    "composite-sha256": {"part_sizes": PARTS, "checksum": Algorithm.SHA256, "checksum_type": "COMPOSITE"},
+    "full-crc64nvme": {"checksum": Algorithm.CRC64NVME},
+    "full-sha256": {"checksum": Algorithm.SHA256},
+    "etag-md5": {},
+    "etag-md5-parts": {"part_sizes": PARTS},
+}
+
+
+# A digest that needs the bytes in order, of a sink that cannot be read back: one stream, one request.
+ALONE = {"full-sha256", "etag-md5"}
+
+
+class Reader:
+    """Reads a FIFO to its end in a thread of its own."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self.digest = ""
+        self._path = path
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+
+    def _read(self) -> None:
+        with self._path.open("rb") as pipe:
+            self.digest = hashlib.file_digest(pipe, "sha256").hexdigest()
+
+    def join(self) -> str:
+        self._thread.join()
+        return self.digest
+
+
+@pytest.fixture(params=list(KINDS))
+def stored(request: pytest.FixtureRequest, content: Content) -> StoredObject:
+    return StoredObject(content, **KINDS[request.param])
+
+
+def test_a_pipe_gets_the_bytes_in_order_and_verified(
+    stored: StoredObject, content_digest: str, destination: Path
+) -> None:
+    reader = Reader(destination)
+    with ObjectServer({"/b/k": stored}) as server:
+        result = fastget.download(server.url("/b/k"), destination, part_size=MIB, connections=3)
+    assert reader.join() == content_digest
+    assert result.verification.verified
+
+
+@pytest.mark.parametrize(
+    ("kind", "request_number"),
+    [*((kind, 1) for kind in KINDS), *((kind, 2) for kind in KINDS if kind not in ALONE)],
+)
+def test_damage_in_a_pipe_is_a_mismatch_never_a_success(
+    content: Content, destination: Path, kind: str, request_number: int
+) -> None:
+    reader = Reader(destination)
+    damage = faults.flip_bit_of_body(offset=500).on(request=request_number)
+    unhurried = Behaviour(rate_per_connection=8 * MIB)
+    stored = StoredObject(content, **KINDS[kind])
+    with (
+        ObjectServer({"/b/k": stored}, behaviour=unhurried, faults=[damage]) as server,
+        pytest.raises(ChecksumMismatch) as caught,
+    ):
+        fastget.download(server.url("/b/k"), destination, part_size=MIB, connections=3)
+    reader.join()
+    assert "reader" in (caught.value.hint or "")
+
+
+def test_an_etag_that_is_no_md5_is_told_from_damage_in_a_pipe(
+    content: Content, content_digest: str, destination: Path
+) -> None:
+    reader = Reader(destination)
+    with ObjectServer({"/b/k": StoredObject(content, etag='"0123456789abcdef0123456789abcdef"')}) as server:
+        result = fastget.download(server.url("/b/k"), destination, part_size=MIB, connections=3)
+    assert reader.join() == content_digest
+    assert (result.verification.verified, result.verification.method) == (False, Method.SIZE)
