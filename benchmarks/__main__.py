@@ -50,17 +50,11 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--scenario", action="append", type=_scenario, metavar="NAME", help=_names(SCENARIOS))
-    parser.add_argument(
-        "--peers", type=_contenders, default=CONTENDERS, metavar="A,B", help=_names(CONTENDERS)
-    )
+    parser.add_argument("--peers", type=_contenders, default=CONTENDERS, metavar="A,B", help=_names(CONTENDERS))
     parser.add_argument("--runs", type=_positive, default=5, help="runs of each client (default: 5)")
     parser.add_argument("--size", type=_size, default=1024**3, help="size of the object (default: 1GiB)")
-    parser.add_argument(
-        "--work", type=Path, default=Path(".benchmarks"), help="directory on the disk to write to"
-    )
-    parser.add_argument(
-        "--output", type=Path, default=Path("benchmarks/results"), help="directory for the report"
-    )
+    parser.add_argument("--work", type=Path, default=Path(".benchmarks"), help="directory on the disk to write to")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results"), help="directory for the report")
     return parser
 
 
@@ -72,9 +66,7 @@ def _scenario(name: str) -> Scenario:
     for scenario in SCENARIOS:
         if scenario.name == name:
             return scenario
-    raise argparse.ArgumentTypeError(
-        f"{name!r} is none of {', '.join(scenario.name for scenario in SCENARIOS)}"
-    )
+    raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(scenario.name for scenario in SCENARIOS)}")
 
 
 def _contenders(names: str) -> tuple[Contender, ...]:

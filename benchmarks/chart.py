@@ -55,12 +55,8 @@ def _draw_panel(panel: Axes, outcome: Outcome) -> None:
     panel.set_xlim(0, reach * 1.42)
     panel.set_xticks([tick for tick in panel.get_xticks() if tick <= reach * 1.05])
     panel.set_ylim(len(rows) - 0.4, -0.6)
-    size = (
-        f"{outcome.size / MIB / 1024:g} GiB" if outcome.size >= 1024 * MIB else f"{outcome.size / MIB:g} MiB"
-    )
-    panel.set_title(
-        f"{outcome.scenario.title} ({size})", loc="left", fontsize=10, fontweight="bold", color=_INK
-    )
+    size = f"{outcome.size / MIB / 1024:g} GiB" if outcome.size >= 1024 * MIB else f"{outcome.size / MIB:g} MiB"
+    panel.set_title(f"{outcome.scenario.title} ({size})", loc="left", fontsize=10, fontweight="bold", color=_INK)
     panel.set_xlabel("GB/s, median; the line spans all runs", loc="left", fontsize=8, color=_FAINT)
     panel.tick_params(length=0, labelcolor=_INK)
     panel.tick_params(axis="x", labelsize=8, labelcolor=_FAINT)

@@ -83,9 +83,7 @@ def compare(
     """
     port = free_port()
     certificates = issue_certificates(workplace.directory) if scenario.behaviour.tls else None
-    configuration = nginx_configuration(
-        workplace.directory, port, scenario.behaviour, workplace.stored, certificates
-    )
+    configuration = nginx_configuration(workplace.directory, port, scenario.behaviour, workplace.stored, certificates)
     (workplace.directory / "nginx.conf").write_text(configuration)
     download = Download(
         endpoint=f"{'https' if scenario.behaviour.tls else 'http'}://127.0.0.1:{port}",
@@ -124,9 +122,7 @@ def _entry(contender: Contender, scenario: Scenario, download: Download, report:
     return Entry(contender, version, contender.command(download))
 
 
-def _with_best_threads(
-    contender: Contender, scenario: Scenario, download: Download, report: Report
-) -> Download:
+def _with_best_threads(contender: Contender, scenario: Scenario, download: Download, report: Report) -> Download:
     """The download with the number of threads that is fastest here: the better of two runs each."""
     seconds: dict[int, float] = {}
     for threads in scenario.bare_loop_threads:

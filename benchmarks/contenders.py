@@ -114,9 +114,7 @@ def _module(name: str, download: Download, number: int) -> list[str]:
 def _fastget_version() -> str | None:
     if importlib.util.find_spec("fastget.__main__") is None:
         return None
-    answer = subprocess.run(
-        [sys.executable, "-m", "fastget", "--version"], capture_output=True, text=True, check=False
-    )
+    answer = subprocess.run([sys.executable, "-m", "fastget", "--version"], capture_output=True, text=True, check=False)
     found = re.search(r"\d+(?:\.\d+)+\S*", answer.stdout)
     return found[0] if found and not answer.returncode else None
 

@@ -61,8 +61,6 @@ def _file_system(directory: Path) -> str:
     mounts = Path("/proc/self/mounts")
     if not mounts.exists():
         return "unknown"
-    found = {
-        Path(fields[1]): fields[2] for fields in (line.split() for line in mounts.read_text().splitlines())
-    }
+    found = {Path(fields[1]): fields[2] for fields in (line.split() for line in mounts.read_text().splitlines())}
     place = directory.resolve()
     return next((found[parent] for parent in (place, *place.parents) if parent in found), "unknown")

@@ -34,9 +34,7 @@ class Measurement:
     peak_memory: int
 
 
-def measure(
-    command: Sequence[str], environment: Mapping[str, str] | None = None, timeout: float = 600
-) -> Measurement:
+def measure(command: Sequence[str], environment: Mapping[str, str] | None = None, timeout: float = 600) -> Measurement:
     """Run a command to its end and return what it cost. `environment` is added to this process's own.
 
     Raises RunError when the command cannot be started, fails, or is not done after `timeout` seconds.

@@ -120,9 +120,7 @@ def _http_lines(directory: Path, behaviour: Behaviour, stored: StoredObject) -> 
     return lines
 
 
-def _server_lines(
-    directory: Path, port: int, behaviour: Behaviour, certificates: Certificates | None
-) -> list[str]:
+def _server_lines(directory: Path, port: int, behaviour: Behaviour, certificates: Certificates | None) -> list[str]:
     lines = [
         f"listen 127.0.0.1:{port}{' ssl' if behaviour.tls else ''} backlog=1024;",
         f'root "{directory}/files";',

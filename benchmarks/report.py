@@ -46,9 +46,7 @@ class Figures:
 
 def best_first(outcome: Outcome) -> list[tuple[Entry, Figures | None]]:
     """Every entry with its figures, the fastest first, those that have none last."""
-    rows = [
-        (entry, Figures.of(entry.runs, outcome.size) if entry.runs else None) for entry in outcome.entries
-    ]
+    rows = [(entry, Figures.of(entry.runs, outcome.size) if entry.runs else None) for entry in outcome.entries]
     return sorted(rows, key=lambda row: (row[1] is None, -row[1].rate.median if row[1] else 0))
 
 

@@ -76,10 +76,7 @@ def _first_request(server: socket.socket, command: list[str]) -> float:
 
 def _import_of(module: str, runs: int) -> tuple[float, ...]:
     """Milliseconds of an import alone, measured inside a fresh Python."""
-    code = (
-        "import time; started = time.perf_counter();"
-        f"import {module}; print((time.perf_counter() - started) * 1000)"
-    )
+    code = f"import time; started = time.perf_counter();import {module}; print((time.perf_counter() - started) * 1000)"
     command = [sys.executable, "-c", code]
     answers = [subprocess.run(command, capture_output=True, check=True).stdout for _ in range(runs + 1)]
     return tuple(float(answer) for answer in answers)[1:]
@@ -126,9 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure the start-up; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.startup", description=__doc__)
     parser.add_argument("--runs", type=int, default=20, help="runs of each (default: 20)")
-    parser.add_argument(
-        "--output", type=Path, default=Path("benchmarks/results"), help="directory for the report"
-    )
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results"), help="directory for the report")
     options = parser.parse_args(arguments)
     try:
         timings = time_everything(max(options.runs, 1))
@@ -136,9 +131,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "startup.json").write_text(
-        json.dumps([asdict(timing) for timing in timings], indent=2) + "\n"
-    )
+    (options.output / "startup.json").write_text(json.dumps([asdict(timing) for timing in timings], indent=2) + "\n")
     (options.output / "startup.md").write_text(as_markdown(timings))
     print(as_markdown(timings))
     return 0

@@ -292,9 +292,7 @@ def _open_directory(folder: str) -> int:
     except PermissionError:
         if not hasattr(os, "O_PATH"):
             raise
-        return os.open(
-            folder, os.O_PATH | flags
-        )  # writable and searchable is enough, a directory need not be readable
+        return os.open(folder, os.O_PATH | flags)  # writable and searchable is enough, a directory need not be readable
 
 
 def _create_unique(directory: int, name: str, mode: int) -> tuple[str, int]:

@@ -28,9 +28,7 @@ class _Fixed:
     def write(self, offset: int, data: memoryview) -> None:
         stop = offset + len(data)
         if stop > len(self._view):
-            raise DestinationError(
-                f"the buffer of {len(self._view)} bytes is too small for bytes up to {stop}"
-            )
+            raise DestinationError(f"the buffer of {len(self._view)} bytes is too small for bytes up to {stop}")
         self._view[offset:stop] = data
 
     def read(self, offset: int, buffer: memoryview) -> int:

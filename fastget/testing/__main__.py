@@ -39,16 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m fastget.testing", description="Serve objects on 127.0.0.1."
-    )
+    parser = argparse.ArgumentParser(prog="python -m fastget.testing", description="Serve objects on 127.0.0.1.")
     parser.add_argument("--objects", choices=("demo", "large", "small"), default="demo", help="which objects")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
     parser.add_argument("--size", type=parse_size, help="size of each object, such as 1G")
     parser.add_argument("--count", type=int, default=5000, help="how many small objects")
-    parser.add_argument(
-        "--delay", type=_span, default=(0.0, 0.0), metavar="LOW-HIGH", help="to first byte, seconds"
-    )
+    parser.add_argument("--delay", type=_span, default=(0.0, 0.0), metavar="LOW-HIGH", help="to first byte, seconds")
     parser.add_argument("--rate", type=parse_size, help="bytes a second for each connection, such as 45M")
     return parser
 

@@ -79,9 +79,7 @@ class Answer:
     def with_content_range(self, text: str) -> Self:
         """Content-Range set from a template: {first}, {last} and {total} stand for the true numbers."""
         span = self.span or Span(0, self.length)
-        return self.with_field(
-            "Content-Range", text.format(first=span.start, last=span.stop - 1, total=self.total)
-        )
+        return self.with_field("Content-Range", text.format(first=span.start, last=span.stop - 1, total=self.total))
 
     def with_body(self, data: bytes) -> Self:
         """The body replaced by other bytes."""

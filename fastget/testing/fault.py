@@ -247,6 +247,4 @@ def merged_manner(faults: Sequence[Fault]) -> Manner:
 
 
 def _holds(answer: Answer, offset: int) -> bool:
-    return any(
-        segment.is_object and segment.span.start <= offset < segment.span.stop for segment in answer.segments
-    )
+    return any(segment.is_object and segment.span.start <= offset < segment.span.stop for segment in answer.segments)

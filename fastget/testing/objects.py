@@ -63,9 +63,7 @@ class StoredObject:
     def __post_init__(self) -> None:
         spans = _tiles(self.content.size, self.part_sizes)
         has_md5 = not self.etag and self.content.size <= MD5_LIMIT
-        parts = tuple(
-            _stored_part(self, number, span, has_md5=has_md5) for number, span in enumerate(spans, 1)
-        )
+        parts = tuple(_stored_part(self, number, span, has_md5=has_md5) for number, span in enumerate(spans, 1))
         object.__setattr__(self, "parts", parts)
         object.__setattr__(self, "digest", self._digest())
         if not self.etag and not has_md5:

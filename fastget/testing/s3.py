@@ -171,9 +171,7 @@ def _selected(request: ReceivedRequest, stored: StoredObject, behaviour: Behavio
         return error(400, "InvalidRequest", message, amazon=behaviour.amazon)
     if part is not None:
         return _part(request, stored, behaviour)
-    return (
-        _whole(request, stored, behaviour) if ranged is None else _range(request, stored, behaviour, ranged)
-    )
+    return _whole(request, stored, behaviour) if ranged is None else _range(request, stored, behaviour, ranged)
 
 
 def _is_inflated(request: ReceivedRequest, stored: StoredObject) -> bool:
@@ -278,9 +276,7 @@ def _facts(stored: StoredObject, behaviour: Behaviour) -> tuple[Field, ...]:
     return (*fields, *identifiers(amazon=behaviour.amazon), *stored.headers.items())
 
 
-def _checksums(
-    request: ReceivedRequest, behaviour: Behaviour, fields: tuple[Field, ...]
-) -> tuple[Field, ...]:
+def _checksums(request: ReceivedRequest, behaviour: Behaviour, fields: tuple[Field, ...]) -> tuple[Field, ...]:
     """The checksum headers, which S3 sends only where they are asked for."""
     asked = (request.headers.get("x-amz-checksum-mode") or "").upper() == "ENABLED"
     return fields if asked and behaviour.checksums and behaviour.amazon else ()

@@ -168,9 +168,7 @@ class ObjectServer:
             self._accepted += 1
             number = self._accepted
             self._live[number] = sock
-            thread = threading.Thread(
-                target=self._run, args=(sock, number), name=f"connection-{number}", daemon=True
-            )
+            thread = threading.Thread(target=self._run, args=(sock, number), name=f"connection-{number}", daemon=True)
             self._threads.add(thread)
         thread.start()
 

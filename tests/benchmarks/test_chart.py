@@ -11,9 +11,7 @@ from benchmarks.machine import Machine
 pytest.importorskip("matplotlib", reason="the chart is drawn by matplotlib (pip install '.[bench]')")
 
 
-def test_the_chart_names_every_client_and_every_problem(
-    tmp_path: Path, machine: Machine, outcome: Outcome
-) -> None:
+def test_the_chart_names_every_client_and_every_problem(tmp_path: Path, machine: Machine, outcome: Outcome) -> None:
     draw_chart(machine, [outcome, outcome], tmp_path / "chart")
     drawing = (tmp_path / "chart.svg").read_text()
     for entry in outcome.entries:

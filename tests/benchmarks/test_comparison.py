@@ -71,9 +71,7 @@ def test_a_missing_client_is_kept_with_the_way_to_install_it(tmp_path: Path, ngi
         ("import sys; open(sys.argv[1], 'wb').write(b'x' * 1000)", "failed: its file holds wrong bytes"),
     ],
 )
-def test_a_client_that_makes_no_right_file_has_failed(
-    tmp_path: Path, nginx: str, code: str, problem: str
-) -> None:
+def test_a_client_that_makes_no_right_file_has_failed(tmp_path: Path, nginx: str, code: str, problem: str) -> None:
     (entry,) = _compare(tmp_path, nginx, [_python_contender("broken", code)])
     assert (entry.runs, entry.problem) == ([], problem)
 

@@ -51,9 +51,7 @@ def test_tls_without_certificates_is_refused(tmp_path: Path, stored: StoredObjec
         nginx_configuration(tmp_path, 443, Behaviour(tls=True), stored)
 
 
-def test_a_missing_lua_module_is_named(
-    tmp_path: Path, stored: StoredObject, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_lua_module_is_named(tmp_path: Path, stored: StoredObject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.nginx._MODULE_DIRECTORIES", (tmp_path,))
     with pytest.raises(NginxError, match=r"ndk_http_module\.so is not installed"):
         nginx_configuration(tmp_path, 80, Behaviour(first_byte=(0.0, 0.1)), stored)

@@ -27,9 +27,7 @@ def test_figures_are_medians_over_all_runs(outcome: Outcome) -> None:
     assert figures.user_seconds == pytest.approx(0.2)
 
 
-def test_a_row_holds_rate_time_processor_memory_and_what_is_checked(
-    machine: Machine, outcome: Outcome
-) -> None:
+def test_a_row_holds_rate_time_processor_memory_and_what_is_checked(machine: Machine, outcome: Outcome) -> None:
     assert _cells(as_markdown(machine, [outcome]), "curl") == [
         "curl",
         "8.1",

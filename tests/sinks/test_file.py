@@ -132,9 +132,7 @@ def test_a_link_that_leads_nowhere_or_to_itself_is_replaced(tmp_path: Path, lead
 
 
 @pytest.mark.parametrize("name", ["folder", "folder/", "folder/.", "folder/..", "link", "link/"])
-def test_a_directory_is_refused_with_the_way_to_write_into_it(
-    tmp_path: Path, names: Names, name: str
-) -> None:
+def test_a_directory_is_refused_with_the_way_to_write_into_it(tmp_path: Path, names: Names, name: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to("folder")
     for attempt in (FileSink.check, lambda sink: sink.open(5)):

@@ -204,9 +204,7 @@ def test_a_directory_that_knows_no_flush_is_no_failure(tmp_path: Path, fail: Fai
 
 
 @pytest.mark.parametrize("code", [errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS])
-def test_a_file_system_that_cannot_allocate_still_gets_the_file(
-    tmp_path: Path, fail: Fail, code: int
-) -> None:
+def test_a_file_system_that_cannot_allocate_still_gets_the_file(tmp_path: Path, fail: Fail, code: int) -> None:
     if hasattr(os, "posix_fallocate"):
         fail("posix_fallocate", code)
     sink = FileSink(tmp_path / "object.bin")
@@ -235,9 +233,7 @@ def test_an_allocation_that_is_only_imitated_is_given_up_for_large_files(
     sink.discard()
 
 
-def test_a_system_without_allocation_still_gets_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_system_without_allocation_still_gets_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "posix_fallocate", raising=False)
     sink = FileSink(tmp_path / "object.bin")
     sink.open(3 << 20)

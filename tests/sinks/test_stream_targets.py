@@ -79,9 +79,7 @@ def test_a_reader_that_has_gone_is_a_broken_pipe_for_all_writers(
     assert isinstance(failure.value.__cause__, BrokenPipeError)
 
 
-def test_a_descriptor_that_does_not_block_is_written_whole(
-    pool: ThreadPoolExecutor, pipe: tuple[int, int]
-) -> None:
+def test_a_descriptor_that_does_not_block_is_written_whole(pool: ThreadPoolExecutor, pipe: tuple[int, int]) -> None:
     os.set_blocking(pipe[1], False)
     content = random.Random(1).randbytes(1 << 20)
     sink = StreamSink(pipe[1])
@@ -122,9 +120,7 @@ def test_a_redirected_output_is_written_from_its_place_on(tmp_path: Path) -> Non
     assert (tmp_path / "log").read_bytes() == b"before bytes after"
 
 
-def test_a_named_pipe_waits_for_its_reader_and_ends_with_the_object(
-    pool: ThreadPoolExecutor, tmp_path: Path
-) -> None:
+def test_a_named_pipe_waits_for_its_reader_and_ends_with_the_object(pool: ThreadPoolExecutor, tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
     sink = StreamSink(path)
@@ -168,9 +164,7 @@ def test_the_null_device_takes_everything() -> None:
     assert sink._front == 64 << 20
 
 
-def test_targets_that_cannot_be_written_are_refused_before_any_request(
-    pipe: tuple[int, int], tmp_path: Path
-) -> None:
+def test_targets_that_cannot_be_written_are_refused_before_any_request(pipe: tuple[int, int], tmp_path: Path) -> None:
     unused = os.dup(pipe[1])
     os.close(unused)
     for target in (pipe[0], unused, tmp_path, tmp_path / "missing"):

@@ -15,9 +15,7 @@ PARTS = (100_000, 30_000, 70_000)
 CHECKED = [Algorithm.CRC32, Algorithm.CRC32C, Algorithm.CRC64NVME, Algorithm.SHA1, Algorithm.SHA256]
 
 
-def serving(
-    algorithm: Algorithm, *chosen: Any, parts: tuple[int, ...] | None = None, composite: bool = False
-) -> Any:
+def serving(algorithm: Algorithm, *chosen: Any, parts: tuple[int, ...] | None = None, composite: bool = False) -> Any:
     kind = "COMPOSITE" if composite else "FULL_OBJECT"
     stored = StoredObject(Content.of(DATA), part_sizes=parts, checksum=algorithm, checksum_type=kind)  # type: ignore[arg-type]
     return ObjectServer({"/b/k": stored}, faults=chosen)

@@ -34,9 +34,7 @@ def serving(*chosen: Fault) -> ObjectServer:
     ],
     ids=lambda value: value.name if isinstance(value, Fault) else "",
 )
-def test_curl_names_the_failure_and_the_next_request_is_answered(
-    curl: Any, fault: Fault, status: int
-) -> None:
+def test_curl_names_the_failure_and_the_next_request_is_answered(curl: Any, fault: Fault, status: int) -> None:
     with serving(fault) as server:
         assert curl(server.url("/b/k")).status == status
         assert curl(server.url("/b/k")).output == DATA
@@ -157,9 +155,7 @@ def _received_over_tls(server: ObjectServer, context: ssl.SSLContext) -> Sequenc
 
 def test_over_tls_an_end_that_is_meant_is_announced_and_a_truncation_is_not(no_leaks: None) -> None:
     theirs, ours = _tls()
-    with ObjectServer(
-        OBJECTS, tls=theirs, faults=[faults.truncated_close(after=1000).on(request=2)]
-    ) as server:
+    with ObjectServer(OBJECTS, tls=theirs, faults=[faults.truncated_close(after=1000).on(request=2)]) as server:
         assert b"".join(_received_over_tls(server, ours)).endswith(DATA)
         with pytest.raises(ssl.SSLEOFError):
             _received_over_tls(server, ours)

@@ -37,9 +37,7 @@ def ranged(ask: Any, fault: Fault) -> Any:
 def differing(first: bytes, second: bytes) -> list[tuple[int, int]]:
     """Index and changed bits of every byte that differs."""
     assert len(first) == len(second)
-    return [
-        (index, one ^ two) for index, (one, two) in enumerate(zip(first, second, strict=True)) if one != two
-    ]
+    return [(index, one ^ two) for index, (one, two) in enumerate(zip(first, second, strict=True)) if one != two]
 
 
 def test_one_bit_is_flipped_the_first_time_its_byte_is_sent(ask: Any) -> None:
@@ -69,9 +67,7 @@ def test_a_bit_of_one_body_is_flipped(ask: Any) -> None:
     assert differing(ranged(ask, faults.flip_bit_of_body(7, bit=7)).body, DATA[100:200]) == [(7, 128)]
 
 
-@pytest.mark.parametrize(
-    "fault", [faults.range_ignored(), faults.part_number_ignored()], ids=lambda it: it.name
-)
+@pytest.mark.parametrize("fault", [faults.range_ignored(), faults.part_number_ignored()], ids=lambda it: it.name)
 def test_the_whole_object_comes_instead_of_a_part(ask: Any, fault: Fault) -> None:
     with serving(fault) as server:
         answer = ask(server, "/b/k?partNumber=1")
@@ -203,16 +199,12 @@ def test_an_answer_has_another_checksum_or_none(ask: Any) -> None:
     wrong = faults.other_checksum("x-amz-checksum-crc32c", "AAAAAA==")
     missing = faults.other_checksum("x-amz-checksum-crc32c", None).on(request=2)
     with serving(wrong, missing) as server:
-        values = [
-            ask(server, x_amz_checksum_mode="ENABLED").headers.get("x-amz-checksum-crc32c") for _ in range(3)
-        ]
+        values = [ask(server, x_amz_checksum_mode="ENABLED").headers.get("x-amz-checksum-crc32c") for _ in range(3)]
     assert values == ["AAAAAA==", None, STORED.checksum_fields()[0][1]]
 
 
 @given(st.integers(1, 60), st.integers(-70, 70), st.data())
-def test_a_shifted_range_stays_in_the_object_and_is_another_one(
-    size: int, by: int, data: st.DataObject
-) -> None:
+def test_a_shifted_range_stays_in_the_object_and_is_another_one(size: int, by: int, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, size - 1))
     span = Span(start, data.draw(st.integers(start + 1, size)))
     content = Content.generated(size)

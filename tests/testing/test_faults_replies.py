@@ -33,9 +33,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("fault", "status", "code"), REFUSALS, ids=[fault.name for fault, _, _ in REFUSALS])
-def test_botocore_reads_status_and_code_of_a_refusal(
-    s3_client: Any, fault: Fault, status: int, code: str
-) -> None:
+def test_botocore_reads_status_and_code_of_a_refusal(s3_client: Any, fault: Fault, status: int, code: str) -> None:
     with serving(fault) as server, pytest.raises(ClientError) as caught:
         s3_client(server).get_object(Bucket="b", Key="k")
     reply: dict[str, Any] = dict(caught.value.response)

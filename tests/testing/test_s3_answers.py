@@ -22,14 +22,10 @@ from fastget.testing import (
 
 DATA = Content.generated(3000, seed=1).read()
 PARTS = (1000, 500, 1500)
-COMPOSITE = StoredObject(
-    Content.of(DATA), part_sizes=PARTS, checksum=Algorithm.SHA256, checksum_type="COMPOSITE"
-)
+COMPOSITE = StoredObject(Content.of(DATA), part_sizes=PARTS, checksum=Algorithm.SHA256, checksum_type="COMPOSITE")
 FULL_OBJECT = StoredObject(Content.of(DATA), part_sizes=PARTS, checksum=Algorithm.CRC64NVME)
 SINGLE = StoredObject(Content.of(DATA), checksum=Algorithm.CRC32C, version_id="v1")
-ONE_PART = StoredObject(
-    Content.of(DATA), part_sizes=(3000,), checksum=Algorithm.CRC32, checksum_type="COMPOSITE"
-)
+ONE_PART = StoredObject(Content.of(DATA), part_sizes=(3000,), checksum=Algorithm.CRC32, checksum_type="COMPOSITE")
 EMPTY = StoredObject(Content.of(b""), checksum=Algorithm.CRC32)
 OBJECTS = {
     "/b/composite": COMPOSITE,
@@ -49,9 +45,7 @@ def server() -> Iterator[ObjectServer]:
 
 def digest_of(answer: Any) -> tuple[str | None, str | None]:
     """The value and type of the checksum headers of an answer."""
-    names = [
-        name for name, _ in answer.headers if name.startswith("x-amz-checksum-") and not name.endswith("type")
-    ]
+    names = [name for name, _ in answer.headers if name.startswith("x-amz-checksum-") and not name.endswith("type")]
     return answer.headers.get(names[0]) if names else None, answer.headers.get("x-amz-checksum-type")
 
 
@@ -93,9 +87,7 @@ RANGES = [
 
 
 @pytest.mark.parametrize(("value", "start", "stop"), RANGES)
-def test_a_range_is_answered_with_its_bytes(
-    server: ObjectServer, ask: Any, value: str, start: int, stop: int
-) -> None:
+def test_a_range_is_answered_with_its_bytes(server: ObjectServer, ask: Any, value: str, start: int, stop: int) -> None:
     answer = ask(server, "/b/full", Range=value)
     assert answer.status == 206
     assert answer.body == DATA[start:stop]
@@ -104,21 +96,15 @@ def test_a_range_is_answered_with_its_bytes(
     assert answer.headers.get("ETag") == FULL_OBJECT.etag
 
 
-@pytest.mark.parametrize(
-    "value", ["bytes=0-1,5-6", "bytes=5-2", "bytes=a-b", "lines=1-2", "bytes=-", "bytes"]
-)
-def test_a_range_that_is_none_or_many_is_answered_with_the_whole(
-    server: ObjectServer, ask: Any, value: str
-) -> None:
+@pytest.mark.parametrize("value", ["bytes=0-1,5-6", "bytes=5-2", "bytes=a-b", "lines=1-2", "bytes=-", "bytes"])
+def test_a_range_that_is_none_or_many_is_answered_with_the_whole(server: ObjectServer, ask: Any, value: str) -> None:
     answer = ask(server, "/b/full", Range=value)
     assert (answer.status, answer.body) == (200, DATA)
     assert answer.headers.get("Content-Range") is None
 
 
 @pytest.mark.parametrize("value", ["bytes=3000-3001", "bytes=-0"])
-def test_a_range_outside_of_the_object_cannot_be_satisfied(
-    server: ObjectServer, ask: Any, value: str
-) -> None:
+def test_a_range_outside_of_the_object_cannot_be_satisfied(server: ObjectServer, ask: Any, value: str) -> None:
     answer = ask(server, "/b/full", Range=value)
     assert answer.status == 416
     assert b"<Code>InvalidRange</Code>" in answer.body

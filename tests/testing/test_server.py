@@ -64,9 +64,7 @@ def test_keys_are_what_their_encoded_paths_mean(curl: Any) -> None:
 def test_many_clients_at_once_get_the_right_bytes() -> None:
     def fetch(server: ObjectServer, number: int) -> bool:
         client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-        client.request(
-            "GET", "/b/k", headers={"Range": f"bytes={number * 100_000}-{number * 100_000 + 149_999}"}
-        )
+        client.request("GET", "/b/k", headers={"Range": f"bytes={number * 100_000}-{number * 100_000 + 149_999}"})
         body = client.getresponse().read()
         client.close()
         return body == CONTENT.read(number * 100_000, number * 100_000 + 150_000)

@@ -73,9 +73,7 @@ def garbage(data: bytes = b"\x00\x01garbage\r\n") -> Fault:
 
 def informational(status: int = 103, count: int = 1) -> Fault:
     """So many 1xx answers before the true one (H23)."""
-    return Fault(
-        name="informational", manner=Manner(greeting=f"HTTP/1.1 {status} Wait\r\n\r\n".encode() * count)
-    )
+    return Fault(name="informational", manner=Manner(greeting=f"HTTP/1.1 {status} Wait\r\n\r\n".encode() * count))
 
 
 def huge_header(size: int = 100 * 1024) -> Fault:

@@ -81,6 +81,4 @@ def refuse_connection() -> Fault:
 
 def server_speaks_first(data: bytes = b"220 mail.example ESMTP\r\n") -> Fault:
     """Bytes before any request has come, then FIN (N26)."""
-    return Fault(
-        name="server-speaks-first", at_accept=True, manner=Manner(greeting=data, ending=Ending.CLOSE)
-    )
+    return Fault(name="server-speaks-first", at_accept=True, manner=Manner(greeting=data, ending=Ending.CLOSE))

@@ -52,9 +52,7 @@ def partial_as_200() -> Fault:
 
 def object_checksum_on_range() -> Fault:
     """The whole object's checksum on an answer that holds a range (floci, early Ceph)."""
-    return Fault(
-        name="object-checksum-on-range", when=RANGED, behaviour={"range_checksum": RangeChecksum.OBJECT}
-    )
+    return Fault(name="object-checksum-on-range", when=RANGED, behaviour={"range_checksum": RangeChecksum.OBJECT})
 
 
 def range_shifted(by: int = 1) -> Fault:
@@ -82,9 +80,7 @@ def body_shifted(by: int = 1) -> Fault:
         if moved == first.span:  # a whole object: turned round
             turn = first.span.start + by % first.span.length
             parts = (Span(turn, first.span.stop), Span(first.span.start, turn))
-            return replace(
-                answer, segments=tuple(Segment(first.content, span, is_object=True) for span in parts)
-            )
+            return replace(answer, segments=tuple(Segment(first.content, span, is_object=True) for span in parts))
         return replace(answer, segments=(replace(first, span=moved),))
 
     return Fault(name="body-shifted", edit=edit)
@@ -129,16 +125,12 @@ def zeroed() -> Fault:
 
 def no_content_range() -> Fault:
     """206 without a Content-Range (H8)."""
-    return Fault(
-        name="no-content-range", when=RANGED, edit=lambda _, answer: answer.with_field("Content-Range", None)
-    )
+    return Fault(name="no-content-range", when=RANGED, edit=lambda _, answer: answer.with_field("Content-Range", None))
 
 
 def content_range(template: str) -> Fault:
     """Another Content-Range: {first}, {last} and {total} stand for the true numbers (H12)."""
-    return Fault(
-        name="content-range", when=RANGED, edit=lambda _, answer: answer.with_content_range(template)
-    )
+    return Fault(name="content-range", when=RANGED, edit=lambda _, answer: answer.with_content_range(template))
 
 
 def many_content_ranges() -> Fault:
@@ -183,9 +175,7 @@ def gzip_encoded() -> Fault:
     """The body in gzip coding, unasked, under the head of the plain one (H17)."""
 
     def edit(_: ReceivedRequest, answer: Answer) -> Answer:
-        data = b"".join(
-            segment.content.read(segment.span.start, segment.span.stop) for segment in answer.segments
-        )
+        data = b"".join(segment.content.read(segment.span.start, segment.span.stop) for segment in answer.segments)
         return answer.with_body(gzip.compress(data, mtime=0)).with_field("Content-Encoding", "gzip")
 
     return Fault(name="gzip-encoded", edit=edit)

@@ -82,9 +82,7 @@ def delete_marker(*, of_version: bool = False) -> Fault:
     headers = {"x-amz-delete-marker": "true", "x-amz-version-id": "marker-1"}
     if of_version:
         message = "The specified method is not allowed against this resource."
-        refusal = status(
-            405, "MethodNotAllowed", message, headers=headers, elements={"ResourceType": "DeleteMarker"}
-        )
+        refusal = status(405, "MethodNotAllowed", message, headers=headers, elements={"ResourceType": "DeleteMarker"})
     else:
         refusal = status(404, headers=headers)
     return replace(refusal, name="delete-marker").always()
@@ -117,9 +115,7 @@ def unsatisfiable(total: int | None = None) -> Fault:
     """416; with `total`, that size in Content-Range and in the document (H13, H14)."""
     size = {} if total is None else {"ActualObjectSize": str(total)}
     headers = {} if total is None else {"Content-Range": f"bytes */{total}"}
-    refusal = status(
-        416, "InvalidRange", "The requested range is not satisfiable", headers=headers, elements=size
-    )
+    refusal = status(416, "InvalidRange", "The requested range is not satisfiable", headers=headers, elements=size)
     return replace(refusal, name="unsatisfiable")
 
 

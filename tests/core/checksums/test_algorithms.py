@@ -117,9 +117,7 @@ def test_the_digest_agrees_with_an_independent_library_however_it_is_fed(
 
 
 @every_algorithm
-def test_a_digest_can_be_read_again_and_more_bytes_may_follow(
-    algorithm: Algorithm, digest_of: DigestOf
-) -> None:
+def test_a_digest_can_be_read_again_and_more_bytes_may_follow(algorithm: Algorithm, digest_of: DigestOf) -> None:
     hasher = new_hasher(algorithm)
     hasher.update(b"12345")
     assert hasher.digest() == hasher.digest() == digest_of(algorithm, b"12345")
@@ -128,9 +126,7 @@ def test_a_digest_can_be_read_again_and_more_bytes_may_follow(
 
 
 @every_algorithm
-def test_parts_of_one_reused_buffer_are_taken_without_a_copy(
-    algorithm: Algorithm, digest_of: DigestOf
-) -> None:
+def test_parts_of_one_reused_buffer_are_taken_without_a_copy(algorithm: Algorithm, digest_of: DigestOf) -> None:
     buffer = bytearray(64 * 1024)
     hasher = new_hasher(algorithm)
     with memoryview(buffer) as view:

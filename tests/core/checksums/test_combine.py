@@ -67,9 +67,7 @@ def test_pieces_at_any_cuts_fold_to_the_digest_of_the_whole(
 @every_crc
 @given(data=st.data())
 def test_runs_may_be_folded_in_any_grouping(algorithm: Algorithm, data: st.DataObject) -> None:
-    piece = st.tuples(
-        st.integers(0, 2**50), st.binary(min_size=algorithm.digest_size, max_size=algorithm.digest_size)
-    )
+    piece = st.tuples(st.integers(0, 2**50), st.binary(min_size=algorithm.digest_size, max_size=algorithm.digest_size))
     pieces = data.draw(st.lists(piece, min_size=1, max_size=6))
     at = data.draw(st.integers(0, len(pieces)))
     front, back = pieces[:at], pieces[at:]
@@ -89,9 +87,7 @@ def test_a_single_piece_folds_to_its_own_digest(algorithm: Algorithm, digest_of:
 
 
 @every_crc
-def test_empty_pieces_before_between_and_after_change_nothing(
-    algorithm: Algorithm, digest_of: DigestOf
-) -> None:
+def test_empty_pieces_before_between_and_after_change_nothing(algorithm: Algorithm, digest_of: DigestOf) -> None:
     empty = (0, digest_of(algorithm, b""))
     front, back = (4, digest_of(algorithm, b"1234")), (5, digest_of(algorithm, b"56789"))
     folded = fold(algorithm, [empty, front, empty, empty, back, empty])

@@ -115,9 +115,7 @@ def test_a_type_without_a_value_declares_nothing() -> None:
         ("crc32c", Algorithm.CRC32C),
     ],
 )
-def test_the_algorithms_of_rfc_9530_are_read(
-    field: str, name: str, algorithm: Algorithm, digest_of: DigestOf
-) -> None:
+def test_the_algorithms_of_rfc_9530_are_read(field: str, name: str, algorithm: Algorithm, digest_of: DigestOf) -> None:
     value = digest_of(algorithm, CONTENT)
     headers = Headers([(field, f"unixsum=:eHg=:, {name}=:{b64(value)}:, adler=:AAAAAQ==:")])
     assert declared_by_headers(headers) == (DeclaredDigest(algorithm, value, field.lower()),)
@@ -163,9 +161,7 @@ def test_crc32c_as_instance_digest_is_hex_as_its_registry_has_it(text: str, dige
     assert found == DeclaredDigest(Algorithm.CRC32C, digest_of(Algorithm.CRC32C, b"dog"), "digest")
 
 
-@pytest.mark.parametrize(
-    "value", ["", "SHA-256", "=", ",,,", "SHA-256=", "crc32c=", "crc32c=0a72a4df0", "md5=eHg="]
-)
+@pytest.mark.parametrize("value", ["", "SHA-256", "=", ",,,", "SHA-256=", "crc32c=", "crc32c=0a72a4df0", "md5=eHg="])
 def test_an_instance_digest_that_cannot_be_read_counts_as_absent(value: str) -> None:
     assert declared_by_headers(Headers([("Digest", value)])) == ()
 
