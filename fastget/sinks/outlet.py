@@ -69,10 +69,7 @@ class DescriptorOutlet:
 
     def open(self) -> None:
         """Open the path or duplicate the descriptor. A named pipe waits for its reader, until `abort`."""
-        if isinstance(self._target, int):
-            descriptor = _duplicate(self._target)
-        else:
-            descriptor = self._open_path(self._target)
+        descriptor = _duplicate(self._target) if isinstance(self._target, int) else self._open_path(self._target)
         self._file = SharedDescriptor(descriptor)
         with self._lock:
             self._wake = os.pipe()
