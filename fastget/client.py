@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
@@ -160,6 +162,26 @@ class Client:
 
 
 _clients: WeakSet[Client] = WeakSet()
+# What the threads of a transfer import when they first need it; the second half only if that has begun.
+_IMPORTED_LATE = (
+    "awscrt.checksums",
+    "fastget.transport.connection",
+    "fastget.transport.proxies",
+    "fastget.transport.route",
+    "fastget.transport.tls",
+    "hashlib",
+    "ipaddress",
+    "xml.etree.ElementTree",
+    "xxhash",
+)
+_IMPORTED_SELDOM = ("botocore.session", "fastget.sources.s3", "fastget.transport.fallback", "urllib.request")
+
+
+def _finish_imports() -> None:
+    """Before a fork: a module that another thread is importing would stay locked in the child, for ever."""
+    if any(client._pool is not None for client in list(_clients)):
+        for name in (*_IMPORTED_LATE, *(name for name in _IMPORTED_SELDOM if name in sys.modules)):
+            import_module(name)
 
 
 def _forget_in_child() -> None:
@@ -175,7 +197,7 @@ def _forget_in_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):  # Windows does not fork
-    os.register_at_fork(after_in_child=_forget_in_child)
+    os.register_at_fork(before=_finish_imports, after_in_child=_forget_in_child)
 
 
 def _connection_options(config: Config) -> tuple[object, ...]:

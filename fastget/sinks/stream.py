@@ -20,15 +20,16 @@ class StreamSink:
     device, which is opened here. Bytes at the front go straight from the worker's buffer into the target.
     Bytes ahead of it are copied, since the worker's buffer is filled again as soon as `write_at` returns;
     that one copy buys connections that go on while an earlier piece is late. The copies have at most `window`
-    bytes together; past that, writers wait. The writer at the front never waits for room, so the front always
-    moves as long as some thread is free to fetch it: pieces have to be handed out in order.
+    bytes together (the C library's heaps may take twice that for them); past that, writers wait. The writer
+    at the front never waits for room, so the front always moves as long as some thread is free to fetch it:
+    pieces have to be handed out in order.
 
     What has left cannot be taken back: `discard` only stops.
     """
 
     is_seekable = False
 
-    def __init__(self, target: int | str | PathLike[str] | RawWriter, *, window: int = 32 * MIB) -> None:
+    def __init__(self, target: int | str | PathLike[str] | RawWriter, *, window: int = 16 * MIB) -> None:
         self._path: str | None = None
         self._outlet: Outlet
         if isinstance(target, int):

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from fastget.testing import Behaviour, Content, ObjectServer, StoredObject
+from fastget.testing import Algorithm, Behaviour, Content, ObjectServer, StoredObject
 
 MIB = 1024 * 1024
 Serve = Callable[..., ObjectServer]
@@ -172,6 +172,43 @@ def test_forks_while_a_download_runs_in_another_thread_harm_neither_side(
     assert sorted(file.name for file in folder.iterdir()) == ["object.bin", "object.bin.child"]
     parents = set(connections_of(server, "/parent"))
     assert not parents & set(connections_of(server, "/child"))
+
+
+IMPORTING = (
+    PRELUDE
+    + """
+import time
+
+url, name = sys.argv[1:]
+importing = threading.Event()
+
+class Slow:
+    def find_spec(self, wanted, path, target=None):
+        if wanted == name:
+            importing.set()
+            time.sleep(0.2)
+
+sys.meta_path.insert(0, Slow())
+client = fastget.Client()
+thread = threading.Thread(target=client.read, args=(f"{url}/parent",))
+thread.start()
+importing.wait()
+in_child(lambda: client.read(f"{url}/child"))
+thread.join()
+client.close()
+"""
+)
+
+
+@pytest.mark.parametrize("name", ["awscrt", "awscrt.checksums", "h11", "fastget.transport.route"])
+def test_a_fork_while_another_thread_imports_what_a_download_needs_does_not_lock_the_child_out(
+    serve: Serve, script: Script, name: str
+) -> None:
+    """The lock of a module that is being imported outlives the thread that holds it."""
+    stored = StoredObject(Content.generated(5000, seed=1), checksum=Algorithm.CRC64NVME)
+    server = serve({"/parent": stored, "/child": stored})
+    script(IMPORTING, server.base_url, name)
+    assert len(connections_of(server, "/child")) == len(connections_of(server, "/parent")) == 1
 
 
 IDLE_CHILD = (

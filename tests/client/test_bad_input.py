@@ -1,0 +1,229 @@
+"""What a person gets wrong, or the world does: the right kind of error, its cause in words, a way out, and no trace."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import fastget
+from fastget.errors import (
+    AccessDenied,
+    ConfigError,
+    DestinationError,
+    FastgetError,
+    InvalidURL,
+    NetworkError,
+    NoSpace,
+    NotFound,
+    ProtocolError,
+    Stalled,
+)
+from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults
+
+Serve = Callable[..., ObjectServer]
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+SECRET = "X-Amz-Signature=5ec2e7"
+QUICK = {"retries": 0, "connect_timeout": 5.0, "response_timeout": 5.0}
+
+
+def failure(url: str, path: Path | str, **options: object) -> FastgetError:
+    """The error of a download, which names its cause without the secret, and survives a process border."""
+    with pytest.raises(FastgetError) as caught:
+        fastget.download(url, path, **{**QUICK, **options})
+    error = caught.value
+    twin = pickle.loads(pickle.dumps(error))
+    assert (type(twin), str(twin), twin.hint) == (type(error), str(error), error.hint)
+    assert "5ec2e7" not in f"{error!r} {error.hint} {error.url} {error.__dict__}"
+    return error
+
+
+@pytest.fixture
+def server(serve: Serve) -> ObjectServer:
+    return serve({"/b/k": StoredObject(Content.of(b"content"))})
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("", "empty"),
+        ("big.bin", "no URL"),
+        ("/etc/passwd", "no URL"),
+        ("file:///etc/passwd", "file"),
+        ("ftp://host/file", "ftp"),
+        ("http://", "host"),
+        ("http:///path", "host"),
+        ("http://host:99999/x", "port"),
+        ("http://host:abc/x", "port"),
+        ("http://host/a\nb", "control character"),
+        ("s3://", "bucket"),
+        ("s3://bucket", "names a bucket"),
+    ],
+)
+def test_a_url_that_names_no_object_is_refused_in_words(destination: Path, url: str, words: str) -> None:
+    error = failure(url, destination)
+    assert isinstance(error, InvalidURL)
+    assert isinstance(error, ConfigError)
+    assert isinstance(error, ValueError)
+    assert words in str(error).lower() or words in str(error)
+    assert not list(destination.parent.iterdir())
+
+
+@pytest.mark.parametrize("url", ["", "big.bin", "ftp://host/file", "http:///path", "s3://bucket"])
+def test_a_refused_url_comes_with_the_right_form(destination: Path, url: str) -> None:
+    hint = failure(url, destination).hint
+    assert hint is not None
+    assert "://" in hint
+
+
+def test_a_host_name_that_nobody_knows_is_told_at_once_and_not_asked_for_again(destination: Path) -> None:
+    error = failure(f"http://name.invalid/object?{SECRET}", destination, retries=5)
+    assert isinstance(error, NetworkError)
+    assert isinstance(error, ConnectionError)
+    assert "name.invalid" in str(error)
+    assert "resolved" in str(error)
+    assert error.hint
+    assert not list(destination.parent.iterdir())
+
+
+def test_a_port_that_nobody_listens_on_is_told_with_its_number(refusing: int, destination: Path) -> None:
+    error = failure(f"http://127.0.0.1:{refusing}/object?{SECRET}", destination)
+    assert isinstance(error, NetworkError)
+    assert str(refusing) in str(error)
+    assert os.strerror(errno.ECONNREFUSED) in str(error)
+    assert not list(destination.parent.iterdir())
+
+
+def test_a_port_that_takes_no_connection_is_a_stall(unanswering: int, destination: Path) -> None:
+    error = failure(f"http://127.0.0.1:{unanswering}/object", destination, connect_timeout=0.3)
+    assert isinstance(error, Stalled)
+    assert isinstance(error, TimeoutError)
+    assert str(unanswering) in str(error)
+    assert error.hint
+    assert not list(destination.parent.iterdir())
+
+
+def test_something_that_does_not_speak_http_breaks_the_protocol(serve: Serve, destination: Path) -> None:
+    server = serve({}, faults=[faults.server_speaks_first().always()])
+    assert isinstance(failure(server.url("/b/k"), destination), ProtocolError)
+    assert not list(destination.parent.iterdir())
+
+
+def test_plain_http_on_a_port_of_tls_and_the_other_way_round_is_told(server: ObjectServer, destination: Path) -> None:
+    error = failure(server.url("/b/k").replace("http:", "https:"), destination)
+    assert isinstance(error, NetworkError)
+    assert "TLS" in f"{error} {error.hint}"
+    assert not list(destination.parent.iterdir())
+
+
+@pytest.mark.parametrize("amazon", [True, False])
+def test_an_object_that_is_not_there_is_not_found(serve: Serve, destination: Path, amazon: bool) -> None:
+    server = serve({}, behaviour=Behaviour(amazon=amazon))
+    error = failure(server.url("/b/none", SECRET), destination)
+    assert isinstance(error, NotFound)
+    assert error.reply is not None
+    assert error.reply.status == 404
+    assert "/b/none" in str(error)
+    assert error.hint
+    assert len(server.requests) == 1
+    assert not list(destination.parent.iterdir())
+
+
+def test_a_refused_object_keeps_the_words_of_the_store(serve: Serve, destination: Path) -> None:
+    server = serve({"/b/k": StoredObject(Content.of(b"x"))}, faults=[faults.access_denied().always()])
+    error = failure(server.url("/b/k", SECRET), destination)
+    assert isinstance(error, AccessDenied)
+    assert error.reply is not None
+    assert (error.reply.status, error.reply.code) == (403, "AccessDenied")
+    assert "Access Denied" in str(error)
+    assert error.hint
+    assert not list(destination.parent.iterdir())
+
+
+def test_a_head_of_an_object_that_is_not_there_tells_why(serve: Serve) -> None:
+    """An answer to HEAD has no body: the reason comes from a GET."""
+    server = serve({})
+    with pytest.raises(NotFound) as caught:
+        fastget.head(server.url("/b/none"))
+    assert caught.value.reply is not None
+    assert caught.value.reply.code == "NoSuchKey"
+
+
+# Destinations ----------------------------------------------------------------------------------------------------
+
+
+def test_a_directory_is_no_destination(server: ObjectServer, tmp_path: Path) -> None:
+    for path in (tmp_path, f"{tmp_path}/", tmp_path / "."):
+        error = failure(server.url("/b/k"), path)
+        assert isinstance(error, DestinationError)
+        assert isinstance(error, OSError)
+        assert "directory" in str(error)
+        assert error.hint
+    assert not server.requests
+    assert not [path for path in tmp_path.iterdir() if path.name != "out"]
+
+
+def test_a_directory_that_is_missing_is_told_before_anything_is_asked(server: ObjectServer, tmp_path: Path) -> None:
+    error = failure(server.url("/b/k"), tmp_path / "none" / "object.bin")
+    assert isinstance(error, DestinationError)
+    assert os.strerror(errno.ENOENT) in str(error)
+    assert error.path == str(tmp_path / "none" / "object.bin")
+    assert "directory" in (error.hint or "")
+    assert not server.requests
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_file_in_place_of_a_directory_is_told(server: ObjectServer, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"mine")
+    error = failure(server.url("/b/k"), tmp_path / "file" / "object.bin")
+    assert isinstance(error, DestinationError)
+    assert error.hint
+    assert (tmp_path / "file").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("path", ["", "a\0b"])
+def test_a_path_that_is_none_is_a_config_error(server: ObjectServer, path: str) -> None:
+    error = failure(server.url("/b/k"), path)
+    assert isinstance(error, ConfigError)
+    assert error.hint
+    assert not server.requests
+
+
+def test_a_file_that_is_there_is_kept_where_overwriting_is_not_allowed(server: ObjectServer, destination: Path) -> None:
+    destination.write_bytes(b"mine")
+    error = failure(server.url("/b/k"), destination, overwrite=False)
+    assert isinstance(error, DestinationError)
+    assert "exists" in str(error)
+    assert error.hint
+    assert not server.requests
+    assert destination.read_bytes() == b"mine"
+    assert list(destination.parent.iterdir()) == [destination]
+
+
+def test_an_object_larger_than_the_free_space_is_refused_before_its_bytes(serve: Serve, destination: Path) -> None:
+    system = os.statvfs(destination.parent)
+    size = (system.f_blocks + 1) * system.f_frsize
+    stored = StoredObject(Content.generated(size, seed=1))
+    server = serve({"/b/k": stored}, behaviour=Behaviour(rate_per_connection=1_000_000.0))
+    destination.write_bytes(b"mine")
+    error = failure(server.url("/b/k"), destination)
+    assert isinstance(error, NoSpace)
+    assert str(size) in str(error)
+    assert "space" in (error.hint or "")
+    assert destination.read_bytes() == b"mine"
+    assert list(destination.parent.iterdir()) == [destination]
+
+
+def test_a_full_device_is_no_space(server: ObjectServer) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    error = failure(server.url("/b/k"), "/dev/full")
+    assert isinstance(error, NoSpace)
+    assert "/dev/full" in str(error)
+    assert error.hint
