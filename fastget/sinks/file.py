@@ -144,9 +144,12 @@ class FileSink:
     def _failure(self, error: OSError, doing: str) -> DestinationError:
         return destination_error(error, doing, self._path)
 
-    def _opened(self) -> SharedDescriptor:
+    def _check_aborted(self) -> None:
         if self._aborted:
             raise Cancelled(f"the transfer to {self._path} was told to stop")
+
+    def _opened(self) -> SharedDescriptor:
+        self._check_aborted()
         file = self._file
         if file is None:
             raise DestinationError(f"{self._path} is not open for writing", path=self._path)
@@ -219,6 +222,7 @@ class FileSink:
             if self._fsync:
                 _flush(descriptor)
         file.close()  # before the name is visible: no writer may hold a published file
+        self._check_aborted()  # flushing takes long, and who was told that it stopped must not find the file later
         self._rename()
         if self._fsync:
             self._flush_directory()

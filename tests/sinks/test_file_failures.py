@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fastget.errors import DestinationError, NoSpace
+from fastget.errors import Cancelled, DestinationError, NoSpace
 from fastget.sinks.file import FileSink
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -177,6 +177,38 @@ def test_a_flush_that_failed_is_not_tried_again(target: Path, monkeypatch: pytes
     with pytest.raises(DestinationError):
         sink.publish(5)
     assert len(calls) == 1
+
+
+def _abort_during(sink: FileSink, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    original = getattr(os, step)
+
+    def aborted(*arguments: object) -> object:
+        sink.abort()
+        return original(*arguments)
+
+    monkeypatch.setattr(os, step, aborted)
+
+
+@pytest.mark.parametrize("step", ["fchmod", "fsync"])
+def test_what_is_cancelled_while_it_is_finished_does_not_appear(
+    target: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    sink = FileSink(target)
+    sink.open(5)
+    sink.write_at(0, memoryview(b"bytes"))
+    _abort_during(sink, monkeypatch, step)
+    with pytest.raises(Cancelled):
+        sink.publish(5)
+
+
+def test_a_new_name_is_not_taken_after_a_cancellation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = FileSink(tmp_path / "object.bin", overwrite=False)
+    sink.open(5)
+    sink.write_at(0, memoryview(b"bytes"))
+    _abort_during(sink, monkeypatch, "fsync")
+    with pytest.raises(Cancelled):
+        sink.publish(5)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_directory_that_cannot_be_flushed_is_told_and_the_file_is_whole(tmp_path: Path, fail: Fail) -> None:
