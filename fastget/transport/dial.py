@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import selectors
 import socket
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _STAGGER = 0.25
 # Addresses come from a server (DNS): they are bounded as everything is that a server says.
 _MAXIMUM_ADDRESSES = 16
+_REFUSED_HINT = "check that the server is running, and that the port is the right one"
 
 
 class Address(NamedTuple):
@@ -135,6 +137,9 @@ class Race:
             return Stalled(
                 f"{peer} did not accept a connection within {timeout:g} s", hint="check address and firewall"
             )
-        error = NetworkError(f"cannot connect to {peer}: {self._error.strerror or self._error}")
+        error = NetworkError(
+            f"cannot connect to {peer}: {self._error.strerror or self._error}",
+            hint=_REFUSED_HINT if self._error.errno == errno.ECONNREFUSED else None,
+        )
         error.__cause__ = self._error
         return error

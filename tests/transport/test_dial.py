@@ -92,6 +92,7 @@ def test_addresses_that_all_refuse_are_a_network_error(resolve: Resolve, refusin
         connected_port()
     assert caught.value.is_transient
     assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.hint == "check that the server is running, and that the port is the right one"
 
 
 def test_addresses_that_all_keep_silent_are_a_stall(resolve: Resolve, unanswering: int) -> None:
