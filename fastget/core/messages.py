@@ -72,6 +72,17 @@ def _is_secret(name: str) -> bool:
     return lowered in SECRET_HEADERS or lowered.endswith(_SECRET_ENDINGS)
 
 
+def value_bytes(value: str) -> bytes:
+    """A field's value for the wire. One that was received as Latin-1, as an ETag, goes back as the same bytes.
+
+    Only what Latin-1 cannot say, which no answer has brought, becomes UTF-8 (RFC 9110 §5.5).
+    """
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode()
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One request, signed and ready to send. It has no body: fastget only reads."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from fastget.core.messages import Headers, ResponseHead
+from fastget.core.messages import Headers, ResponseHead, value_bytes
 from fastget.errors import Cancelled, ConfigError, FastgetError, NetworkError, ProtocolError, Stalled
 from fastget.transport.cancellation import Cancellation
 from fastget.transport.dial import unresolved
@@ -66,7 +66,7 @@ class HttpxConnection:
     def _prepared(self, request: Request) -> httpx.Request:
         timeout = httpx.Timeout(self._config.response_timeout, connect=self._config.connect_timeout)
         target = request.url.target.encode()
-        headers = [(name.encode(), value.encode()) for name, value in request.headers]
+        headers = [(name.encode(), value_bytes(value)) for name, value in request.headers]
         if "host" not in request.headers:
             headers.insert(0, (b"Host", request.url.origin.host_header.encode()))
         prepared = httpx.Request(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import h11
 
-from fastget.core.messages import Framing, Headers, Request, ResponseHead
+from fastget.core.messages import Framing, Headers, Request, ResponseHead, value_bytes
 from fastget.core.ranges import MAXIMUM_SIZE
 from fastget.errors import ConfigError, ProtocolError
 
@@ -52,7 +52,7 @@ class HeadExchange:
 
     def _serialise(self, method: str, target: str, fields: list[tuple[str, str]]) -> bytes:
         self._method = method
-        encoded = [(name.encode(), value.encode()) for name, value in fields]
+        encoded = [(name.encode(), value_bytes(value)) for name, value in fields]
         try:
             head = self._h11.send(h11.Request(method=method, target=target, headers=encoded))
             end = self._h11.send(h11.EndOfMessage())
