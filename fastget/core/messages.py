@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from fastget.core.urls import URL
 
-# Header fields whose values are secrets, wherever a message is printed; a Location may be a presigned URL.
+# Header fields whose values are secrets, wherever a message is printed or sent on; a Location may be a presigned URL.
 SECRET_HEADERS = frozenset(
     {
         "authorization",
@@ -63,11 +63,12 @@ class Headers:
         return hash(self._items)
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{name}: {'…' if _is_secret(name) else value}" for name, value in self._items)
+        shown = ", ".join(f"{name}: {'…' if is_secret(name) else value}" for name, value in self._items)
         return f"Headers({shown})"
 
 
-def _is_secret(name: str) -> bool:
+def is_secret(name: str) -> bool:
+    """Whether a header field may hold a secret: it is not printed, and stays with the origin that it was given for."""
     lowered = name.lower()
     return lowered in SECRET_HEADERS or lowered.endswith(_SECRET_ENDINGS)
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qsl, unquote
 
-from fastget.core.messages import Headers, Request, ResponseHead
+from fastget.core.messages import Headers, Request, ResponseHead, is_secret
 from fastget.errors import ConfigError, FastgetError, ProtocolError
 from fastget.sources.descriptions import object_info
-from fastget.sources.redirects import LONGEST_CHAIN, is_secret, redirect_target
+from fastget.sources.redirects import LONGEST_CHAIN, redirect_target, stays_with_origin
 from fastget.sources.refusals import refusal_error
 from fastget.sources.requests import base_name, plain_headers, range_headers, with_user_headers
 from fastget.sources.stores import traits_of
@@ -86,7 +86,7 @@ class HttpSource:
                 is_transient=False,
             )
         same_origin = target.origin == self.url.origin
-        headers = tuple(item for item in self.headers if same_origin or not is_secret(item[0]))
+        headers = tuple(item for item in self.headers if same_origin or not stays_with_origin(item[0]))
         return HttpSource(replace(target, userinfo=None), headers, self.named or self.url, self.hops + 1)
 
     def _request(

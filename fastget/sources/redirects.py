@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from fastget.core.messages import is_secret
 from fastget.errors import InvalidURL, ProtocolError
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 LONGEST_CHAIN = 10
 _STATUSES = frozenset({301, 302, 303, 307, 308})
-_SECRETS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "private-token"})
 
 
 def redirect_target(head: ResponseHead, base: URL, display_url: str) -> URL | None:
@@ -57,7 +57,9 @@ def _reference(location: str) -> str:
     return text
 
 
-def is_secret(name: str) -> bool:
-    """Whether a header of the user may hold a secret, and so stays with the origin that it was given for."""
-    lowered = name.lower()
-    return lowered in _SECRETS or lowered.startswith("x-amz-") or lowered.endswith(("-token", "-key"))
+def stays_with_origin(name: str) -> bool:
+    """Whether a header of the user is meant for the origin that it was given for alone.
+
+    Those are the secrets, and what is said to S3: another store's signed URL refuses x-amz- fields (wire-spec.md §5).
+    """
+    return is_secret(name) or name.lower().startswith("x-amz-")

@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
-from fastget.core.messages import Headers, Request, ResponseHead
+from fastget.core.messages import Headers, Request, ResponseHead, is_secret
 from fastget.errors import FastgetError, InvalidURL
 from fastget.sources.descriptions import object_info
 from fastget.sources.endpoints import BucketRoute, ObjectRequest, S3Endpoints, S3Settings
 from fastget.sources.protocol import StoreTraits
-from fastget.sources.redirects import is_secret
 from fastget.sources.refusals import refusal_error
 from fastget.sources.replies import http_date
 from fastget.sources.requests import base_name, plain_headers, range_headers, with_user_headers

@@ -256,6 +256,9 @@ SECRETS = {
     "X-Vault-Token": "marked-6",
     "Proxy-Authorization": "marked-7",
     "Subscription-Key": "marked-8",
+    "X-Client-Secret": "marked-9",
+    "X-Hub-Signature": "marked-10",
+    "x-amz-request-payer": "marked-11",
 }
 
 
