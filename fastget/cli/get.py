@@ -128,7 +128,7 @@ class Downloads:
 
     def _fail(self, error: FastgetError, code: ExitCode) -> None:
         self._codes.append(code)
-        self._reporter.failed(error, self._url, code)
+        self._reporter.failed(error, self._url or error.url, code)
 
 
 command = Verb(

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import os
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastget.core.urls import URL
 from fastget.errors import ConfigError, DestinationError, InvalidURL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fastget.sources.protocol import Source
+
 STANDARD_OUTPUT = "-"
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def file_name(url: str) -> str:
-    """The last segment of a URL as the name of a file, never of one in another directory.
+    """The name of the file that a URL is saved as by default, never of one in another directory.
 
-    Percent escapes are decoded in http(s) URLs; an S3 key is its own name. Raises ConfigError where that
-    names no plain file: empty, `.`, `..`, or with a slash or a control character in it.
+    Raises InvalidURL for what names no object, ConfigError where its last part is no plain file name.
     """
-    if "://" not in url:
-        raise InvalidURL(f"{url!r} is no URL: it lacks a scheme", hint="write it as https://host/path")
-    name = URL.parse(url).filename if _is_http(url) else _last_part_of_key(url)
-    hint = "name the file with -o FILE"
-    if name in ("", ".", ".."):
-        raise ConfigError(f"the URL {display_url(url)} ends in no file name", hint=hint)
-    if any(character in ("/", os.sep, os.altsep) or _is_control(character) for character in name):
-        raise ConfigError(f"the URL {display_url(url)} ends in {name!r}, which is no plain file name", hint=hint)
+    try:
+        name = _source(url).filename
+    except InvalidURL as error:
+        raise InvalidURL(error.message, hint=error.hint, url=display_url(url)) from None
+    if not name:
+        raise ConfigError(f"the URL {display_url(url)} ends in no plain file name", hint="name the file with -o FILE")
     return name
 
 
@@ -55,36 +56,28 @@ def destinations(urls: Sequence[str], output: str | None, directory: str | None)
 
 
 def display_url(url: str) -> str:
-    """A URL without its query and its user info, which may hold secrets."""
-    try:
-        return str(URL.parse(url)) if _is_http(url) else _cut(url)
-    except InvalidURL:
-        return _cut(url)
+    """A URL without its query and its user info, which may hold secrets.
+
+    Of one that cannot be read, but may hold user info, no more than the scheme.
+    """
+    with suppress(InvalidURL):
+        return _source(url).display_url
+    if "@" not in url:
+        return url.partition("?")[0].partition("#")[0]
+    scheme = _SCHEME.match(url)
+    return f"{scheme[0].lower()}…" if scheme is not None else "…"
 
 
-def _cut(url: str) -> str:
-    scheme, divider, rest = url.partition("?")[0].rpartition("://")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}{divider}{authority.rpartition('@')[2]}{slash}{path}"
+def _source(url: str) -> Source:
+    from fastget.config import Config
+    from fastget.sources.resolve import resolve
+
+    return resolve(url, Config())
 
 
 def _as_file(path: Path) -> str:
     """The dot keeps a file that is called `-` apart from standard output."""
     return f".{os.sep}-" if str(path) == STANDARD_OUTPUT else str(path)
-
-
-def _last_part_of_key(url: str) -> str:
-    _, _, rest = url.partition("://")
-    _, _, key = rest.partition("/")
-    return key.rpartition("/")[2]
-
-
-def _is_control(character: str) -> bool:
-    return ord(character) < 0x20 or 0x7F <= ord(character) <= 0x9F
-
-
-def _is_http(url: str) -> bool:
-    return url.partition(":")[0].lower() in ("http", "https")
 
 
 def _make_directory(folder: Path) -> None:

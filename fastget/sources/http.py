@@ -12,7 +12,7 @@ from fastget.errors import ConfigError, FastgetError, ProtocolError
 from fastget.sources.descriptions import object_info
 from fastget.sources.redirects import LONGEST_CHAIN, redirect_target, stays_with_origin
 from fastget.sources.refusals import refusal_error
-from fastget.sources.requests import base_name, plain_headers, range_headers, with_user_headers
+from fastget.sources.requests import plain_headers, plain_name, range_headers, with_user_headers
 from fastget.sources.stores import traits_of
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class HttpSource:
 
     @property
     def filename(self) -> str:
-        return base_name((self.named or self.url).filename)
+        return plain_name((self.named or self.url).filename)
 
     def traits(self, info: ObjectInfo) -> StoreTraits:
         return traits_of(info.headers, part_numbers=not is_signed(self.url))

@@ -41,7 +41,7 @@ class Source(Protocol):
 
     @property
     def filename(self) -> str:
-        """The name that a download of it would have by default; empty where the URL gives none."""
+        """The name that a download of it would have by default; empty where the URL ends in no plain file name."""
         ...
 
     def traits(self, info: ObjectInfo) -> StoreTraits:
@@ -71,7 +71,8 @@ class Source(Protocol):
     def redirected(self, head: ResponseHead) -> Source | None:
         """The same object at the place that a redirect names, with no credentials for a new origin.
 
-        None where the answer is no redirect that this source follows.
+        None where the answer is no redirect that this source follows. Every chain has its end here: a source counts
+        its own redirects, and corrects a region or a clock once.
         Raises ProtocolError for a redirect to where fastget does not go (RFC 9110 §15.4; faults.md H27 to H31).
         """
         ...

@@ -59,7 +59,14 @@ def with_user_headers(
     return [*((name, value) for name, value in fields if name.lower() not in replaced), *chosen]
 
 
-def base_name(name: str) -> str:
-    """The last component of a decoded name: an escaped slash makes no folder, and dots name no file."""
-    last = name.replace("\\", "/").rpartition("/")[2]
-    return "" if last in (".", "..") else last
+def plain_name(name: str) -> str:
+    """A decoded name where it may be that of a file in any folder; empty where it holds a separator or a control
+    character (Unicode's C0, C1 and DEL), or is `.` or `..`.
+    """
+    if name in (".", "..") or any(letter in "/\\" or _is_control(letter) for letter in name):
+        return ""
+    return name
+
+
+def _is_control(letter: str) -> bool:
+    return letter < " " or "\x7f" <= letter <= "\x9f"

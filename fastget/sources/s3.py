@@ -15,7 +15,7 @@ from fastget.sources.endpoints import BucketRoute, ObjectRequest, S3Endpoints, S
 from fastget.sources.protocol import StoreTraits
 from fastget.sources.refusals import refusal_error
 from fastget.sources.replies import http_date
-from fastget.sources.requests import base_name, plain_headers, range_headers, with_user_headers
+from fastget.sources.requests import plain_headers, plain_name, range_headers, with_user_headers
 from fastget.sources.stores import traits_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # An access point's ARN holds slashes of its own; the key follows the slash after it (rows 111 - 114).
 _ARN = re.compile(
     r"(arn:aws[^:/]*:(?:s3|s3-object-lambda):[a-z0-9-]*:[0-9]{12}:accesspoint[:/][^/:]+"
-    r"|arn:aws[^:/]*:s3-outposts:[a-z0-9-]+:[0-9]{12}:outpost[:/][^/:]+[:/]accesspoint[:/][^/:]+)/(.*)",
+    r"|arn:aws[^:/]*:s3-outposts:[a-z0-9-]+:[0-9]{12}:outpost[:/][^/:]+[:/]accesspoint[:/][^/:]+)(?:/(.*))?",
     re.DOTALL,
 )
 _REGION = re.compile(r"[a-z]{2,}(?:-[a-z0-9]+){0,5}", re.ASCII)
@@ -74,7 +74,7 @@ class S3Source:
 
     @property
     def filename(self) -> str:
-        return base_name(self.key)
+        return plain_name(self.key.rpartition("/")[2])
 
     def traits(self, info: ObjectInfo) -> StoreTraits:
         known = traits_of(info.headers, part_numbers=True)
@@ -162,9 +162,11 @@ def parse_s3_url(url: str) -> tuple[str, str]:
     """
     rest = url.partition("://")[2]
     match = _ARN.fullmatch(rest)
-    bucket, key = match.groups() if match is not None else rest.partition("/")[::2]
+    bucket, key = (match[1], match[2]) if match is not None else rest.partition("/")[::2]
     if not bucket:
         raise InvalidURL("the URL names no bucket", hint="write it as s3://bucket/key")
+    if "@" in bucket or (":" in bucket and not bucket.startswith("arn:")):  # a password, maybe
+        raise InvalidURL("the bucket's name holds a colon or an @", hint="write it as s3://bucket/key, without keys")
     if not key:
         raise InvalidURL(f"s3://{_printable(bucket)} names a bucket, not an object", hint="write it as s3://bucket/key")
     try:

@@ -141,12 +141,17 @@ def test_an_authorization_header_of_the_user_wins_over_user_info() -> None:
         ("https://h/a/b%20c.iso?x=y", "b c.iso"),
         ("https://h/", ""),
         ("https://h/a/..", ""),
-        ("https://h/a%2F..%2F..%2Fetc", "etc"),
+        ("https://h/a%2F..%2F..%2Fetc", ""),
         ("https://h/..%2f..", ""),
-        ("https://h/a%5Cb", "b"),
+        ("https://h/a%5Cb", ""),
+        ("https://h/a%0Ab", ""),
+        ("https://h/a%00b", ""),
+        ("https://h/a%C2%85b", ""),
+        ("https://h/a%2520b", "a%20b"),
+        ("https://h/...", "..."),
     ],
 )
-def test_the_filename_is_one_decoded_component_of_the_path(url: str, name: str) -> None:
+def test_the_filename_is_the_last_component_decoded_where_that_is_a_plain_name(url: str, name: str) -> None:
     assert source(url).filename == name
 
 

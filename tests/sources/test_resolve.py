@@ -47,6 +47,7 @@ def test_s3_urls_name_s3_sources(endpoints: S3Endpoints) -> None:
         "s3:///key",
         "s3://bucket",
         "s3://bucket/",
+        "s3://arn:aws:s3:us-west-2:123456789012:accesspoint/name",
         "http://",
         "http:///path",
         "http://host/a\nb",
@@ -91,6 +92,13 @@ def test_what_names_no_object_is_refused_with_a_hint(url: str) -> None:
 )
 def test_an_s3_url_is_cut_into_bucket_and_key_and_the_key_stays_as_it_is(url: str, bucket: str, key: str) -> None:
     assert parse_s3_url(url) == (bucket, key)
+
+
+@pytest.mark.parametrize("url", ["s3://key:marked@bucket/x", "s3://key:mar/marked@bucket/x", "s3://marked@bucket/x"])
+def test_an_s3_url_with_user_info_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(InvalidURL, match="holds a colon or an @") as caught:
+        resolve(url, Config())
+    assert "marked" not in f"{caught.value} {caught.value.hint}"
 
 
 @pytest.mark.parametrize("name", ["Range", "host", "Content-Length", "Transfer-Encoding", "If-Range", "TE"])
