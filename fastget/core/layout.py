@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Self
@@ -55,10 +54,6 @@ class PartLayout:
     def span(self, number: int) -> Span:
         """The bytes of part `number`, counted from 1 as S3 does."""
         return Span(self.offsets[number - 1], self.offsets[number])
-
-    def number_at(self, offset: int) -> int:
-        """The number of the part that holds the byte at `offset`."""
-        return bisect_right(self.offsets, offset)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,10 @@ class RetryBudget:
         self.tokens -= 1.0
         return True
 
+    def spare(self) -> None:
+        """The next failure costs nothing: one whole retry comes back."""
+        self.tokens = min(self.capacity, self.tokens + 1.0)
+
     def succeed(self) -> None:
         """A piece has landed: part of a retry comes back."""
         self.tokens = min(self.capacity, self.tokens + self.refill)

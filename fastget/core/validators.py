@@ -28,6 +28,8 @@ class Expectation:
     pin: Pin
     part_number: int | None = None
     full_status_ranges: bool = False
+    content_is_checked: bool = False
+    """Whether a digest of the content is going to tell, where an answer does not say of which version it is."""
 
 
 class Doubt(Enum):
@@ -58,7 +60,8 @@ class Refused:
 
 def judge(head: ResponseHead, asked: Expectation) -> Accepted | Refused:
     """Decide about a 200 or 206 answer to a range or part request, from its head alone."""
-    return judge_identity(head, asked.pin) or _judge_coding(head, asked.pin) or _judge_place(head, asked)
+    verdict = judge_identity(head, asked.pin) or _judge_coding(head, asked.pin) or _judge_place(head, asked)
+    return verdict if isinstance(verdict, Refused) else _judge_silence(head, asked) or verdict
 
 
 def judge_identity(head: ResponseHead, pin: Pin) -> Refused | None:
@@ -76,6 +79,16 @@ def judge_identity(head: ResponseHead, pin: Pin) -> Refused | None:
     return None
 
 
+def _judge_silence(head: ResponseHead, asked: Expectation) -> Refused | None:
+    """An answer that names no version may be of another one: a server that ignores If-Match would not say."""
+    if asked.content_is_checked or asked.pin.if_match is None:
+        return None
+    names_version = asked.pin.version_id is not None and "x-amz-version-id" in head.headers
+    if "etag" in head.headers or names_version:
+        return None
+    return Refused(Doubt.UNPROVEN, "the answer does not say of which version it is")
+
+
 def _another(headers: Headers, name: str, pinned: str | None) -> str | None:
     """A value of the field that contradicts the pinned one."""
     if pinned is None:
@@ -91,7 +104,7 @@ def _judge_coding(head: ResponseHead, pin: Pin) -> Refused | None:
     # the offsets are then those of other bytes.
     coding = ",".join(head.headers.get_all("content-encoding"))
     if _codings(coding) != _codings(pin.content_encoding or ""):
-        return Refused(Doubt.UNPROVEN, f"the answer is coded as {coding or 'identity'} though identity was asked for")
+        return Refused(Doubt.UNPROVEN, f"the answer is coded as {coding or 'identity'}, the first one was not")
     return None
 
 

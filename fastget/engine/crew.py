@@ -63,27 +63,43 @@ class Crew:
             job.cancellation.cancel()
             raise
         finally:
-            self._join(PATIENCE if job.cancellation.is_cancelled else None)
+            # The next plan may use the same sink: then nobody may be left who still writes.
+            is_final = job.cancellation.is_cancelled and not isinstance(job.error, Replan)
+            self._join(PATIENCE if is_final else None)
         self._on_tick(self)
         raise_outcome(job)
 
     def run_inline(self, *, first_continues: bool) -> None:
         """Run one worker in this thread: for an object so small that a thread would cost more than it brings."""
-        self.workers.append(self._recruit())
-        self.workers[0].run(continues_stream=first_continues)
+        worker = self._recruit()
+        worker.on_bytes = self._tell
+        self.workers.append(worker)
+        worker.run(continues_stream=first_continues)
         raise_outcome(self._job)
 
     def _tick(self) -> None:
         """Look around, unless that was just done: every landed chunk wakes this thread."""
         now = time.monotonic()
         if now - self._looked >= TICK:
-            self._looked = now
             self._grow(self._governor.observe(Sample(now, self.received, time.process_time())))
+            self._tell()
+
+    def _tell(self) -> None:
+        """Let the caller look, about ten times a second."""
+        now = time.monotonic()
+        if now - self._looked >= TICK:
+            self._looked = now
             self._on_tick(self)
 
     def _grow(self, wanted: int) -> None:
         while self.size < wanted and self._job.has_free_chunks:
-            self._start(first_continues=False)
+            try:
+                self._start(first_continues=False)
+            except RuntimeError:
+                # The system gives no more threads: those that run do the work.
+                self.workers.pop()
+                self._threads.pop()
+                return
 
     def _start(self, *, first_continues: bool) -> None:
         worker = self._recruit()

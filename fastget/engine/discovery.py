@@ -24,11 +24,15 @@ MAXIMUM_REDIRECTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Where the object was found, after redirects, and what the answer says of it. The line holds the body."""
+    """Where the object was found, after redirects, and what the answer says of it. The line holds the body.
+
+    `least` is the number of bytes that it must have, where the answer itself does not say and another one did.
+    """
 
     source: Source
     info: ObjectInfo
     head: ResponseHead
+    least: int | None = None
 
 
 class Discovery:

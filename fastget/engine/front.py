@@ -5,10 +5,10 @@ A thread follows the contiguous front of what has landed and reads it back; the 
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 from fastget.core.checksums.algorithms import Algorithm, new_hasher
+from fastget.engine.threads import Thread
 from fastget.errors import DestinationError, FastgetError
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ class Front:
         self._job = job
         self._sink = sink
         self._hashers = {algorithm: new_hasher(algorithm) for algorithm in algorithms}
-        self._thread = threading.Thread(target=self._follow, name="fastget-front", daemon=True)
+        self._thread = Thread(self._follow, "fastget-front")
         self._thread.start()
 
     def finish(self) -> dict[Algorithm, bytes]:
         """Wait for the hashing of a job that is over; the digests of everything that has landed in order."""
-        self._thread.join()
+        self._thread.join(None)
         return {algorithm: hasher.digest() for algorithm, hasher in self._hashers.items()}
 
     def _follow(self) -> None:

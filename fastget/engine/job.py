@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # A part that comes damaged this many times is not damaged on the way.
 REPAIRS_PER_PIECE = 3
+# Range answers that prove nothing, before the server is taken for one without ranges.
+ODD_ANSWERS = 3
 BYTES_ARE_OUT = "damaged bytes have gone out already: throw away what the reader has; a file would have been repaired"
 # The discovery stream has the first eighth of an object to itself as long as there is other work: about what one
 # connection of a few fetches in the time that all of them need.
@@ -43,8 +45,16 @@ class Replan(Exception):
     A message between rooms of the engine; it never leaves it.
     """
 
-    def __init__(self, *, stream: bool = False, no_part_numbers: bool = False, exact_layout: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        stream: bool = False,
+        no_part_numbers: bool = False,
+        exact_layout: bool = False,
+        seen: tuple[bytes, ...] | None = None,
+    ) -> None:
         super().__init__("another plan is needed")
+        self.seen = seen
         self.stream = stream
         self.no_part_numbers = no_part_numbers
         self.exact_layout = exact_layout
@@ -74,6 +84,8 @@ class Task:
     config: Config
     can_resume: bool
     """Whether what is missing may be asked for by range: the server serves them, and the pin holds them together."""
+    content_is_checked: bool
+    """Whether a digest is going to tell if bytes of another version came in between."""
     in_order: bool
     """Whether chunks are handed out from front to back: for a sink, or a digest, that follows the front."""
 
@@ -110,11 +122,13 @@ class Job:
         self._pieces: dict[int, Piece] = {}
         self._repairs: dict[int, int] = {}
         self._budget = retry.RetryBudget.of(task.config.retries, len(task.plan.chunks))
-        self._ranges_proven = wanted is not None
+        self._ranges_proven = False
         self._ranges_refused = False
+        self._odd_answers = 0
         self._has_succeeded = self._board.is_complete
         self._is_over = self._has_succeeded
         self._pin = task.info.pin
+        self.has_begun = False
         cancellation.add(self)
 
     # Handing out -----------------------------------------------------------------------------------------------
@@ -168,7 +182,9 @@ class Job:
         Raises SourceChanged, Replan, ProtocolError (ask again) or RangeNotSupported.
         """
         part = piece.chunk.part if by_number else None
-        asked = Expectation(piece.rest, self._pin, part, self.task.traits.full_status_ranges)
+        asked = Expectation(
+            piece.rest, self._pin, part, self.task.traits.full_status_ranges, self.task.content_is_checked
+        )
         verdict = judge(head, asked)
         if isinstance(verdict, Accepted):
             self._prove_ranges()
@@ -179,9 +195,15 @@ class Job:
             raise Replan(exact_layout=True)
         if verdict.doubt is Doubt.RANGE_IGNORED and by_number:
             raise Replan(no_part_numbers=True)
-        if verdict.doubt is Doubt.RANGE_IGNORED:
+        if verdict.doubt is Doubt.RANGE_IGNORED or self._is_always_odd():
             self.refuse_ranges()
         raise ProtocolError(f"{self.task.source.display_url}: {verdict.reason}")
+
+    def _is_always_odd(self) -> bool:
+        """Whether no range was ever answered rightly, in a few attempts: then a stream may still work."""
+        with self._changed:
+            self._odd_answers += 1
+            return self._odd_answers >= ODD_ANSWERS and not self._ranges_proven
 
     def refuse_ranges(self) -> None:
         """The server does not serve ranges: what is left is up to the discovery stream.
@@ -291,6 +313,12 @@ class Job:
 
     # Ending ----------------------------------------------------------------------------------------------------
 
+    def progress(self, piece: Piece) -> None:
+        """A failing attempt has brought a good deal: the object moves, however bad the line."""
+        with self._changed:
+            piece.attempts = 0
+            self._budget.spare()
+
     def retry(self, piece: Piece, error: FastgetError) -> Retried:
         """Count a failure of a piece; the event says how long to wait before it is asked for again.
 
@@ -310,8 +338,8 @@ class Job:
         with self._changed:
             self.error = self.error or error
         self.cancellation.cancel()
-        # The next plan writes to the same sink, where that can take the same bytes twice.
-        if not (isinstance(error, Replan) and self.task.sink.is_seekable):
+        # The next plan writes to the same sink, where that can take the same bytes twice, or has none yet.
+        if not isinstance(error, Replan) or (self.has_begun and not self.task.sink.is_seekable):
             self.task.sink.abort()
 
     def abort(self) -> None:

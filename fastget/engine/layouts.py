@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from fastget.core.checksums.declared import part_digest
 from fastget.core.layout import PartAnswer, PartLayout, read_part_answer
+from fastget.core.ranges import ContentRange
 from fastget.engine.line import ConnectionPool, Line
 from fastget.engine.threads import ask_each
-from fastget.errors import NetworkError
+from fastget.errors import NetworkError, SourceChanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -82,7 +83,7 @@ class Surveyor:
 
         Asked once more where the first answer says nothing about the store, only about the moment.
         """
-        pin = self._info.pin
+        pin, contradiction = self._info.pin, None
         for _ in range(2):
             head = self._try(number, pin)
             answer = read_part_answer(head, self._info.pin) if head else None
@@ -90,11 +91,23 @@ class Surveyor:
                 return head, answer
             if head is None:
                 continue
+            contradiction = self._contradiction(head)
             if head.status == FORBIDDEN and pin.version_id is not None:
                 pin = pin.without_version()
             elif head.status not in _MOMENTARY:
                 break
+        if contradiction is not None:
+            raise SourceChanged(contradiction, hint="run it again", url=self._source.display_url)
         return None
+
+    def _contradiction(self, head: ResponseHead) -> str | None:
+        """Two answers about one version that cannot both be true (faults.md H45, C18)."""
+        found = ContentRange.parse(head.headers.get("content-range") or "")
+        same = head.status == 206 and head.headers.get("etag") == self._info.etag
+        if not same or found is None or found.total in (None, self._info.size):
+            return None
+        url = self._source.display_url
+        return f"{url} has {self._info.size} bytes by one answer and {found.total} by another of the same version"
 
     def _try(self, number: int, pin: Pin) -> ResponseHead | None:
         with Line(self._pool, self._cancellation) as line:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fastget.core.planner import Chunk, Plan, plan_ranges
+from fastget.core.planner import Chunk, Plan, plan_ranges, plan_stream
 from fastget.core.ranges import Span
 from fastget.engine.crew import Crew, governor_for
 from fastget.engine.discovery import Discovery, Opening
 from fastget.engine.job import Job, Replan, Tally, Task
 from fastget.engine.line import ConnectionPool, Line
 from fastget.engine.worker import Worker
-from fastget.errors import RangeNotSupported
+from fastget.errors import NetworkError, RangeNotSupported, Unverifiable
 from fastget.sinks.memory import MemorySink
 
 if TYPE_CHECKING:
@@ -39,8 +39,15 @@ class PartialRead:
     def run(self, start: int, stop: int | None) -> bytes:
         """The bytes from `start` up to `stop` (None: the end); negative ones count from the end, as in a slice.
 
-        Raises RangeNotSupported where the server has no ranges or no size, and the errors of a download.
+        Raises Unverifiable where a digest is required, RangeNotSupported where the server has no ranges or no size,
+        and the errors of a download.
         """
+        if self._config.require_verified or self._config.checksum:
+            raise Unverifiable(
+                f"{self._source.display_url}: a slice has no digest that it could be verified by",
+                hint="read the whole object, or leave out checksum and require_verified",
+                url=self._source.display_url,
+            )
         with Line(self._pool, self._cancellation) as line:
             opening = Discovery(line, self._cancellation, self._config.retries, lambda _: None).facts(self._source)
         if opening.info.size is None:
@@ -51,7 +58,13 @@ class PartialRead:
         try:
             return self._read(opening, Span(first, last))
         except Replan:
-            raise self._no_ranges("the server ignores ranges") from None
+            if opening.info.pin.can_be_combined:
+                raise self._no_ranges("the server ignores ranges") from None
+            raise NetworkError(
+                f"{self._source.display_url}: the answer broke off, and nothing ties a second one to the same version",
+                hint="try again",
+                url=self._source.display_url,
+            ) from None
 
     def _read(self, opening: Opening, span: Span) -> bytes:
         sink = MemorySink()
@@ -60,10 +73,11 @@ class PartialRead:
             source=opening.source,
             info=opening.info,
             traits=opening.source.traits(opening.info),
-            plan=_shifted(plan_ranges(span.length, connections=self._config.connections), span.start),
+            plan=_shifted(self._plan(opening, span.length), span.start),
             sink=sink,
             config=self._config,
-            can_resume=True,
+            can_resume=opening.info.pin.can_be_combined,
+            content_is_checked=False,
             in_order=True,
         )
         job = Job(task, _NoRecord(), (), Tally(), self._cancellation)
@@ -83,6 +97,12 @@ class PartialRead:
             crew.run(first_continues=False)
         sink.publish(span.length)
         return sink.getvalue()
+
+    def _plan(self, opening: Opening, length: int) -> Plan:
+        """Several answers are put together only where something holds them together."""
+        if not opening.info.pin.can_be_combined:
+            return plan_stream(length)
+        return plan_ranges(length, connections=self._config.connections)
 
     def _no_ranges(self, reason: str) -> RangeNotSupported:
         url = self._source.display_url

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fastget.config import Config
     from fastget.core.objectinfo import ObjectInfo
     from fastget.engine.discovery import Opening
+    from fastget.engine.job import Replan
     from fastget.sinks.protocol import Sink
     from fastget.sources.protocol import StoreTraits
 
@@ -33,6 +34,17 @@ class Knowledge:
     stream_only: bool = False
     no_part_numbers: bool = False
     exact_layout: bool = False
+    seen: tuple[bytes, ...] | None = None
+    """The digests that an earlier fetch of everything came to, where they were not the declared ones."""
+
+    def after(self, lesson: Replan) -> Knowledge:
+        """This, and what a plan that broke off has taught."""
+        return Knowledge(
+            self.stream_only or lesson.stream,
+            self.no_part_numbers or lesson.no_part_numbers,
+            self.exact_layout or lesson.exact_layout,
+            lesson.seen or self.seen,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +80,17 @@ def prepare(opening: Opening, sink: Sink, config: Config, known: Knowledge, find
     can_resume = _can_resume(info, checks) and not known.stream_only
     plan = _plan(info, sink, config, known, layout, checks, can_resume=can_resume)
     ordered = any(check.is_ordered for check in checks)
-    task = Task(opening.source, info, traits, plan, sink, config, can_resume, ordered or not sink.is_seekable)
+    task = Task(
+        source=opening.source,
+        info=info,
+        traits=traits,
+        plan=plan,
+        sink=sink,
+        config=config,
+        can_resume=can_resume,
+        content_is_checked=bool(checks),
+        in_order=ordered or not sink.is_seekable,
+    )
     return Prepared(task, checks, _reason(info, rungs))
 
 
@@ -84,6 +106,8 @@ def _rungs(info: ObjectInfo, traits: StoreTraits, config: Config) -> tuple[Check
 
 
 def _reason(info: ObjectInfo, rungs: tuple[Check, ...]) -> str:
+    if info.size is None and not rungs:
+        return "the server declared neither a length nor a checksum"
     headers = any(name.lower().startswith("x-amz-checksum-") for name, _ in info.headers)
     return reason_for_size_only(rungs, has_checksum_headers=headers)
 
@@ -104,7 +128,9 @@ def _plan(
     can_resume: bool,
 ) -> Plan:
     composite = any(check.parts is not None for check in checks)
-    by_number = config.split != "range" and not known.no_part_numbers and can_resume
+    # What has left through a pipe cannot be fetched by another plan: no part numbers there, which may be ignored.
+    trusted = sink.is_seekable or config.split == "part"
+    by_number = config.split != "range" and not known.no_part_numbers and can_resume and trusted
     if config.split == "part" and (layout is None or not by_number):
         raise RangeNotSupported(
             f"{info.url} cannot be fetched by part number: the store does not serve its parts",

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastget.core.checksums.verification import Ledger
+from fastget.core.messages import Framing
 from fastget.core.objectinfo import is_strong
 from fastget.core.planner import SMALLEST_CHUNK
 from fastget.engine.announcer import Announcer
@@ -50,6 +51,7 @@ class Transfer:
         self._announcer = Announcer(config.on_event)
         self._began = 0.0
         self._connections = 0
+        self._has_begun = False
         self._room: list[int | None] = []
 
     def run(self) -> Result:
@@ -74,13 +76,10 @@ class Transfer:
             try:
                 return self._fetch_by(known)
             except Replan as lesson:
-                if self._tally.received and not self._sink.is_seekable:
+                if self._has_begun and not self._sink.is_seekable:
                     break
-                known = Knowledge(
-                    known.stream_only or lesson.stream,
-                    known.no_part_numbers or lesson.no_part_numbers,
-                    known.exact_layout or lesson.exact_layout,
-                )
+                known = known.after(lesson)
+                self._tally.repairs += lesson.seen is not None
                 self._tally.discarded = self._tally.received
                 self._tally.verified = 0
         raise NetworkError(
@@ -100,8 +99,12 @@ class Transfer:
             self._open_sink(task.plan.size)
             self._announce(prepared)
             ledger = Ledger(prepared.checks, task.plan.chunks, task.plan.layout)
-            size = self._land(prepared, ledger, line, scope)
-        verification = self._verify(prepared, ledger, size)
+            size, ranges_refused = self._land(prepared, ledger, line, scope)
+        if opening.least is not None and size < opening.least:
+            raise Replan(stream=True)
+        if ranges_refused:
+            prepared = replace(prepared, task=replace(task, can_resume=False))
+        verification = self._verify(prepared, ledger, size, known)
         self._sink.publish(size)
         return self._result(prepared, size, verification)
 
@@ -118,23 +121,21 @@ class Transfer:
             opening = discovery.open(self._source)
         finally:
             self._tally.retries += discovery.retried
-        if opening.info.size is None and is_strong(opening.info.etag):
-            return self._ask_length(opening)
+        if opening.head.framing is Framing.CLOSE and is_strong(opening.info.etag):
+            return replace(opening, least=self._ask_length(opening))
         return opening
 
-    def _ask_length(self, opening: Opening) -> Opening:
-        """The answer came without a length: a HEAD may know it, and then a body cut short is seen as one."""
+    def _ask_length(self, opening: Opening) -> int | None:
+        """The answer only ends with its connection: a HEAD may know its length, and a body cut short is seen as one."""
         scope = self._scope()
         with Line(self._pool, scope) as line:
             try:
                 info = Discovery(line, scope, 0, self._announcer.tell).head(opening.source)
             except (SourceError, NetworkError):
-                return opening
+                return None
             finally:
                 self._tally.requests += line.requests
-        return (
-            replace(opening, info=replace(opening.info, size=info.size)) if info.etag == opening.info.etag else opening
-        )
+        return info.size if info.etag == opening.info.etag else None
 
     def _find_layout(self, opening: Opening, parts: int | None, known: Knowledge) -> PartLayout | None:
         surveyor = Surveyor(opening.source, opening.info, self._pool, self._scope())
@@ -172,8 +173,8 @@ class Transfer:
 
     # The bytes -------------------------------------------------------------------------------------------------
 
-    def _land(self, prepared: Prepared, ledger: Ledger, line: Line, scope: Cancellation) -> int:
-        """Every chunk into the sink, its digests into the ledger; the object's size in bytes."""
+    def _land(self, prepared: Prepared, ledger: Ledger, line: Line, scope: Cancellation) -> tuple[int, bool]:
+        """Every chunk into the sink, its digests into the ledger; the size, and whether ranges were refused."""
         task = prepared.task
         single = len(task.plan.chunks) == 1
         ordered = ledger.ordered_algorithms
@@ -188,16 +189,19 @@ class Transfer:
         for algorithm in ordered:
             ledger.record_ordered(algorithm, digests[algorithm])
         raise_front_error(job)
-        return task.plan.size if task.plan.size is not None else self._tally.received - self._tally.discarded
+        size = task.plan.size if task.plan.size is not None else self._tally.received - self._tally.discarded
+        return size, job.are_ranges_refused
 
     def _run(self, job: Job, write: Write, opened: Line | None) -> None:
         plan = job.task.plan
         base = self._tally.received
         lines = [opened] if opened else []
+        is_inline = plan.size is not None and plan.size <= SMALLEST_CHUNK and plan.connections == 1
 
         def recruit() -> Worker:
             line = lines.pop() if lines else Line(self._pool, job.cancellation)
-            return Worker(job, line, write, self._announcer.keep)
+            # Inline, the worker runs in the caller's thread.
+            return Worker(job, line, write, self._announcer.tell if is_inline else self._announcer.keep)
 
         def on_tick(crew: Crew) -> None:
             self._tally.received = base + crew.received
@@ -206,11 +210,12 @@ class Transfer:
 
         crew = Crew(job, governor_for(plan.connections, len(plan.chunks)), recruit, on_tick)
         try:
-            if plan.size is not None and plan.size <= SMALLEST_CHUNK and plan.connections == 1:
+            if is_inline:
                 crew.run_inline(first_continues=opened is not None)
             else:
                 crew.run(first_continues=opened is not None)
         finally:
+            self._has_begun = self._has_begun or job.has_begun
             self._tally.received = base + crew.received
             self._tally.requests += sum(worker.line.requests for worker in crew.workers)
             self._connections = max(self._connections, crew.size)
@@ -218,7 +223,7 @@ class Transfer:
 
     # After the bytes -------------------------------------------------------------------------------------------
 
-    def _verify(self, prepared: Prepared, ledger: Ledger, size: int) -> Verification:
+    def _verify(self, prepared: Prepared, ledger: Ledger, size: int, known: Knowledge) -> Verification:
         task = prepared.task
         return Verifier(
             prepared,
@@ -227,6 +232,7 @@ class Transfer:
             self._announcer,
             self._run_again,
             lambda: Surveyor(task.source, task.info, self._pool, self._scope()),
+            known.seen,
         ).verify(size)
 
     def _run_again(

@@ -15,7 +15,7 @@ from fastget.core.checksums.verification import Ledger, verified_by, verified_by
 from fastget.core.planner import plan_parts
 from fastget.core.ranges import Span
 from fastget.engine.front import digest_span
-from fastget.engine.job import BYTES_ARE_OUT
+from fastget.engine.job import BYTES_ARE_OUT, Replan
 from fastget.errors import ChecksumMismatch, Unverifiable
 from fastget.events import Method, Repaired
 
@@ -67,6 +67,7 @@ class Verifier:
         announcer: Announcer,
         run_pass: RunPass,
         survey: Callable[[], Surveyor],
+        seen: tuple[bytes, ...] | None,
     ) -> None:
         self._task = prepared.task
         self._checks = prepared.checks
@@ -76,6 +77,7 @@ class Verifier:
         self._announcer = announcer
         self._run_pass = run_pass
         self._survey = survey
+        self._seen = seen
 
     def verify(self, size: int) -> Verification:
         """The verdict on the `size` bytes that have landed, after repair where that is needed and possible.
@@ -84,20 +86,32 @@ class Verifier:
         """
         if not self._checks:
             return verified_by_size(self._reason)
-        if self._rests_on_a_guess() and not self._learn_layout():
-            return self._inconclusive()
+        is_guess = self._rests_on_a_guess() and not self._learn_layout()
         failures = self._ledger.failures()
-        if failures and self._task.can_resume:
-            damaged = self._damaged_by_part_digests() or self._damaged_by_comparison()
-            if not damaged and self._proves_nothing(failures):
-                return verified_by_size("the ETag is no MD5 of the content: the store sends the same bytes every time")
-            if damaged and self._task.sink.is_seekable:
-                self._repair(damaged, size)
-                failures = self._ledger.failures()
+        if failures and self._is_the_same_again(failures, size):
+            if reason := self._why_it_proves_nothing(failures, is_guess=is_guess):
+                return self._unverified(failures, reason)
+        else:
+            failures = self._ledger.failures()
         if failures:
             raise self._mismatch(*failures[0])
         self._tally.verified = size
         return verified_by(self._checks[0])
+
+    def _is_the_same_again(self, failures: Sequence[tuple[Check, bytes]], size: int) -> bool:
+        """Fetch a second time what failed. True where the same bytes came; otherwise what is damaged is repaired.
+
+        Raises Replan where there are no ranges to fetch by: the second time is then another plan.
+        """
+        if self._task.can_resume:
+            damaged = self._damaged_by_part_digests() or self._damaged_by_comparison()
+            if damaged and self._task.sink.is_seekable:
+                self._repair(damaged, size)
+            return not damaged
+        actual = tuple(digest for _, digest in failures)
+        if self._seen is None and self._task.sink.is_seekable:
+            raise Replan(stream=True, seen=actual)
+        return self._seen == actual
 
     def _rests_on_a_guess(self) -> bool:
         """Whether a composite fails that was taken over parts of which only the first one's size is known."""
@@ -131,9 +145,23 @@ class Verifier:
             ledger.record(chunk.index, digest_span(self._task.sink, chunk.span, ledger.chunk_algorithms))
         self._task, self._ledger = replace(self._task, plan=plan), ledger
 
-    def _inconclusive(self) -> Verification:
-        url, reason = self._task.source.display_url, "where the parts of its composite checksum lie cannot be learned"
+    def _why_it_proves_nothing(self, failures: Sequence[tuple[Check, bytes]], *, is_guess: bool) -> str | None:
+        """Why none of the failures is one of the content, now that the same bytes came twice; None where one is."""
+        if is_guess and all(check.parts is not None for check, _ in failures):
+            return "where the parts of its composite checksum lie cannot be learned"
+        looks = self._task.traits.etag_may_look_like_md5
+        if looks and all(check.method is Method.ETAG_MD5 for check, _ in failures):
+            return "the ETag is no MD5 of the content: the store sends the same bytes every time"
+        return None
+
+    def _unverified(self, failures: Sequence[tuple[Check, bytes]], reason: str) -> Verification:
+        """The verdict without the checks that prove nothing."""
+        failed = [check for check, _ in failures]
+        held = [check for check in self._checks if check not in failed]
+        if held:
+            return verified_by(held[0])
         if self._task.config.require_verified:
+            url = self._task.source.display_url
             raise Unverifiable(f"{url} cannot be verified: {reason}", hint="leave out --require-verified", url=url)
         return verified_by_size(reason)
 
@@ -172,14 +200,6 @@ class Verifier:
         self._run_pass(self._task, comparison, self._ledger.chunk_algorithms, everything, _write_nothing)
         self._tally.discarded = self._tally.received - landed
         return comparison.changed
-
-    def _proves_nothing(self, failures: Sequence[tuple[Check, bytes]]) -> bool:
-        """Whether all that fails is an ETag that may be something else than an MD5, and no more was asked for."""
-        return (
-            self._task.traits.etag_may_look_like_md5
-            and not self._task.config.require_verified
-            and all(check.method is Method.ETAG_MD5 for check, _ in failures)
-        )
 
     def _mismatch(self, check: Check, actual: bytes) -> ChecksumMismatch:
         url, expected = self._task.source.display_url, check.declared.value.hex()

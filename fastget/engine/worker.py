@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 BUFFER_SIZE = 256 * 1024
 
 FORBIDDEN = 403
-UNSATISFIABLE = 416
+# Statuses that an object which was there a moment ago answers with, and what has happened then (faults.md H14, H39).
+GONE = {404: "it is no longer there", 416: "it ends before the range that is missing"}
 
 Notify = Callable[[Event], None]
 Write = Callable[[int, memoryview], None]
@@ -34,12 +35,14 @@ Write = Callable[[int, memoryview], None]
 class Worker:
     """Fetches pieces of a job over one line. `write` takes what has arrived: the sink's, or nothing for a comparison.
 
-    `received` counts payload bytes; another thread may read it at any time.
+    `received` counts payload bytes; another thread may read it at any time. `on_bytes`, if set, is called in this
+    worker's thread after every write.
     """
 
     def __init__(self, job: Job, line: Line, write: Write, notify: Notify) -> None:
         self.received = 0
         self.line = line
+        self.on_bytes: Callable[[], None] | None = None
         self._job = job
         self._write = write
         self._notify = notify
@@ -86,7 +89,7 @@ class Worker:
         except FastgetError as error:
             self.line.drop()
             if piece.position - before >= retry.PROGRESS:
-                piece.attempts = 0
+                self._job.progress(piece)
             self._recover(piece, error)
         else:
             return True
@@ -112,6 +115,8 @@ class Worker:
     def _fetch(self, piece: Piece, buffer: memoryview) -> None:
         """Ask for what is left of a piece until nothing is."""
         while piece.position < piece.chunk.span.stop:
+            if not (piece.is_fresh or self._job.task.can_resume):
+                raise Replan(stream=True)
             by_number = piece.chunk.by_part_number and piece.is_fresh
             head = self._ask(piece, by_number=by_number)
             stop = self._job.accept(head, piece, by_number=by_number)
@@ -134,8 +139,8 @@ class Worker:
         error = self.line.refusal(source, head)
         if head.status == FORBIDDEN and (self._job.drop_version() or self._job.pin != pin):
             return self._ask(piece, by_number=by_number)
-        if head.status == UNSATISFIABLE:
-            raise self._job.source_changed("the server says that the range lies outside of it")
+        if head.status in GONE:
+            raise self._job.source_changed(GONE[head.status])
         if retry.is_range_refusal(error):
             self._job.refuse_ranges()
         raise error
@@ -157,10 +162,13 @@ class Worker:
             self._take_in(piece, buffer[:count])
 
     def _take_in(self, piece: Piece, data: memoryview) -> None:
+        self._job.has_begun = True
         piece.take_in(data)
         self._write(piece.position, data)
         piece.position += len(data)
         self.received += len(data)
+        if self.on_bytes is not None:
+            self.on_bytes()
 
     def _land(self, piece: Piece) -> None:
         repaired = self._job.land(piece)

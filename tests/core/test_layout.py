@@ -32,14 +32,6 @@ def test_a_layout_of_sizes_gives_every_part_its_place(sizes: list[int]) -> None:
     assert all(one.stop == other.start for one, other in pairwise(spans))
 
 
-@given(sizes=part_sizes.filter(any), data=st.data())
-def test_the_number_at_an_offset_is_that_of_the_part_that_holds_it(sizes: list[int], data: st.DataObject) -> None:
-    layout = PartLayout.of_sizes(sizes)
-    offset = data.draw(st.integers(0, layout.size - 1))
-    span = layout.span(layout.number_at(offset))
-    assert span.start <= offset < span.stop
-
-
 @given(first=st.integers(1, 5 * 2**30), count=st.integers(1, MAXIMUM_PARTS), data=st.data())
 def test_a_uniform_layout_has_parts_of_one_size_but_for_the_last(first: int, count: int, data: st.DataObject) -> None:
     last = data.draw(st.integers(1, first))

@@ -98,7 +98,7 @@ def test_every_request_after_the_first_is_pinned_and_the_first_one_is_plain(
     content: Content, destination: Path
 ) -> None:
     stored = StoredObject(content, checksum=Algorithm.CRC32C)
-    with served(stored) as server:
+    with served(stored, rate_per_connection=8 * MIB) as server:
         fastget.download(
             server.url("/bucket/key"), destination, part_size=MIB, connections=3, headers={"X-Mine": "yes"}
         )

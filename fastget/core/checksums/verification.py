@@ -122,10 +122,6 @@ class Ledger:
         """What has to be computed of the whole content, from front to back."""
         return tuple(dict.fromkeys(check.algorithm for check in self._checks if check.is_ordered))
 
-    @property
-    def has_ordered_checks(self) -> bool:
-        return bool(self.ordered_algorithms)
-
     def copy(self) -> Ledger:
         """Another ledger with the same records, to try others in."""
         twin = Ledger(self._checks, self._chunks, self._layout)

@@ -255,7 +255,6 @@ def test_one_flipped_bit_fails_every_check_with_what_was_found_instead(
     ledger = Ledger(checks, chunks, layout)
     assert ledger.chunk_algorithms == (Algorithm.CRC64NVME, Algorithm.CRC32C)
     assert ledger.ordered_algorithms == (Algorithm.SHA256,)
-    assert ledger.has_ordered_checks
     fill(ledger, chunks, content)
     assert ledger.failures() == ()
     fill(ledger, chunks, damaged)
@@ -299,7 +298,6 @@ def test_an_algorithm_that_two_checks_share_is_computed_once() -> None:
 def test_without_checks_nothing_is_computed_and_nothing_fails() -> None:
     ledger = Ledger((), plan_stream(3).chunks, None)
     assert ledger.chunk_algorithms == ledger.ordered_algorithms == ()
-    assert not ledger.has_ordered_checks
     assert not ledger.record(0, {})
     assert ledger.failures() == ()
 
