@@ -17,7 +17,7 @@ from fastget.cli.options import Verb, environment_help, read_config, request_fla
 from fastget.cli.plain_stream import NAME, PlainStream, measure
 from fastget.cli.progress import Reporter, choose_reporter
 from fastget.cli.quantities import count_text, rate_text, seconds_text, size_text
-from fastget.cli.signals import Interrupted, for_us_alone
+from fastget.cli.signals import Interrupted
 from fastget.cli.wording import algorithm_text
 from fastget.errors import Cancelled, FastgetError
 
@@ -95,8 +95,10 @@ class _Demonstration:
         from fastget.testing.process import spawn_demo_server
 
         with ExitStack() as stack:
-            with for_us_alone():
+            try:
                 server = stack.enter_context(spawn_demo_server())
+            except (RuntimeError, OSError) as error:
+                raise FastgetError(str(error), hint="see what python -m fastget.testing --objects demo says") from error
             folder = stack.enter_context(TemporaryDirectory(prefix="fastget-demo-"))
             # The last one, because the damage in the first must not happen before its time.
             plain = self._measure(client, server.objects[-1].url)

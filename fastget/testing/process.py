@@ -48,11 +48,12 @@ class ServerProcess:
 def spawn_server(*arguments: str) -> Iterator[ServerProcess]:
     """Run `python -m fastget.testing` with these arguments until the block ends.
 
-    Raises RuntimeError where the server does not come up.
+    It has a process group of its own: Ctrl-C in a terminal is for whoever started it. Raises RuntimeError where
+    the server does not come up.
     """
     command = (sys.executable, "-m", "fastget.testing", *arguments)
     with subprocess.Popen(  # noqa: S603 - this interpreter, this package
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment(), text=True
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment(), text=True, process_group=0
     ) as process:
         try:
             yield _announced(process)

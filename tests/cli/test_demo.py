@@ -63,6 +63,17 @@ def test_the_demonstration_leaves_nothing_behind(small_demo: Path) -> None:
     assert list(small_demo.iterdir()) == []
 
 
+def test_a_server_that_does_not_start_is_told_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(process, "spawn_demo_server", lambda: process.spawn_server("--objects", "nonsense"))
+    assert demo.demo(None) == 1
+    assert capfd.readouterr().err.splitlines()[-2:] == [
+        "fastget: the object server did not start: status 2",
+        "hint: see what python -m fastget.testing --objects demo says",
+    ]
+
+
 def test_a_url_is_downloaded_into_the_current_directory(
     serve: Serve,
     stored: StoredObject,

@@ -32,6 +32,11 @@ def test_a_server_process_ends_with_its_block(curl: Any) -> None:
         os.kill(server.pid, 0)
 
 
+def test_a_terminal_does_not_interrupt_a_server_process() -> None:
+    with spawn_server("--objects", "small", "--count", "1") as server:
+        assert os.getpgid(server.pid) == server.pid != os.getpgid(0)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to catch")
 def test_a_server_process_ends_on_sigterm() -> None:
     command = (sys.executable, "-m", "fastget.testing", "--objects", "small", "--count", "1")
