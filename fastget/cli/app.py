@@ -43,7 +43,8 @@ Exit status:
   0 done               1 some objects failed   2 usage
   3 not found          4 no access             5 network or server
   6 source changed     7 checksum              8 disk
-  130, 141, 143 ended by Ctrl-C, a closed pipe, SIGTERM
+  129, 130 ended by a closed terminal, Ctrl-C
+  141, 143 ended by a closed pipe, SIGTERM
 """
 
 

@@ -24,11 +24,13 @@ class ExitCode(IntEnum):
     SOURCE_CHANGED = 6
     CHECKSUM = 7
     DISK = 8
+    HUNG_UP = 129
     INTERRUPTED = 130
     BROKEN_PIPE = 141
     TERMINATED = 143
 
 
+_BY_SIGNAL: dict[int, ExitCode] = {signal.SIGHUP: ExitCode.HUNG_UP, signal.SIGTERM: ExitCode.TERMINATED}
 # The first class that fits decides, so a leaf stands before the class that it belongs to.
 _BY_ERROR: tuple[tuple[type[errors.FastgetError], ExitCode], ...] = (
     (errors.ConfigError, ExitCode.USAGE),
@@ -64,7 +66,7 @@ def of_outcomes(codes: Sequence[ExitCode]) -> ExitCode:
 
 def of_signal(signal_number: int) -> ExitCode:
     """The exit status after a signal: 128 and its number, as shells report it."""
-    return ExitCode.TERMINATED if signal_number == signal.SIGTERM else ExitCode.INTERRUPTED
+    return _BY_SIGNAL.get(signal_number, ExitCode.INTERRUPTED)
 
 
 def is_broken_pipe(error: BaseException | None) -> bool:

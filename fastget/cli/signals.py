@@ -1,7 +1,9 @@
-"""Ctrl-C and SIGTERM: the first asks for a clean stop, a second one ends the process at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first asks for a clean stop, a second one ends the process at once."""
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import threading
 from contextlib import contextmanager
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-_STOPPING = (signal.SIGINT, signal.SIGTERM)
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -35,25 +37,34 @@ def clean_stop() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-@contextmanager
-def for_us_alone() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach, though a terminal sends it to all of them.
-
-    It is held back here until the end of the block, and never seen by what was started inside.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def interrupt_main_thread() -> None:
     """Stop the main thread, from any thread, as Ctrl-C would: it may be waiting for the others."""
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 def _stop(signal_number: int, _: FrameType | None) -> Never:
-    for number in _STOPPING:
+    for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
+    # A closed terminal sends it, and so does the shell in it: the second one asks for nothing more.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    if signal_number == signal.SIGHUP:
+        _leave_terminal()
     raise Interrupted(signal_number)
+
+
+def _leave_terminal() -> None:
+    """Whoever writes to a terminal that is gone fails; what is said from here on nobody can read."""
+    for descriptor in (1, 2):
+        if _is_hung_up(descriptor):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, descriptor)
+            os.close(nowhere)
+
+
+def _is_hung_up(descriptor: int) -> bool:
+    """Whether it is a terminal without anyone behind it: that one answers everything with EIO."""
+    try:
+        os.tcgetpgrp(descriptor)
+    except OSError as error:
+        return error.errno == errno.EIO
+    return False

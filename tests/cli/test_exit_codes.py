@@ -64,6 +64,7 @@ def test_one_object_speaks_for_itself_and_several_say_whether_some_failed(codes:
 def test_a_signal_is_128_and_its_number() -> None:
     assert exit_codes.of_signal(signal.SIGINT) == 128 + signal.SIGINT
     assert exit_codes.of_signal(signal.SIGTERM) == 128 + signal.SIGTERM
+    assert exit_codes.of_signal(signal.SIGHUP) == 128 + signal.SIGHUP
     assert ExitCode.BROKEN_PIPE == 128 + signal.SIGPIPE
 
 

@@ -1,9 +1,10 @@
-"""Ctrl-C, SIGTERM, and a second one."""
+"""Ctrl-C, SIGTERM, a terminal that is closed, and a second one."""
 
 from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +36,7 @@ def wait_for_bytes(process: Popen[bytes]) -> None:
     pytest.fail("the command ended before its first progress")
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_the_first_signal_stops_cleanly(
     start: Start, slow_url: str, tmp_path: Path, number: signal.Signals, status: int
 ) -> None:
@@ -68,6 +69,45 @@ def test_the_urls_after_an_interrupted_one_are_not_begun(start: Start, slow_url:
     stdout, _ = process.communicate(timeout=30)
     assert process.returncode == 130
     assert {json.loads(line).get("url", slow_url) for line in stdout.splitlines()} == {slow_url}
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",), ("-v",)])
+def test_a_closed_terminal_ends_the_command_cleanly(
+    start: Start, slow_url: str, tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    terminal, line = pty.openpty()
+    process = start("get", slow_url, *flags, stdin=line, stdout=line, stderr=line)
+    os.close(line)
+    while not (_part_files(tmp_path) and os.read(terminal, 1 << 16)):
+        pass
+    os.close(terminal)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=30) == 129
+    assert list(tmp_path.iterdir()) == []
+
+
+def _part_files(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.stat().st_blocks]
+
+
+def test_hanging_up_twice_is_no_reason_to_hurry() -> None:
+    """The terminal and the shell both send it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+    def interrupted() -> None:
+        with clean_stop():
+            try:
+                signal.raise_signal(signal.SIGHUP)
+            finally:
+                signal.raise_signal(signal.SIGHUP)
+
+    try:
+        with pytest.raises(Interrupted) as caught:
+            interrupted()
+        assert caught.value.signal_number == signal.SIGHUP
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_an_ignored_signal_stays_ignored() -> None:
