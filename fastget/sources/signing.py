@@ -1,7 +1,7 @@
 """AWS Signature Version 4 for requests without a body (S3 flavour: the path is signed as it stands).
 
-Ours because botocore's signer takes some thirty times as long, for every range of every object (wire-spec.md
-§5); the tests hold it to botocore's signatures.
+Ours because botocore's signer takes some 4.5 times as long (52 against 11.7 µs), for every range of every object
+(wire-spec.md §5); the tests hold it to botocore's signatures.
 """
 
 from __future__ import annotations
