@@ -201,12 +201,25 @@ class FileSink:
         # Only the system knows what the umask and the directory's default ACL make of 0666, so a new file is
         # made with that, and shut at once: who could open it in between may open the finished file as well.
         wanted = 0o666 if replaced is None else 0o600
-        name, descriptor = _create_unique(directory, self._name, wanted)
-        self._part, self._file = name, SharedDescriptor(descriptor)
+        descriptor = self._create_unique(directory, wanted)
+        self._file = SharedDescriptor(descriptor)
         self._mode = stat.S_IMODE(os.fstat(descriptor).st_mode) if replaced is None else replaced
         if replaced is None:
             os.fchmod(descriptor, 0o600)
         return descriptor
+
+    def _create_unique(self, directory: int, mode: int) -> int:
+        """Create a part file and give its descriptor; the name is kept before: an interrupt may come as it appears."""
+        attempts = 16
+        while True:
+            self._part = _part_name(directory, self._name)
+            try:
+                return os.open(self._part, _CREATE, mode, dir_fd=directory)
+            except FileExistsError:
+                self._part = None  # somebody else's
+                attempts -= 1
+                if not attempts:
+                    raise
 
     def _finish(self, size: int) -> None:
         file = self._opened()
@@ -297,19 +310,6 @@ def _open_directory(folder: str) -> int:
         if not hasattr(os, "O_PATH"):
             raise
         return os.open(folder, os.O_PATH | flags)  # writable and searchable is enough, a directory need not be readable
-
-
-def _create_unique(directory: int, name: str, mode: int) -> tuple[str, int]:
-    """Create a part file for `name`, and give its own name and its descriptor."""
-    attempts = 16
-    while True:
-        part = _part_name(directory, name)
-        try:
-            return part, os.open(part, _CREATE, mode, dir_fd=directory)
-        except FileExistsError:
-            attempts -= 1
-            if not attempts:
-                raise
 
 
 def _part_name(directory: int, name: str) -> str:

@@ -63,7 +63,9 @@ def test_results_are_those_of_the_synchronous_verbs(
     async def main() -> None:
         async with aio.Client(part_size=MIB, connections=3) as client:
             result = await client.download(url, destination)
-            assert replace(result, seconds=0.0, requests=0) == replace(expected, seconds=0.0, requests=0)
+            # How many connections and requests it takes is a race between them.
+            by_chance = {"seconds": 0.0, "requests": 0, "connections": 0}
+            assert replace(result, **by_chance) == replace(expected, **by_chance)  # type: ignore[arg-type]
             assert await client.read(url) == content.read()
             assert await client.read(url, -100, None) == content.read(content.size - 100)
             assert await client.head(url) == fastget.head(url)

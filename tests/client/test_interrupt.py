@@ -48,7 +48,7 @@ DOWNLOAD = (
     + """
 url, path, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 try:
-    fastget.download(url, path, **options)
+    fastget.download(url, path, on_event=lambda event: print(type(event).__name__, flush=True), **options)
 except KeyboardInterrupt:
     assert state() == {"threads": [], "sockets": []}, state()
     print("interrupted")
@@ -60,12 +60,17 @@ def is_held(server: ObjectServer) -> bool:
     return any("hold" in request.faults for request in server.requests)
 
 
+def are_two_held(server: ObjectServer) -> bool:
+    """A second request goes out when the first answer has been read and the file is there."""
+    return sum("hold" in request.faults for request in server.requests) >= 2
+
+
 def are_all_held(server: ObjectServer) -> bool:
     return len(server.requests) == 8 and all(request.bytes_sent == 1000 for request in server.requests)
 
 
-def is_refused(server: ObjectServer) -> bool:
-    return bool(server.faults_happened)
+def is_any(_: ObjectServer) -> bool:
+    return True
 
 
 COMPOSITE = {
@@ -89,13 +94,13 @@ MOMENTS: dict[str, tuple[dict[str, Any], Faults, dict[str, Any], Callable[[Objec
         {},
         lambda _: [faults.slow_down(retry_after=100).always()],
         {},
-        is_refused,
+        is_any,
     ),
     "back-off of a piece": (
         {},
         lambda _: [faults.slow_down(retry_after=100).on(ranged=True).always()],
         {"connections": 4, "part_size": MIB},
-        is_refused,
+        is_any,
     ),
     "layout": (COMPOSITE, lambda event: [faults.hold(event, after=None).on(method="HEAD", part=1)], {}, is_held),
     "layout of every part": (
@@ -113,6 +118,18 @@ MOMENTS: dict[str, tuple[dict[str, Any], Faults, dict[str, Any], Callable[[Objec
 }
 
 
+# Moments that the process itself tells of: an interrupt that meets an import is lost in the import system.
+TOLD = {"stream": "Started", "back-off of the first request": "Retried", "back-off of a piece": "Retried"}
+
+
+def await_line(process: subprocess.Popen[str], wanted: str) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.strip() == wanted:
+            return
+    pytest.fail(f"the process ended before it printed {wanted}")
+
+
 @pytest.mark.parametrize("moment", list(MOMENTS))
 def test_an_interrupted_download_raises_it_and_leaves_nothing(
     serve: Serve,
@@ -128,9 +145,11 @@ def test_an_interrupted_download_raises_it_and_leaves_nothing(
     destination.write_bytes(b"what was there")
     process = start(DOWNLOAD, server.url("/b/k"), destination, json.dumps(options))
     await_condition(lambda: ready(server) or process.poll() is not None, moment)
+    if moment in TOLD:
+        await_line(process, TOLD[moment])
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=HANG)
-    assert (process.returncode, stdout, stderr) == (0, "interrupted\n", "")
+    assert (process.returncode, stdout.splitlines()[-1:], stderr) == (0, ["interrupted"], "")
     assert destination.read_bytes() == b"what was there"
     assert list(destination.parent.iterdir()) == [destination]
 
@@ -163,7 +182,7 @@ def test_a_client_goes_on_after_an_interrupted_call(
     held = faults.hold(released, after=1000).on(path="/held").always()
     server = serve({"/held": stored, "/k": stored}, faults=[held])
     process = start(SHARED, server.base_url, destination)
-    await_condition(lambda: is_held(server) or process.poll() is not None, "held")
+    await_condition(lambda: are_two_held(server) or process.poll() is not None, "held")
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=HANG)
     assert (process.returncode, stdout, stderr) == (0, "interrupted\n", "")
@@ -205,7 +224,7 @@ def test_an_interrupted_event_loop_leaves_nothing_of_its_downloads(
 ) -> None:
     server = serve({"/b/k": stored}, faults=[faults.hold(released, after=1000).always()])
     process = start(AWAITED, backend, server.url("/b/k"), destination)
-    await_condition(lambda: is_held(server) or process.poll() is not None, "held")
+    await_condition(lambda: are_two_held(server) or process.poll() is not None, "held")
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=HANG)
     assert (process.returncode, stdout, stderr) == (0, "interrupted\n", "")
@@ -338,13 +357,18 @@ def test_a_download_in_a_thread_that_outlives_the_main_one_is_finished(
 ANY_MOMENT = (
     PRELUDE
     + """
-import hashlib, random
+import gc, hashlib, random, warnings
 
+# A socket that was between two owners when the interrupt came is closed with its object, and Python tells of that.
+warnings.simplefilter("ignore", ResourceWarning)
 url, path, digest = sys.argv[1:]
 folder = os.path.dirname(path)
 signal.signal(signal.SIGALRM, signal.default_int_handler)
 chance = random.Random(7)
 interrupted = 0
+# An interrupt that meets an import is Python's own affair: everything is loaded first.
+fastget.download(url, path, connections=4, part_size=512 * 1024)
+os.unlink(path)
 for _ in range(30):
     try:
         signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.001, 0.03))
@@ -358,7 +382,8 @@ for _ in range(30):
             assert hashlib.sha256(file.read()).hexdigest() == digest
         os.unlink(path)
 assert interrupted, "no download was interrupted"
-assert not state()["threads"], state()
+gc.collect()
+assert state() == {"threads": [], "sockets": []}, state()
 """
 )
 
