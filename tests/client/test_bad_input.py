@@ -97,6 +97,7 @@ def test_a_port_that_nobody_listens_on_is_told_with_its_number(refusing: int, de
     assert isinstance(error, NetworkError)
     assert str(refusing) in str(error)
     assert os.strerror(errno.ECONNREFUSED) in str(error)
+    assert error.hint
     assert not list(destination.parent.iterdir())
 
 
