@@ -214,7 +214,7 @@ def _kinds() -> Iterator[type[errors.FastgetError]]:
     while waiting:
         kind = waiting.pop(0)
         yield kind
-        waiting[:0] = kind.__subclasses__()
+        waiting[:0] = [found for found in kind.__subclasses__() if found.__module__ == errors.__name__]
 
 
 # Faults ----------------------------------------------------------------------------------------------------------

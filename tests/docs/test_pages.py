@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from fastget.config import environment_names
+from fastget.errors import NetworkError
 from fastget.events import Method
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path for path in ROOT.glob("docs/**/*.md") if "design" not in path.parts)
-GENERATED: dict[str, str] = runpy.run_path(str(ROOT / "docs/reference/generate.py"))["pages"]()
+GENERATOR = runpy.run_path(str(ROOT / "docs/reference/generate.py"))
+GENERATED: dict[str, str] = GENERATOR["pages"]()
 
 _LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
 
@@ -32,6 +34,14 @@ def test_a_generated_page_is_what_the_code_makes_it(name: str) -> None:
     committed = (ROOT / "docs/reference" / name).read_text(encoding="utf-8")
 
     assert committed == GENERATED[name], "run: python docs/reference/generate.py"
+
+
+def test_classes_that_are_not_public_are_no_errors_of_the_reference() -> None:
+    class InternalError(NetworkError):
+        pass
+
+    assert InternalError in NetworkError.__subclasses__()
+    assert "InternalError" not in GENERATOR["errors_page"]()
 
 
 def test_every_link_leads_to_a_file() -> None:
