@@ -22,13 +22,13 @@ TICK = 0.1
 
 
 class Crew:
-    """Runs the workers of a job. `recruit` makes one more worker; `on_tick` is called about ten times a second.
+    """Runs the workers of a job. `recruit` makes one more worker, given its number; `on_tick` is called about ten times a second.
 
     `received` counts the payload bytes of all of them.
     """
 
     def __init__(
-        self, job: Job, governor: Governor, recruit: Callable[[], Worker], on_tick: Callable[[Crew], None]
+        self, job: Job, governor: Governor, recruit: Callable[[int], Worker], on_tick: Callable[[Crew], None]
     ) -> None:
         self.workers: list[Worker] = []
         self._job = job
@@ -71,7 +71,7 @@ class Crew:
 
     def run_inline(self, *, first_continues: bool) -> None:
         """Run one worker in this thread: for an object so small that a thread would cost more than it brings."""
-        worker = self._recruit()
+        worker = self._recruit(self.size)
         worker.on_bytes = self._tell
         self.workers.append(worker)
         worker.run(continues_stream=first_continues)
@@ -102,7 +102,7 @@ class Crew:
                 return
 
     def _start(self, *, first_continues: bool) -> None:
-        worker = self._recruit()
+        worker = self._recruit(self.size)
         thread = Thread(partial(worker.run, continues_stream=first_continues), f"fastget-{self.size}")
         self.workers.append(worker)
         self._threads.append(thread)

@@ -88,7 +88,7 @@ class PartialRead:
         crew = Crew(
             job,
             governor_for(task.plan.connections, len(task.plan.chunks)),
-            lambda: Worker(job, Line(self._pool, self._cancellation), write, lambda _: None),
+            lambda number: Worker(job, Line(self._pool, self._cancellation), write, lambda _: None, number),
             lambda _: None,
         )
         if len(task.plan.chunks) == 1:

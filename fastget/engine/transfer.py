@@ -198,10 +198,10 @@ class Transfer:
         lines = [opened] if opened else []
         is_inline = plan.size is not None and plan.size <= SMALLEST_CHUNK and plan.connections == 1
 
-        def recruit() -> Worker:
+        def recruit(number: int) -> Worker:
             line = lines.pop() if lines else Line(self._pool, job.cancellation)
             # Inline, the worker runs in the caller's thread.
-            return Worker(job, line, write, self._announcer.tell if is_inline else self._announcer.keep)
+            return Worker(job, line, write, self._announcer.tell if is_inline else self._announcer.keep, number)
 
         def on_tick(crew: Crew) -> None:
             self._tally.received = base + crew.received

@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from fastget.core.messages import ResponseHead
     from fastget.engine.line import Line
 
-# Small enough to stay in the second-level cache between the socket, the hashers and the disk; large enough that the
-# interpreter's share is a few microseconds in a few hundred.
-BUFFER_SIZE = 256 * 1024
+# A fast connection fills it in half a millisecond, beside which the interpreter's few microseconds vanish: measured,
+# 15 % less time for 1 GiB on loopback than with the small one (docs/design/0003-buffers.md).
+LARGE_BUFFER = 1024 * 1024
+# Where there are many connections each of them is slow, and all of their buffers have to fit into the promised memory.
+SMALL_BUFFER = 256 * 1024
+FEW_WORKERS = 4
 
 FORBIDDEN = 403
 # Statuses that an object which was there a moment ago answers with, and what has happened then (faults.md H14, H39).
@@ -35,21 +38,23 @@ Write = Callable[[int, memoryview], None]
 class Worker:
     """Fetches pieces of a job over one line. `write` takes what has arrived: the sink's, or nothing for a comparison.
 
+    `number` counts the workers of a pass from 0.
     `received` counts payload bytes; another thread may read it at any time. `on_bytes`, if set, is called in this
     worker's thread after every write.
     """
 
-    def __init__(self, job: Job, line: Line, write: Write, notify: Notify) -> None:
+    def __init__(self, job: Job, line: Line, write: Write, notify: Notify, number: int) -> None:
         self.received = 0
         self.line = line
         self.on_bytes: Callable[[], None] | None = None
         self._job = job
         self._write = write
         self._notify = notify
+        self._buffer_size = LARGE_BUFFER if number < FEW_WORKERS else SMALL_BUFFER
 
     def run(self, *, continues_stream: bool = False) -> None:
         """Work until the job is over; an error ends it. `continues_stream`: the line holds the discovery answer."""
-        buffer = memoryview(bytearray(BUFFER_SIZE))
+        buffer = memoryview(bytearray(self._buffer_size))
         try:
             with self.line:
                 if continues_stream:
@@ -156,7 +161,7 @@ class Worker:
     def _receive(self, piece: Piece, buffer: memoryview, stop: int) -> None:
         """Bytes of the running answer, up to offset `stop`."""
         while (left := stop - piece.position) > 0:
-            count = self.line.read_into(buffer[:left] if left < BUFFER_SIZE else buffer)
+            count = self.line.read_into(buffer[:left] if left < len(buffer) else buffer)
             if count == 0:
                 raise NetworkError(f"the answer ended {left} bytes early")
             self._take_in(piece, buffer[:count])
