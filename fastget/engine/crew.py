@@ -22,7 +22,9 @@ TICK = 0.1
 
 
 class Crew:
-    """Runs the workers of a job. `recruit` makes one more worker, given its number; `on_tick` is called about ten times a second.
+    """Runs the workers of a job. `recruit` makes one more worker, given its number.
+
+    `on_tick` is called about ten times a second.
 
     `received` counts the payload bytes of all of them.
     """
