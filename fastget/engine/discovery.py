@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from fastget.engine.line import Line
     from fastget.sources.protocol import Source
 
-MAXIMUM_REDIRECTS = 10
-
 
 @dataclass(frozen=True, slots=True)
 class Opening:
@@ -84,7 +82,8 @@ class Discovery:
                 self._cancellation.wait(delay)
 
     def _ask(self, source: Source, build: Callable[[Source], Request]) -> Opening:
-        for _ in range(MAXIMUM_REDIRECTS + 1):
+        """Ask where the source is, and where it is sent on to: every source bounds its own redirects."""
+        while True:
             head = self._line.send(build(source))
             if head.status == 200:
                 return Opening(source, source.describe(head), head)
@@ -93,11 +92,6 @@ class Discovery:
                 raise self._refused(source, head)
             self._line.drop()
             source = moved
-        raise ProtocolError(
-            f"{source.display_url}: more than {MAXIMUM_REDIRECTS} redirects",
-            hint="the server sends the client in a circle",
-            is_transient=False,
-        )
 
     def _refused(self, source: Source, head: ResponseHead) -> FastgetError:
         if 200 <= head.status < 300:
