@@ -61,13 +61,12 @@ class Crew:
             self._grow(self._governor.wanted)
             while any(thread.is_alive for thread in self._threads) and not job.wait(TICK):
                 self._tick()
+            # The next plan may use the same sink: then nobody may be left who still writes.
+            self._join(None if job.has_succeeded or isinstance(job.error, Replan) else PATIENCE)
         except BaseException:
             job.cancellation.cancel()
+            self._join(PATIENCE)
             raise
-        finally:
-            # The next plan may use the same sink: then nobody may be left who still writes.
-            is_final = job.cancellation.is_cancelled and not isinstance(job.error, Replan)
-            self._join(PATIENCE if is_final else None)
         self._on_tick(self)
         raise_outcome(job)
 

@@ -5,6 +5,7 @@ The bytes go from the socket into the buffer, through the hashers, to the sink; 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ LARGE_BUFFER = 1024 * 1024
 # Where there are many connections each of them is slow, and all of their buffers have to fit into the promised memory.
 SMALL_BUFFER = 256 * 1024
 FEW_WORKERS = 4
+# Seconds for one read: below the first the next may be larger, above the second progress would be seen to jump.
+QUICK, SLOW = 0.01, 0.05
 
 FORBIDDEN = 403
 # Statuses that an object which was there a moment ago answers with, and what has happened then (faults.md H14, H39).
@@ -50,6 +53,7 @@ class Worker:
         self._job = job
         self._write = write
         self._notify = notify
+        self._window = SMALL_BUFFER
         self._buffer_size = LARGE_BUFFER if number < FEW_WORKERS else SMALL_BUFFER
 
     def run(self, *, continues_stream: bool = False) -> None:
@@ -161,10 +165,19 @@ class Worker:
     def _receive(self, piece: Piece, buffer: memoryview, stop: int) -> None:
         """Bytes of the running answer, up to offset `stop`."""
         while (left := stop - piece.position) > 0:
-            count = self.line.read_into(buffer[:left] if left < len(buffer) else buffer)
+            asked = time.monotonic()
+            count = self.line.read_into(buffer[: min(left, self._window)])
+            self._pace(time.monotonic() - asked, len(buffer))
             if count == 0:
                 raise NetworkError(f"the answer ended {left} bytes early")
             self._take_in(piece, buffer[:count])
+
+    def _pace(self, seconds: float, most: int) -> None:
+        """Read in large strides where they are quick, in small ones where bytes would wait in them to be counted."""
+        if seconds < QUICK:
+            self._window = most
+        elif seconds > SLOW:
+            self._window = SMALL_BUFFER
 
     def _take_in(self, piece: Piece, data: memoryview) -> None:
         self._job.has_begun = True
