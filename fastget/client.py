@@ -114,6 +114,12 @@ class Client:
         if endpoints is not None:
             endpoints.close()
 
+    def __del__(self) -> None:
+        """A client that nobody closed leaves no socket to the garbage collector, which would warn of it."""
+        pool = self.__dict__.get("_pool")
+        if pool is not None and not sys.is_finalizing():
+            pool.close()
+
     def __enter__(self) -> Self:
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import pickle
 import ssl
@@ -292,3 +293,15 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_with_a_way_out(
     assert caught.value.hint
     assert not secured.requests
     assert not list(destination.parent.iterdir())
+
+
+def test_a_client_that_nobody_closes_takes_its_connections_along(serve: Serve) -> None:
+    server = serve({"/b/k": StoredObject(Content.of(b"abc"))})
+    client = fastget.Client()
+    assert client.read(server.url("/b/k")) == b"abc"
+    pool = client._pool
+    assert pool is not None
+    assert len(pool._idle) == 1
+    del client
+    gc.collect()
+    assert len(pool._idle) == 0
