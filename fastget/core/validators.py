@@ -16,8 +16,9 @@ from fastget.core.ranges import ContentRange, Span
 if TYPE_CHECKING:
     from fastget.core.objectinfo import Pin
 
-# Statuses that the source explains (refusal), not the predicate.
+# The statuses that the predicate judges; every other one is for the source to explain.
 SUCCESS = (200, 206)
+FORBIDDEN = 403
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,10 @@ class Replan(Exception):
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of one transfer, for its progress and its result. Bytes and events; only ever added to."""
+    """Counts of one transfer, for its progress and its result. Bytes and events.
+
+    `discarded` are those of the `received` bytes that no longer count: what has landed is the difference.
+    """
 
     received: int = 0
     discarded: int = 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from fastget.core.checksums.declared import part_digest
 from fastget.core.layout import PartAnswer, PartLayout, read_part_answer
 from fastget.core.ranges import ContentRange
+from fastget.core.validators import FORBIDDEN
 from fastget.engine.line import ConnectionPool, Line
 from fastget.engine.threads import ask_each
 from fastget.errors import NetworkError, SourceChanged
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 CONCURRENT_HEADS = 8
 
-FORBIDDEN = 403
 _MOMENTARY = frozenset({206, 408, 429, 500, 502, 503, 504})
 
 Answer = TypeVar("Answer")

@@ -39,7 +39,7 @@ MAXIMUM_PLANS = 5
 
 
 class Transfer:
-    """A download that runs once, in the thread that calls `run`. `cancel` may be called from any other."""
+    """A download that runs once, in the thread that calls `run`. `cancellation` may be cancelled from any other."""
 
     def __init__(self, source: Source, sink: Sink, config: Config, pool: ConnectionPool) -> None:
         self.cancellation = Cancellation()

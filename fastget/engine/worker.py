@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from fastget.core import retry
 from fastget.core.checksums.declared import part_digest
-from fastget.core.validators import SUCCESS
+from fastget.core.validators import FORBIDDEN, SUCCESS
 from fastget.engine.job import Job, Replan
 from fastget.engine.piece import PartDigest, Piece
 from fastget.errors import Cancelled, FastgetError, NetworkError, ProtocolError, RangeNotSupported
@@ -30,7 +30,6 @@ FEW_WORKERS = 4
 # Seconds for one read: below the first the next may be larger, above the second progress would be seen to jump.
 QUICK, SLOW = 0.01, 0.05
 
-FORBIDDEN = 403
 # Statuses that an object which was there a moment ago answers with, and what has happened then (faults.md H14, H39).
 GONE = {404: "it is no longer there", 416: "it ends before the range that is missing"}
 
