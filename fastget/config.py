@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping  # noqa: TC003  the types of the fields are read at run time
+from collections.abc import Callable, Mapping  # noqa: TC003  the types of the fields are read at run time
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Self, get_args, get_type_hints
 
@@ -80,6 +80,32 @@ class Config:
     version_id: str | None = _option(None, "version of the object to fetch")
     expected_bucket_owner: str | None = _option(None, "account that must own the bucket")
     addressing_style: Literal["auto", "path", "virtual"] = _option("auto", "S3 bucket in the path or in the host name")
+    access_key_id: str | None = _option(None, "access key to sign with, instead of a profile's", secret=True)
+    secret_access_key: str | None = _option(None, "the access key's secret", secret=True)
+    session_token: str | None = _option(None, "token that goes with temporary keys", secret=True)
+    ibm_api_key_id: str | None = _option(None, "IBM Cloud API key, for a token instead of a signature", secret=True)
+    ibm_auth_endpoint: str | None = _option(None, "where IBM Cloud tokens come from (default: IBM Cloud IAM)")
+    use_dualstack_endpoint: bool = _option(False, "use the endpoint of AWS that has IPv6 as well")
+    use_fips_endpoint: bool = _option(False, "use the endpoint of AWS with FIPS 140 cryptography")
+    use_accelerate_endpoint: bool = _option(False, "use the transfer acceleration endpoint of AWS")
+    sse_c_key: str | None = _option(None, "customer's key (SSE-C), 32 bytes as base64 or hex", secret=True)
+    mirror_destination: str | None = _option(None, "IBM COS vault of a mirror to read from")
+    if_match: str | None = _option(None, "fetch only if the object has this ETag")
+    if_none_match: str | None = _option(None, "fetch only if the object has another ETag than this")
+    if_modified_since: str | None = _option(None, "fetch only if the object is newer than this date")
+    if_unmodified_since: str | None = _option(None, "fetch only if the object is not newer than this date")
+    response_cache_control: str | None = _option(None, "Cache-Control that the store shall answer with")
+    response_content_disposition: str | None = _option(None, "Content-Disposition that the store shall answer with")
+    response_content_encoding: str | None = _option(None, "Content-Encoding that the store shall answer with")
+    response_content_language: str | None = _option(None, "Content-Language that the store shall answer with")
+    response_content_type: str | None = _option(None, "Content-Type that the store shall answer with")
+    response_expires: str | None = _option(None, "Expires that the store shall answer with, as a date")
+    refresh_url: Callable[[str], str] | None = field(
+        default=None,
+        repr=False,
+        compare=False,
+        metadata={"meaning": "called with a signed URL that has expired, gives a new one", "secret": False},
+    )
     on_event: EventHandler | None = field(
         default=None, repr=False, compare=False, metadata={"meaning": "called with every event", "secret": False}
     )
@@ -116,7 +142,7 @@ class Config:
 
 def environment_names() -> dict[str, str]:
     """Option name to environment variable, for every option that a variable can hold."""
-    names = [item.name for item in fields(Config) if item.name not in ("on_event", "headers")]
+    names = [item.name for item in fields(Config) if item.name not in ("on_event", "refresh_url", "headers")]
     return {name: f"FASTGET_{name.upper()}" for name in names}
 
 

@@ -86,7 +86,7 @@ def test_every_option_has_a_meaning_for_people(item: dataclasses.Field[Any]) -> 
 
 def test_every_option_that_text_can_hold_has_a_variable_of_its_name() -> None:
     assert environment_names() == {
-        name: f"FASTGET_{name.upper()}" for name in NAMES if name not in ("headers", "on_event")
+        name: f"FASTGET_{name.upper()}" for name in NAMES if name not in ("headers", "on_event", "refresh_url")
     }
     assert set(READ) == set(environment_names())
 
@@ -218,7 +218,8 @@ def test_no_secret_is_printed() -> None:
         assert "hunter2" not in shown
         assert "retries=2" in shown
     secret = {item.name for item in fields(Config) if item.metadata["secret"]}
-    assert secret == {"headers", "proxy"}
+    keys = {"access_key_id", "secret_access_key", "session_token", "ibm_api_key_id", "sse_c_key"}
+    assert secret == {"headers", "proxy"} | keys
     assert all(not item.repr for item in fields(Config) if item.metadata["secret"])
 
 

@@ -44,7 +44,7 @@ variable counts as not set, but for `FASTGET_PROXY`, where it means no proxy at 
 
 Sizes are in bytes; flags and variables also take `16M`, `16MiB` or `1.5g`, in powers of 1024. Times are in seconds.
 
-`get` has all of the flags; `head` and `demo` have those under Network and S3.
+`get` has all of the flags; `head` and `demo` have those under Conditions, Network and S3.
 """
 _OTHER_FLAGS = """\
 ## Flags of `get` that are no options
@@ -115,7 +115,7 @@ The catalogue of `fastget.testing.faults`: each function makes one `Fault`. How 
 [the guide to testing](../guides/testing.md).
 """
 _ALONE = "Library alone"
-_ORDER = ("Files", "Transfer", "Checking", "Network", "S3", _ALONE)
+_ORDER = ("Files", "Transfer", "Checking", "Conditions", "Network", "S3", _ALONE)
 # Rows of the lists that the catalogue was made from.
 _SOURCES = re.compile(r" \((?:[A-Z][0-9]|rows? |wire-spec|faults\.md)[^)]*\)")
 
@@ -166,7 +166,12 @@ def _value(name: str) -> str:
     kinds = {hint, *get_args(hint)}
     if get_origin(hint) is Literal:
         return ", ".join(_code(choice) for choice in get_args(hint))
-    named = {"part_size": "size", "headers": "mapping of text to text", "on_event": "function"}
+    named = {
+        "part_size": "size",
+        "headers": "mapping of text to text",
+        "on_event": "function",
+        "refresh_url": "function",
+    }
     if name in named:
         return named[name]
     known = ((bool, "switch"), (int, "number"), (float, "seconds"), (str, "text"))
@@ -191,7 +196,7 @@ def _written(flag: Flag) -> str:
 def _check_request_flags() -> None:
     """The page says which verbs have which flags; the code must say so too."""
     sections = {flag.section for flag in request_flags() if isinstance(flag, Flag)}
-    if sections != {"Network", "S3"}:
+    if sections != {"Conditions", "Network", "S3"}:
         raise AssertionError(f"head has the flags of {sorted(sections)}: change the text of the page")
 
 

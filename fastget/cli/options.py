@@ -57,12 +57,29 @@ _SECTIONS: Mapping[str, frozenset[str]] = {
             "version_id",
             "expected_bucket_owner",
             "addressing_style",
+            "access_key_id",
+            "secret_access_key",
+            "session_token",
+            "ibm_api_key_id",
+            "ibm_auth_endpoint",
+            "use_dualstack_endpoint",
+            "use_fips_endpoint",
+            "use_accelerate_endpoint",
+            "sse_c_key",
+            "mirror_destination",
+            "response_cache_control",
+            "response_content_disposition",
+            "response_content_encoding",
+            "response_content_language",
+            "response_content_type",
+            "response_expires",
         }
     ),
+    "Conditions": frozenset({"if_match", "if_none_match", "if_modified_since", "if_unmodified_since"}),
 }
 _OTHERWISE = "Transfer"
 _WIDTH = 26
-_ORDER = ("Files", _OTHERWISE, "Checking", "Network", "S3", "Output")
+_ORDER = ("Files", _OTHERWISE, "Checking", "Conditions", "Network", "S3", "Output")
 _METAVARS: Mapping[str, str] = {
     "part_size": "SIZE",
     "checksum": "DIGEST",
@@ -75,9 +92,26 @@ _METAVARS: Mapping[str, str] = {
     "request_payer": "WHO",
     "version_id": "ID",
     "expected_bucket_owner": "ACCOUNT",
+    "access_key_id": "KEY",
+    "secret_access_key": "SECRET",
+    "session_token": "TOKEN",
+    "ibm_api_key_id": "KEY",
+    "ibm_auth_endpoint": "URL",
+    "sse_c_key": "KEY",
+    "mirror_destination": "VAULT",
+    "if_match": "ETAG",
+    "if_none_match": "ETAG",
+    "if_modified_since": "DATE",
+    "if_unmodified_since": "DATE",
+    "response_cache_control": "VALUE",
+    "response_content_disposition": "VALUE",
+    "response_content_encoding": "VALUE",
+    "response_content_language": "VALUE",
+    "response_content_type": "VALUE",
+    "response_expires": "DATE",
 }
 # A function cannot be given at a shell.
-_NO_FLAG = frozenset({"on_event"})
+_NO_FLAG = frozenset({"on_event", "refresh_url"})
 
 
 def read_size(text: str) -> int:
@@ -131,7 +165,7 @@ def transfer_flags() -> list[click.Parameter]:
 
 def request_flags() -> list[click.Parameter]:
     """The flags among them that also concern a request without a download."""
-    return [flag for flag in _flags() if flag.section in {"Network", "S3"}]
+    return [flag for flag in _flags() if flag.section in {"Network", "S3", "Conditions"}]
 
 
 def output_flags(quiet: bool = True) -> list[click.Parameter]:

@@ -24,9 +24,10 @@ class ReceivedRequest:
     headers: Headers
     connection: int
     version: str = "HTTP/1.1"
+    body: bytes = b""
 
     @classmethod
-    def parse(cls, head: bytes, connection: int) -> Self:
+    def parse(cls, head: bytes, connection: int, body: bytes = b"") -> Self:
         """Read a request head without its final empty line. Raises ValueError where it is not HTTP/1."""
         line, *fields = head.decode("latin-1").split("\r\n")
         method, target, version = line.split(" ")
@@ -37,7 +38,7 @@ class ReceivedRequest:
             raise ValueError("a header field without a name")
         path, _, query = origin_form(target).partition("?")
         headers = Headers((name, value.strip()) for name, _, value in named)
-        return cls(method, target, unquote(path), _parameters(query), headers, connection, version)
+        return cls(method, target, unquote(path), _parameters(query), headers, connection, version, body)
 
     def parameter(self, name: str) -> str | None:
         """The first value of a query parameter, or None."""

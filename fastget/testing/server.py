@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import selectors
 import socket
 import threading
@@ -22,14 +23,18 @@ from fastget.testing.sending import Decision, Sender
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from fastget.testing.answer import Answer
     from fastget.testing.objects import StoredObject
 
+    Operation = Callable[[ReceivedRequest], Answer | None]
+
 HEAD_LIMIT = 65536
+BODY_LIMIT = 1024 * 1024
 _JOIN_TIMEOUT = 10.0
+_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*(?:\r\n|$)", re.IGNORECASE)
 
 
 class ObjectServer:
@@ -40,6 +45,8 @@ class ObjectServer:
 
     It listens on 127.0.0.1, on a free port unless `port` names one, from the moment it is made; with `tls` (a
     server side context) it speaks HTTPS. At most `max_connections` are served at once; further ones wait.
+    `operations` are asked first, in order, and the first that has an answer gives it: listings, sessions, tokens,
+    whatever is no GET or HEAD of an object.
     """
 
     def __init__(
@@ -51,8 +58,10 @@ class ObjectServer:
         port: int = 0,
         max_connections: int = 256,
         tls: ssl.SSLContext | None = None,
+        operations: Sequence[Operation] = (),
     ) -> None:
         self.behaviour = behaviour or Behaviour()
+        self.operations: tuple[Operation, ...] = tuple(operations)
         self._versions: dict[str, dict[str | None, StoredObject]] = {}
         self._book: FaultSource = faults if isinstance(faults, Chaos) else FaultBook(faults)
         self._record = Record()
@@ -205,9 +214,9 @@ class ObjectServer:
             if greeting.manner.ending is not None:
                 sender.end(greeting.manner.ending)
                 return
-        for head in _heads(sock):
+        for head, body in _messages(sock):
             try:
-                request = ReceivedRequest.parse(head, number)
+                request = ReceivedRequest.parse(head, number, body)
             except ValueError:
                 sock.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 return
@@ -257,6 +266,9 @@ class ObjectServer:
             return versions.get(request.parameter("versionId")) or next(reversed(versions.values()))
 
     def _plain_answer(self, request: ReceivedRequest, behaviour: Behaviour) -> Answer:
+        found = next((found for operation in self.operations if (found := operation(request)) is not None), None)
+        if found is not None:
+            return found
         stored = self._stored(request)
         if request.method not in ("GET", "HEAD") or (request.method == "HEAD" and not behaviour.head):
             message = "The specified method is not allowed against this resource."
@@ -274,19 +286,26 @@ def _framed(answer: Answer, behaviour: Behaviour) -> Answer:
     return answer if behaviour.send_length else replace(answer, framing=Framing.CHUNKED)
 
 
-def _heads(sock: socket.socket) -> Iterator[bytes]:
-    """The request heads that arrive on a connection, without their empty line, until it ends."""
+def _messages(sock: socket.socket) -> Iterator[tuple[bytes, bytes]]:
+    """The request heads that arrive on a connection, without their empty line, each with its body, until it ends."""
     pending = bytearray()
     while True:
         end = pending.find(b"\r\n\r\n")
-        if end >= 0:
-            yield bytes(pending[:end])
-            del pending[: end + 4]
+        length = _body_length(pending[:end]) if end >= 0 else 0
+        if end >= 0 and len(pending) >= end + 4 + length:
+            yield bytes(pending[:end]), bytes(pending[end + 4 : end + 4 + length])
+            del pending[: end + 4 + length]
             continue
         data = sock.recv(65536)
-        if not data or len(pending) > HEAD_LIMIT:
+        if not data or len(pending) > HEAD_LIMIT + length:
             return
         pending += data
+
+
+def _body_length(head: bytearray) -> int:
+    """The declared length of a request's body (IAM tokens are asked for by POST)."""
+    found = _CONTENT_LENGTH.search(head)
+    return min(int(found[1]), BODY_LIMIT) if found else 0
 
 
 def _shut(sock: socket.socket) -> None:

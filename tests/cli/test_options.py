@@ -13,7 +13,7 @@ from fastget.cli.options import Flag, read_config, request_flags, transfer_flags
 from fastget.config import Config, environment_names
 from fastget.errors import ConfigError
 
-GIVEN_AT_A_SHELL = [field.name for field in fields(Config) if field.name != "on_event"]
+GIVEN_AT_A_SHELL = [field.name for field in fields(Config) if field.name not in ("on_event", "refresh_url")]
 
 
 def parsed(*arguments: str, command: click.Command = get.command) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def test_flags_of_a_request_are_flags_of_a_transfer() -> None:
 def test_every_flag_says_what_it_means(flag: click.Parameter) -> None:
     assert isinstance(flag, Flag)
     assert flag.help
-    assert flag.section in {"Files", "Transfer", "Checking", "Network", "S3"}
+    assert flag.section in {"Files", "Transfer", "Checking", "Conditions", "Network", "S3"}
 
 
 def test_a_long_flag_is_the_name_of_its_field() -> None:

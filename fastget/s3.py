@@ -1,0 +1,1 @@
+"""GetObject, shaped as the SDKs shape it."""
