@@ -1,8 +1,8 @@
 """From object keys to file names under a directory: keys are hostile input (faults.md S1 - S9).
 
 A key is taken as it is or refused with a reason; it is never bent into another name, because two keys could then mean
-one file, and nobody would find the file by its key. Paths of any system are refused on every system; what only Windows cannot
-name is refused there.
+one file, and nobody would find the file by its key. Paths of any system are refused on every system; names that only
+Windows cannot have are refused there.
 """
 
 from __future__ import annotations

@@ -65,9 +65,7 @@ def test_a_hostile_key_is_refused_with_a_reason(key: str) -> None:
     assert verdict.reason.isprintable()
 
 
-@pytest.mark.parametrize(
-    "key", ["C:\\x", "\\\\srv\\x", "..\\win", "CON", "aux.txt", "com1", "x.", "x ", "a:b", "a|b", "a/nul/b"]
-)
+@pytest.mark.parametrize("key", ["CON", "aux.txt", "com1", "x.", "x ", "ab:c", "a|b", "a/nul/b"])
 def test_windows_refuses_more(key: str) -> None:
     assert isinstance(place(key), Placed)
     assert isinstance(place(key, windows=True), Refused)
