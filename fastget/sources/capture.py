@@ -23,6 +23,12 @@ _Parameter = Callable[[str], str | int]
 _PARAMETERS: dict[str, tuple[str, _Parameter]] = {
     "versionId": ("VersionId", str),
     "partNumber": ("PartNumber", int),
+    "response-cache-control": ("ResponseCacheControl", str),
+    "response-content-disposition": ("ResponseContentDisposition", str),
+    "response-content-encoding": ("ResponseContentEncoding", str),
+    "response-content-language": ("ResponseContentLanguage", str),
+    "response-content-type": ("ResponseContentType", str),
+    "response-expires": ("ResponseExpires", str),
 }
 # Telling AWS about the SDK is not signed, and would not be true.
 _TELLTALES = frozenset({"amz-sdk-invocation-id", "amz-sdk-request", "user-agent", "host"})
