@@ -1,0 +1,57 @@
+"""Many small ranges of one object as fewer requests: what lies close together is asked for at once.
+
+A request costs a round trip; the bytes in a gap cost their share of the line. Where the gap takes less time than the
+request, it is read and thrown away. All sizes are in bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fastget.core.ranges import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+# What a store of 50 ms and 90 MB/s a connection sends in the time of a tenth of a round trip: below that a gap is
+# always cheaper than a request, on loopback as well as far away.
+DEFAULT_GAP = 64 * 1024
+# Past this a merged request keeps one connection busy that could have been several.
+LARGEST_FETCH = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """One request: its span, and which of the asked ranges lie in it, by their index, in order of their start."""
+
+    span: Span
+    members: tuple[int, ...]
+
+
+def coalesce(spans: Sequence[Span], *, gap: int = DEFAULT_GAP, largest: int = LARGEST_FETCH) -> list[Fetch]:
+    """The requests that bring all of `spans`, from front to back.
+
+    Neighbours are merged over a gap of up to `gap` bytes as long as the request stays within `largest`; ranges that
+    overlap share one request, however large. Empty ranges are in none.
+    """
+    order = sorted((index for index, span in enumerate(spans) if span.length), key=lambda i: (spans[i].start, i))
+    return list(_merged(spans, order, gap, largest))
+
+
+def _merged(spans: Sequence[Span], order: Iterable[int], gap: int, largest: int) -> Iterator[Fetch]:
+    start = stop = 0
+    members: list[int] = []
+    for index in order:
+        span = spans[index]
+        overlaps = span.start < stop
+        fits = span.start - stop <= gap and max(stop, span.stop) - start <= largest
+        if members and not (overlaps or fits):
+            yield Fetch(Span(start, stop), tuple(members))
+            members = []
+        if not members:
+            start, stop = span.start, span.stop
+        members.append(index)
+        stop = max(stop, span.stop)
+    if members:
+        yield Fetch(Span(start, stop), tuple(members))
