@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,7 +60,7 @@ def test_every_range_lies_in_exactly_one_request(spans: list[Span], gap: int, la
 def test_requests_are_in_order_and_apart(spans: list[Span], gap: int, largest: int) -> None:
     fetches = coalesce(spans, gap=gap, largest=largest)
 
-    for before, after in zip(fetches, fetches[1:], strict=False):
+    for before, after in pairwise(fetches):
         assert before.span.stop <= after.span.start
 
 
