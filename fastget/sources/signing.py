@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from fastget.core.messages import Headers, Request
+from fastget.core.messages import Headers, Request, value_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +23,13 @@ if TYPE_CHECKING:
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 EMPTY_BODY_SHA256 = hashlib.sha256(b"").hexdigest()
-_CONDITIONS = frozenset({"range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"})
+_SIGNED = frozenset(
+    {"range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "mirror-destination"}
+)
+# What needs no escape: most keys, which are then not looked at letter by letter.
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_.~/-]*")
+_PLAIN_TEXT = re.compile(r"[A-Za-z0-9_.~-]*")
+_BLANKS = re.compile(r"[ \t]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +64,17 @@ class Signer:
     def sign(self, request: Request, credentials: Credentials, moment: datetime) -> Request:
         """`request` with X-Amz-Date, the security token where there is one, and Authorization.
 
-        Signed are the host, every x-amz- field, Range and the conditions. `moment` must be in UTC.
+        Signed are the host, every x-amz- field, Range, the conditions and Mirror-Destination, as the bytes that go over
+        the wire. `moment` must be in UTC.
         """
         timestamp = moment.strftime("%Y%m%dT%H%M%SZ")
-        fields = [
-            *request.headers,
-            ("X-Amz-Date", timestamp),
-            ("X-Amz-Content-SHA256", EMPTY_BODY_SHA256),
-            *([("X-Amz-Security-Token", credentials.token)] if credentials.token else []),
-        ]
+        fields = [*request.headers, ("X-Amz-Date", timestamp), ("X-Amz-Content-SHA256", EMPTY_BODY_SHA256)]
+        if credentials.token:
+            fields.append(("X-Amz-Security-Token", credentials.token))
         scope = f"{timestamp[:8]}/{self.scope.region}/{self.scope.service}/aws4_request"
         signed = _signed_fields(request.url, fields)
-        names = ";".join(name for name, _ in signed)
-        digest = hashlib.sha256(_canonical_request(request, signed, names).encode()).hexdigest()
+        names = ";".join(signed)
+        digest = hashlib.sha256(_canonical_request(request, signed, names)).hexdigest()
         text = f"{ALGORITHM}\n{timestamp}\n{scope}\n{digest}"
         signature = hmac.digest(self._key(credentials.secret_key, timestamp[:8]), text.encode(), "sha256").hex()
         credential = f"Credential={credentials.access_key}/{scope}"
@@ -89,7 +94,7 @@ class Signer:
 def is_signed_field(name: str) -> bool:
     """Whether a signature covers this field: every x-amz- one must be, Range and the conditions may be."""
     lowered = name.lower()
-    return lowered.startswith("x-amz-") or lowered in _CONDITIONS
+    return lowered.startswith("x-amz-") or lowered in _SIGNED
 
 
 def encode_query(items: Iterable[tuple[str, str]]) -> str | None:
@@ -99,22 +104,32 @@ def encode_query(items: Iterable[tuple[str, str]]) -> str | None:
 
 def encode_key(key: str) -> str:
     """An object key as a path: UTF-8, escaped but for unreserved characters and slashes; dots stay."""
-    return quote(key, safe="/~")
+    return key if _PLAIN_KEY.fullmatch(key) else quote(key, safe="/~")
 
 
 def _escape(text: str) -> str:
-    return quote(text, safe="~")
+    return text if _PLAIN_TEXT.fullmatch(text) else quote(text, safe="~")
 
 
-def _signed_fields(url: URL, fields: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    found = {"host": [url.origin.host_header]}
+def _signed_fields(url: URL, fields: list[tuple[str, str]]) -> dict[str, bytes]:
+    """Name to value of what is signed, in the order of the names; the lines of one name are joined by commas."""
+    found = {"host": url.origin.host_header.encode()}
     for name, value in fields:
-        if is_signed_field(name):
-            found.setdefault(name.lower(), []).append(" ".join(value.split()))
-    return [(name, ",".join(found[name])) for name in sorted(found)]
+        lowered = name.lower()
+        if lowered.startswith("x-amz-") or lowered in _SIGNED:
+            folded = value_bytes(_folded(value))
+            found[lowered] = folded if lowered not in found else found[lowered] + b"," + folded
+    return {name: found[name] for name in sorted(found)}
 
 
-def _canonical_request(request: Request, signed: list[tuple[str, str]], names: str) -> str:
-    query = "&".join(sorted(request.url.query.split("&"))) if request.url.query else ""
-    lines = "".join(f"{name}:{value}\n" for name, value in signed)
-    return f"{request.method}\n{request.url.path}\n{query}\n{lines}\n{names}\n{EMPTY_BODY_SHA256}"
+def _folded(value: str) -> str:
+    """A value with its runs of blanks made one. Only those of ASCII are blanks: an ETag may hold any other byte."""
+    return " ".join(value.split()) if value.isascii() else _BLANKS.sub(" ", value.strip(" \t"))
+
+
+def _canonical_request(request: Request, signed: dict[str, bytes], names: str) -> bytes:
+    items = sorted((request.url.query or "").split("&"), key=lambda item: item.split("=", 1))
+    query = "&".join(items)
+    lines = b"".join([b"%b:%b\n" % (name.encode(), value) for name, value in signed.items()])
+    head, tail = f"{request.method}\n{request.url.path}\n{query}\n", f"\n{names}\n{EMPTY_BODY_SHA256}"
+    return head.encode() + lines + tail.encode()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import hmac
 from datetime import UTC, datetime
 
 import pytest
@@ -13,6 +15,7 @@ from fastget.core.messages import Headers, Request
 from fastget.core.urls import URL, Origin
 from fastget.sources import signing
 from fastget.sources.signing import Credentials, Scope, Signer, encode_key, encode_query
+from fastget.transport.heads import HeadExchange
 
 MOMENT = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
 KEYS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=60) | st.sampled_from(
@@ -113,3 +116,37 @@ def test_the_empty_body_has_the_digest_that_botocore_sends() -> None:
     from botocore.auth import EMPTY_SHA256_HASH
 
     assert signing.EMPTY_BODY_SHA256 == EMPTY_SHA256_HASH
+
+
+def signature_of_the_wire(head: bytes, secret: str) -> str:
+    """Holds the signature to the one of a store that hashes a request as it came (Signature Version 4)."""
+    line, *rows = head.split(b"\r\n\r\n", 1)[0].split(b"\r\n")
+    method, target, _ = line.split(b" ")
+    path, _, query = target.partition(b"?")
+    received = {name.lower(): value.strip() for name, _, value in (row.partition(b":") for row in rows)}
+    authorization = received[b"authorization"].decode()
+    fields = dict(item.strip().split("=", 1) for item in authorization.partition(" ")[2].split(","))
+    names = fields["SignedHeaders"].split(";")
+    lines = b"".join(name.encode() + b":" + received[name.encode()] + b"\n" for name in names)
+    canonical = b"\n".join([
+        method, path, b"&".join(sorted(query.split(b"&"))), lines, ";".join(names).encode(),
+        received[b"x-amz-content-sha256"],
+    ])  # fmt: skip
+    _, date, region, service, _ = fields["Credential"].split("/")
+    key = f"AWS4{secret}".encode()
+    for part in (date, region, service, "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    text = "\n".join([
+        "AWS4-HMAC-SHA256", received[b"x-amz-date"].decode(), f"{date}/{region}/{service}/aws4_request",
+        hashlib.sha256(canonical).hexdigest(),
+    ])  # fmt: skip
+    assert fields["Signature"] == hmac.digest(key, text.encode(), "sha256").hex()
+    return authorization
+
+
+@pytest.mark.row(3, 31)
+@pytest.mark.parametrize("etag", ['"plain"', '"caf\xe9"', '"\xa0nbsp\x85 "', '"日本"'])
+def test_what_is_signed_is_what_goes_over_the_wire(etag: str) -> None:
+    request = request_for("a b/é", [("versionId", "v 1")], [("If-Match", etag), ("x-amz-mine", "é"), ("Range", "x")])
+    signed = Signer(Scope("eu-west-1", "s3")).sign(request, Credentials("AKID", "secret", "token"), MOMENT)
+    assert "if-match;" in signature_of_the_wire(HeadExchange().encode(signed), "secret")
