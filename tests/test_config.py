@@ -211,6 +211,7 @@ def test_a_header_needs_a_name_that_http_allows(name: str) -> None:
     assert "hunter2" not in f"{caught.value!r} {caught.value.hint}"
 
 
+@pytest.mark.fault("H26")
 @pytest.mark.parametrize("value", ["hunter2\r\nX-Other: 1", "hunter2\n", "hunter2\0", "\rhunter2"])
 def test_a_header_with_a_line_break_is_refused_and_not_repeated(value: str) -> None:
     with pytest.raises(ConfigError, match="X-Secret") as caught:
@@ -232,6 +233,7 @@ def test_an_option_that_does_not_exist_is_refused_by_name(make: Any) -> None:
         make(retries=1, conections=4)
 
 
+@pytest.mark.fault("S12")
 def test_no_secret_is_printed() -> None:
     config = Config(headers={"Authorization": "Bearer hunter2"}, proxy="http://user:hunter2@proxy:3128", retries=2)
     for shown in (repr(config), str(config), repr([config])):

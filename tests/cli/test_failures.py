@@ -65,6 +65,7 @@ def test_an_error_is_told_in_a_line_with_a_hint_below(
     assert failure_lines(error, url) == expected
 
 
+@pytest.mark.fault("S10", "S11")
 def test_a_server_cannot_steer_the_terminal_with_its_words() -> None:
     reply = ServerReply(403, "Evil\x1b]0;title\x07", "up\x1b[2J \u202ereversed \x9b31m", "id\r\n2")
     lines = failure_lines(AccessDenied("refused\x1b[31m", hint="\x08\x08", reply=reply), "http://host/\x1b")

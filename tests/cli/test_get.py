@@ -99,6 +99,7 @@ def test_a_digest_that_holds_is_told(run: Run, serve: Serve, stored: StoredObjec
     assert b"verified by the SHA256 that was given" in outcome.stderr
 
 
+@pytest.mark.fault("S23")
 def test_a_digest_that_does_not_hold_leaves_nothing(
     run: Run, serve: Serve, stored: StoredObject, tmp_path: Path
 ) -> None:
@@ -171,6 +172,7 @@ def test_a_repair_is_told(run: Run, serve: Serve, content: Content, tmp_path: Pa
     assert (tmp_path / "x").read_bytes() == data_of(content)
 
 
+@pytest.mark.fault("H41")
 def test_one_failure_among_several_is_1_and_the_others_are_there(
     run: Run, serve: Serve, stored: StoredObject, tmp_path: Path
 ) -> None:
@@ -220,6 +222,7 @@ def test_a_variable_sets_an_option(run: Run, serve: Serve, stored: StoredObject)
     assert b"FASTGET_CONNECTIONS" in outcome.stderr
 
 
+@pytest.mark.fault("S12")
 def test_headers_reach_the_server_and_stay_secret(run: Run, serve: Serve, stored: StoredObject) -> None:
     server = serve({"/b/x": stored})
     outcome = run(server.url("/b/x", "token=secret"), "-H", "Authorization: Bearer secret", "-v", "--json")
@@ -267,6 +270,7 @@ def test_json_tells_a_bad_url_as_an_event(run: Run) -> None:
     assert [event["event"] for event in events_of(outcome)] == ["failed", "summary"]
 
 
+@pytest.mark.fault("X29")
 @pytest.mark.parametrize("limit", ["-", "--json"])
 def test_a_reader_that_leaves_ends_the_command_quietly(start: Callable[..., Any], serve: Serve, limit: str) -> None:
     stored = StoredObject(Content.generated(64 * 2**20))
@@ -288,6 +292,7 @@ def test_help_into_a_reader_that_has_left_is_quiet(start: Callable[..., Any]) ->
     assert process.stderr.read() == b""
 
 
+@pytest.mark.fault("S10")
 def test_a_server_cannot_steer_the_terminal(run: Run, serve: Serve) -> None:
     fault = faults.status(403, "Denied\x9b31m", "\u202eno\x85").always()
     outcome = run(serve({"/b/x": StoredObject(Content.of(b"x"))}, faults=[fault]).url("/b/x"))

@@ -68,6 +68,7 @@ def test_the_summary_is_a_line(lines: Lines) -> None:
     assert lines() == [{"v": 1, "event": "summary", "done": 1, "failed": 2, "size": 5, "seconds": 0.5, "exit_code": 1}]
 
 
+@pytest.mark.fault("S10", "S11")
 def test_lines_are_ascii_whatever_a_server_sends(capfd: pytest.CaptureFixture[str]) -> None:
     write_line("x", {"text": "\x1b \u202e ü \udcff \n"})
     out = capfd.readouterr().out

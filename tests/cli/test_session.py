@@ -170,6 +170,7 @@ def test_ctrl_c_at_a_terminal_leaves_a_line_and_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.fault("S10")
 def test_a_server_cannot_steer_the_terminal(begin: Start, terminal: Terminal, serve: Serve) -> None:
     fault = faults.status(403, "Denied\x9b31m", "\u202eno").always()
     stored = StoredObject(Content.of(b"x"), checksum=Algorithm.CRC32C)

@@ -36,6 +36,7 @@ def wait_for_bytes(process: Popen[bytes]) -> None:
     pytest.fail("the command ended before its first progress")
 
 
+@pytest.mark.fault("X29")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_the_first_signal_stops_cleanly(
     start: Start, slow_url: str, tmp_path: Path, number: signal.Signals, status: int
@@ -52,6 +53,7 @@ def test_the_first_signal_stops_cleanly(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.fault("X29")
 def test_a_file_that_was_there_survives_a_signal(start: Start, slow_url: str, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"old")
     process = start("get", slow_url, "--json")
@@ -71,6 +73,7 @@ def test_the_urls_after_an_interrupted_one_are_not_begun(start: Start, slow_url:
     assert {json.loads(line).get("url", slow_url) for line in stdout.splitlines()} == {slow_url}
 
 
+@pytest.mark.fault("X29")
 @pytest.mark.parametrize("flags", [(), ("--json",), ("-v",)])
 def test_a_closed_terminal_ends_the_command_cleanly(
     start: Start, slow_url: str, tmp_path: Path, flags: tuple[str, ...]

@@ -17,6 +17,7 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.mark.fault("S10")
 @given(st.text())
 def test_nothing_that_steers_a_terminal_is_left(text: str) -> None:
     shown = printable(text)

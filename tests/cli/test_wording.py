@@ -22,6 +22,7 @@ def test_what_went_wrong_on_the_way_is_told_too(result: Result) -> None:
     )
 
 
+@pytest.mark.fault("S10")
 def test_a_name_cannot_steer_the_terminal(result: Result) -> None:
     assert transfer_text(replace(result, path="a\x1b[2Jb")).isprintable()
 

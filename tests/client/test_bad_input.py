@@ -82,6 +82,7 @@ def test_a_refused_url_comes_with_the_right_form(destination: Path, url: str) ->
     assert "://" in hint
 
 
+@pytest.mark.fault("N13")
 def test_a_host_name_that_nobody_knows_is_told_at_once_and_not_asked_for_again(destination: Path) -> None:
     error = failure(f"http://name.invalid/object?{SECRET}", destination, retries=5)
     assert isinstance(error, NetworkError)
@@ -92,6 +93,7 @@ def test_a_host_name_that_nobody_knows_is_told_at_once_and_not_asked_for_again(d
     assert not list(destination.parent.iterdir())
 
 
+@pytest.mark.fault("N10")
 def test_a_port_that_nobody_listens_on_is_told_with_its_number(refusing: int, destination: Path) -> None:
     error = failure(f"http://127.0.0.1:{refusing}/object?{SECRET}", destination)
     assert isinstance(error, NetworkError)
@@ -101,6 +103,7 @@ def test_a_port_that_nobody_listens_on_is_told_with_its_number(refusing: int, de
     assert not list(destination.parent.iterdir())
 
 
+@pytest.mark.fault("N11")
 def test_a_port_that_takes_no_connection_is_a_stall(unanswering: int, destination: Path) -> None:
     error = failure(f"http://127.0.0.1:{unanswering}/object", destination, connect_timeout=0.3)
     assert isinstance(error, Stalled)
@@ -110,12 +113,14 @@ def test_a_port_that_takes_no_connection_is_a_stall(unanswering: int, destinatio
     assert not list(destination.parent.iterdir())
 
 
+@pytest.mark.fault("N26")
 def test_something_that_does_not_speak_http_breaks_the_protocol(serve: Serve, destination: Path) -> None:
     server = serve({}, faults=[faults.server_speaks_first().always()])
     assert isinstance(failure(server.url("/b/k"), destination), ProtocolError)
     assert not list(destination.parent.iterdir())
 
 
+@pytest.mark.fault("N21")
 def test_plain_http_on_a_port_of_tls_and_the_other_way_round_is_told(server: ObjectServer, destination: Path) -> None:
     error = failure(server.url("/b/k").replace("http:", "https:"), destination)
     assert isinstance(error, NetworkError)
@@ -136,6 +141,7 @@ def test_an_object_that_is_not_there_is_not_found(serve: Serve, destination: Pat
     assert not list(destination.parent.iterdir())
 
 
+@pytest.mark.fault("H35")
 def test_a_refused_object_keeps_the_words_of_the_store(serve: Serve, destination: Path) -> None:
     server = serve({"/b/k": StoredObject(Content.of(b"x"))}, faults=[faults.access_denied().always()])
     error = failure(server.url("/b/k", SECRET), destination)
@@ -159,6 +165,7 @@ def test_a_head_of_an_object_that_is_not_there_tells_why(serve: Serve) -> None:
 # Destinations ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("X8")
 def test_a_directory_is_no_destination(server: ObjectServer, tmp_path: Path) -> None:
     for path in (tmp_path, f"{tmp_path}/", tmp_path / "."):
         error = failure(server.url("/b/k"), path)
@@ -170,6 +177,7 @@ def test_a_directory_is_no_destination(server: ObjectServer, tmp_path: Path) -> 
     assert not [path for path in tmp_path.iterdir() if path.name != "out"]
 
 
+@pytest.mark.fault("X7")
 def test_a_directory_that_is_missing_is_told_before_anything_is_asked(server: ObjectServer, tmp_path: Path) -> None:
     error = failure(server.url("/b/k"), tmp_path / "none" / "object.bin")
     assert isinstance(error, DestinationError)
@@ -180,6 +188,7 @@ def test_a_directory_that_is_missing_is_told_before_anything_is_asked(server: Ob
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.fault("X7")
 def test_a_file_in_place_of_a_directory_is_told(server: ObjectServer, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"mine")
     error = failure(server.url("/b/k"), tmp_path / "file" / "object.bin")
@@ -196,6 +205,7 @@ def test_a_path_that_is_none_is_a_config_error(server: ObjectServer, path: str) 
     assert not server.requests
 
 
+@pytest.mark.fault("S24")
 def test_a_file_that_is_there_is_kept_where_overwriting_is_not_allowed(server: ObjectServer, destination: Path) -> None:
     destination.write_bytes(b"mine")
     error = failure(server.url("/b/k"), destination, overwrite=False)

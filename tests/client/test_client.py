@@ -67,6 +67,7 @@ def test_one_client_serves_many_threads(serve: Serve, destination: Path) -> None
     assert len(list(destination.parent.iterdir())) == len(SMALL)
 
 
+@pytest.mark.fault("N22")
 def test_large_objects_in_many_threads_come_out_right(
     serve: Serve, stored: StoredObject, content: Content, destination: Path
 ) -> None:
@@ -228,6 +229,7 @@ def test_options_that_do_not_fit_the_call_are_config_errors(
 # Pickling and printing -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("S21")
 def test_a_client_pickles_as_its_options_alone(serve: Serve) -> None:
     server = serve(SMALL)
     with fastget.Client(connections=2, headers={"Authorization": "Bearer abc"}) as client:
@@ -247,6 +249,7 @@ def test_an_event_handler_stays_in_the_process_that_gave_it() -> None:
     assert client.config.on_event is not None
 
 
+@pytest.mark.fault("S12")
 @pytest.mark.parametrize("kind", [fastget.Client, fastget.aio.Client])
 def test_a_client_prints_itself_without_secrets(kind: type[fastget.Client]) -> None:
     client = kind(
@@ -284,6 +287,7 @@ def test_a_certificate_of_a_given_authority_is_trusted(
     assert connections_used(secured) == {1}
 
 
+@pytest.mark.fault("N19")
 def test_a_certificate_that_nobody_vouches_for_is_refused_with_a_way_out(
     secured: ObjectServer, destination: Path
 ) -> None:

@@ -79,6 +79,7 @@ client.close()
 )
 
 
+@pytest.mark.fault("X28")
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_forked_child_opens_connections_of_its_own_and_leaves_those_of_its_parent_alone(
     serve: Serve, script: Script, tmp_path: Path, scheme: str
@@ -160,6 +161,7 @@ client.close()
 )
 
 
+@pytest.mark.fault("X28")
 def test_forks_while_a_download_runs_in_another_thread_harm_neither_side(
     serve: Serve, script: Script, tmp_path: Path
 ) -> None:

@@ -91,6 +91,7 @@ def claiming(serve: Serve, stored: StoredObject, size: int) -> str:
     return server.url("/b/k")
 
 
+@pytest.mark.fault("C17", "S16")
 @pytest.mark.parametrize("options", [{}, {"part_size": MIB}, {"connections": 1}], ids=str)
 @pytest.mark.parametrize("size", list(ABSURD))
 @pytest.mark.parametrize("verb", ["download", "read", "slice"])
@@ -105,6 +106,7 @@ def test_a_length_that_no_disk_and_no_memory_has_is_refused_before_room_is_made(
     assert not list(destination.parent.iterdir())
 
 
+@pytest.mark.fault("C17", "H22")
 @pytest.mark.parametrize("size", list(IMPOSSIBLE))
 @pytest.mark.parametrize("verb", ["download", "read"])
 def test_a_length_that_no_file_can_have_breaks_the_protocol(

@@ -30,6 +30,7 @@ def test_an_ordinary_key_keeps_its_name(key: str, prefix: str, path: str) -> Non
     assert place(key, prefix) == Placed(path)
 
 
+@pytest.mark.fault("S1", "S2", "S3", "S8")
 @pytest.mark.parametrize(
     "key",
     [
@@ -65,6 +66,7 @@ def test_a_hostile_key_is_refused_with_a_reason(key: str) -> None:
     assert verdict.reason.isprintable()
 
 
+@pytest.mark.fault("S4")
 @pytest.mark.parametrize("key", ["CON", "aux.txt", "com1", "x.", "x ", "ab:c", "a|b", "a/nul/b"])
 def test_windows_refuses_more(key: str) -> None:
     assert isinstance(place(key), Placed)
@@ -76,10 +78,12 @@ def test_a_key_with_a_slash_at_its_end_is_a_directory(key: str) -> None:
     assert place(key, "data/" if key.startswith("data/") else "") == Marker()
 
 
+@pytest.mark.fault("S9")
 def test_a_key_outside_of_the_prefix_is_refused() -> None:
     assert isinstance(place("other/x", "data/"), Refused)
 
 
+@pytest.mark.fault("S1")
 @given(KEYS)
 def test_what_is_placed_stays_below_the_directory(key: str) -> None:
     verdict = place(key)
@@ -98,6 +102,7 @@ def test_two_keys_never_become_one_path(one: str, other: str) -> None:
         assert (first == second) == (one == other)
 
 
+@pytest.mark.fault("S6")
 def test_a_file_and_a_directory_of_one_name_exclude_each_other() -> None:
     taken = Taken()
 
@@ -109,6 +114,7 @@ def test_a_file_and_a_directory_of_one_name_exclude_each_other() -> None:
     assert "same name" in str(taken.take("a"))
 
 
+@pytest.mark.fault("S5")
 @pytest.mark.parametrize(("one", "other"), [("A", "a"), ("caf\u00e9", "cafe\u0301"), ("dir/X", "DIR/x")])
 def test_names_that_a_file_system_folds_into_one_are_found(one: str, other: str) -> None:
     folding, exact = Taken(folds=True), Taken()

@@ -63,6 +63,7 @@ def test_a_chunk_size_that_is_not_asked_for_keeps_within_its_bounds(size: int) -
     assert -(-size // step) <= MAXIMUM_CHUNKS
 
 
+@pytest.mark.fault("C7", "C16")
 @given(size=sizes, wanted=connections, chunk_size=chunk_sizes, maximum=chunk_sizes)
 @example(size=0, wanted=None, chunk_size=None, maximum=None)
 @example(size=1, wanted=4, chunk_size=1, maximum=None)
@@ -129,6 +130,7 @@ def test_chunks_of_parts_tile_the_object_and_never_cross_the_edge_of_a_part(
     assert plan.split == ("part" if any(chunk.by_part_number for chunk in plan.chunks) else "range")
 
 
+@pytest.mark.fault("C16")
 @settings(max_examples=10)
 @given(seed=st.integers())
 def test_ten_thousand_uneven_parts_are_planned_one_by_one(seed: int) -> None:

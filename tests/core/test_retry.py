@@ -91,6 +91,7 @@ def test_the_first_wait_is_short_and_a_late_one_is_the_longest() -> None:
     assert delay_before(50, 0.0, NetworkError("lost")) == 0.0
 
 
+@pytest.mark.fault("H40")
 @given(
     attempt=attempts,
     jitter=jitters,

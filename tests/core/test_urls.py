@@ -119,6 +119,7 @@ def test_an_error_quotes_no_secret(text: str) -> None:
     assert error.__suppress_context__ or error.__context__ is None
 
 
+@pytest.mark.fault("H26")
 @pytest.mark.parametrize("control", [chr(code) for code in (*range(0x20), 0x7F)])
 @pytest.mark.parametrize("form", ["http://h/a{}b", "http://h/?a{}b", "http://h{}/", "http://h/{}", "{}http://h/"])
 def test_control_characters_are_refused_wherever_they_stand(form: str, control: str) -> None:
@@ -274,6 +275,7 @@ def test_a_location_that_leads_nowhere_is_refused(reference: str) -> None:
         URL.parse("http://h/a/b").join(reference)
 
 
+@pytest.mark.fault("H28", "S15")
 def test_no_user_info_passes_to_where_a_location_leads() -> None:
     assert URL.parse("https://user:pw@h/a").join("/b").userinfo is None
 

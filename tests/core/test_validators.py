@@ -30,6 +30,7 @@ def verdict(judged: Accepted | Refused) -> Doubt | Span:
     return judged.doubt if isinstance(judged, Refused) else judged.span
 
 
+@pytest.mark.fault("H1", "H2", "H3", "H5", "H6", "H7", "H8", "H9", "H10", "H11", "H12", "H16", "H17", "C4")
 @pytest.mark.parametrize(
     ("status", "changed", "length", "expected"),
     [
@@ -107,6 +108,7 @@ def test_an_answer_that_names_no_version_serves_where_a_digest_or_the_version_id
     assert judge(head, versioned) == Accepted(Span(100, 200))
 
 
+@pytest.mark.fault("H19")
 @pytest.mark.parametrize("framing", [Framing.CHUNKED, Framing.CLOSE])
 def test_a_body_without_a_length_is_accepted_and_counted_by_its_reader(answer: Answer, framing: Framing) -> None:
     head = answer(206, *RIGHT.items(), framing=framing)
@@ -129,6 +131,7 @@ def test_a_second_line_of_a_field_counts_as_well(answer: Answer, name: str, valu
     assert verdict(judge(answer(206, *first, (name, value), length=100), ASKED)) == expected
 
 
+@pytest.mark.fault("H2")
 def test_status_200_with_a_right_content_range_is_accepted_of_a_store_that_is_known_for_it(answer: Answer) -> None:
     lenient = replace(ASKED, full_status_ranges=True)
     assert judge(answer(200, *RIGHT.items(), length=100), lenient) == Accepted(Span(100, 200))
@@ -137,6 +140,7 @@ def test_status_200_with_a_right_content_range_is_accepted_of_a_store_that_is_kn
     assert verdict(judge(answer(200, *other.items(), length=100), lenient)) is UNPROVEN
 
 
+@pytest.mark.fault("H18")
 def test_a_stored_coding_is_kept_and_must_stay_the_same(answer: Answer) -> None:
     """H18: the bytes, their offsets and their digests are those of the stored coding."""
     asked = Expectation(Span(100, 200), replace(PIN, content_encoding="GZIP"))
@@ -188,6 +192,7 @@ def test_without_any_known_total_a_range_cannot_be_placed(answer: Answer) -> Non
     assert verdict(judge(head, asked)) is UNPROVEN
 
 
+@pytest.mark.fault("H47", "H50", "H51")
 @pytest.mark.parametrize(
     ("status", "content_range", "length", "expected"),
     [

@@ -47,6 +47,7 @@ def is_right(path: Path, digest: str) -> bool:
     return hashlib.sha256(path.read_bytes()).hexdigest() == digest
 
 
+@pytest.mark.fault("H56")
 def test_versions_are_not_mixed_where_answers_do_not_say_which_they_are(content: Content, destination: Path) -> None:
     stored = StoredObject(content, etag=OPAQUE)
     other = StoredObject(Content.generated(content.size, seed=99), etag='"other"')
@@ -61,6 +62,7 @@ def test_versions_are_not_mixed_where_answers_do_not_say_which_they_are(content:
             assert whole in (bytes(content.read(0, content.size)), bytes(other.content.read(0, content.size)))
 
 
+@pytest.mark.fault("H56")
 def test_answers_that_do_not_say_which_version_they_are_serve_where_a_digest_will_tell(
     content: Content, content_digest: str, destination: Path
 ) -> None:
@@ -130,6 +132,7 @@ class TestWithoutRanges:
         assert is_right(destination, content_digest)
         assert (result.verification.verified, result.repairs) == (True, 1)
 
+    @pytest.mark.fault("C1", "C8")
     def test_damage_that_stays_is_a_mismatch(self, content: Content, destination: Path, accept_ranges: str) -> None:
         stored = StoredObject(content, checksum=Algorithm.CRC32C)
         behaviour = Behaviour(ranges=False, accept_ranges=accept_ranges)
@@ -196,6 +199,7 @@ def test_a_length_that_only_head_claims_does_not_outweigh_a_chunked_body(
     assert result.size == content.size
 
 
+@pytest.mark.fault("N3")
 def test_a_body_that_only_ends_with_its_connection_is_held_to_the_length_of_head(
     content: Content, content_digest: str, destination: Path
 ) -> None:
@@ -207,6 +211,7 @@ def test_a_body_that_only_ends_with_its_connection_is_held_to_the_length_of_head
     assert is_right(destination, content_digest)
 
 
+@pytest.mark.fault("C14")
 def test_two_answers_that_contradict_each_other_about_one_version_end_the_download(
     content: Content, destination: Path
 ) -> None:
@@ -217,6 +222,7 @@ def test_two_answers_that_contradict_each_other_about_one_version_end_the_downlo
     assert not list(destination.parent.iterdir())
 
 
+@pytest.mark.fault("N1", "N18")
 def test_a_line_that_breaks_again_and_again_gets_through_as_long_as_it_moves(
     content: Content, content_digest: str, destination: Path
 ) -> None:

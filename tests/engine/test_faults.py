@@ -109,6 +109,35 @@ def assert_right(path: Path, digest: str) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.fault(
+    "N1",
+    "N2",
+    "N3",
+    "N4",
+    "N5",
+    "N6",
+    "N26",
+    "H1",
+    "H2",
+    "H3",
+    "H5",
+    "H6",
+    "H7",
+    "H8",
+    "H10",
+    "H11",
+    "H12",
+    "H17",
+    "H19",
+    "H20",
+    "H21",
+    "H22",
+    "H23",
+    "H24",
+    "H25",
+    "H40",
+    "H42",
+)
 @pytest.mark.parametrize("request_number", [1, 3])
 @pytest.mark.parametrize("fault", list(PASSING))
 def test_a_fault_that_passes_is_survived(
@@ -136,6 +165,7 @@ def test_a_fault_of_the_first_answer_is_survived_or_told(
             assert result.verification.verified or "does not tell where its parts lie" in result.verification.reason
 
 
+@pytest.mark.fault("H4", "C1", "C2")
 @pytest.mark.parametrize("fault", list(SILENT))
 @pytest.mark.parametrize("request_number", [1, 3])
 def test_damage_that_only_a_digest_can_tell_is_found_and_repaired(
@@ -150,6 +180,7 @@ def test_damage_that_only_a_digest_can_tell_is_found_and_repaired(
         assert result.verification.method is Method.SIZE
 
 
+@pytest.mark.fault("C1")
 def test_a_repair_fetches_the_damaged_part_alone(content: Content, content_digest: str, destination: Path) -> None:
     stored = StoredObject(content, part_sizes=PARTS, checksum=Algorithm.CRC32C, checksum_type="COMPOSITE")
     events: list[Event] = []
@@ -164,6 +195,7 @@ def test_a_repair_fetches_the_damaged_part_alone(content: Content, content_diges
     ]
 
 
+@pytest.mark.fault("C1")
 @pytest.mark.parametrize("kind", ["composite-crc32c", "full-crc64nvme", "full-sha256", "etag-md5-parts"])
 def test_damage_that_stays_ends_in_a_mismatch_with_both_digests(content: Content, destination: Path, kind: str) -> None:
     stored = StoredObject(content, headers={"Server": "AmazonS3"}, **CHECKSUMS[kind])  # type: ignore[arg-type]
@@ -180,6 +212,7 @@ def test_damage_that_stays_ends_in_a_mismatch_with_both_digests(content: Content
     assert list(destination.parent.iterdir()) == [destination]
 
 
+@pytest.mark.fault("C2", "H56")
 def test_an_etag_that_only_looks_like_an_md5_is_told_and_fails_where_verification_is_required(
     content: Content, content_digest: str, destination: Path
 ) -> None:
@@ -200,6 +233,7 @@ REPLACEMENTS = {
 }
 
 
+@pytest.mark.fault("H9", "H15", "C4")
 @pytest.mark.parametrize("fault", list(REPLACEMENTS))
 def test_a_changed_object_ends_the_download(stored: StoredObject, destination: Path, fault: str) -> None:
     if fault == "other total":
@@ -214,6 +248,7 @@ def test_a_changed_object_ends_the_download(stored: StoredObject, destination: P
     assert not list(destination.parent.iterdir())
 
 
+@pytest.mark.fault("C3", "C4", "H53")
 @pytest.mark.parametrize("if_match", [True, False])
 def test_an_object_replaced_midway_is_never_mixed(content: Content, destination: Path, if_match: bool) -> None:
     stored = StoredObject(content, checksum=Algorithm.CRC32C)
@@ -226,6 +261,7 @@ def test_an_object_replaced_midway_is_never_mixed(content: Content, destination:
     assert not list(destination.parent.iterdir())
 
 
+@pytest.mark.fault("H35")
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
@@ -257,6 +293,7 @@ def test_the_servers_words_are_kept(content: Content, destination: Path) -> None
     assert reply.request_id
 
 
+@pytest.mark.fault("H1")
 def test_a_stream_that_cannot_resume_begins_again(content: Content, content_digest: str, destination: Path) -> None:
     stored = StoredObject(content, checksum=Algorithm.CRC32C)
     seen: list[Event] = []

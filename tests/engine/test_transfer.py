@@ -46,6 +46,7 @@ def test_a_composite_checksum_is_verified_on_every_split(
     assert result.repairs == 0
 
 
+@pytest.mark.fault("C18")
 @pytest.mark.parametrize("connections", [1, 3])
 def test_parts_that_look_even_and_are_not_are_no_damage(
     content: Content, content_digest: str, destination: Path, connections: int
@@ -121,6 +122,7 @@ def test_a_small_object_takes_one_request(destination: Path, size: int) -> None:
     assert (result.size, result.requests, result.verification.verified) == (size, 1, True)
 
 
+@pytest.mark.fault("C15")
 @pytest.mark.parametrize("size", [MIB - 1, MIB, MIB + 1, 3 * MIB - 1, 3 * MIB, 3 * MIB + 1])
 def test_sizes_around_the_piece_size_are_exact(destination: Path, size: int) -> None:
     content = Content.generated(size, seed=size)
@@ -130,6 +132,7 @@ def test_sizes_around_the_piece_size_are_exact(destination: Path, size: int) -> 
     assert result.verification.method is Method.FULL_OBJECT
 
 
+@pytest.mark.fault("H2", "H46", "H47", "H53", "H56")
 @pytest.mark.parametrize(
     "behaviour",
     [
@@ -220,6 +223,7 @@ def test_events_tell_the_way_in_order(content: Content, destination: Path) -> No
     assert progress[-1].landed == content.size
 
 
+@pytest.mark.fault("X30")
 def test_a_handler_that_fails_does_not_harm_the_download(
     content: Content, content_digest: str, destination: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -246,6 +250,7 @@ def test_a_slice_of_a_server_without_ranges_is_refused(content: Content) -> None
         fastget.read(server.url("/bucket/key"), 5, 10)
 
 
+@pytest.mark.fault("H46")
 @pytest.mark.parametrize("head", [True, False])
 def test_head_tells_the_facts_even_where_head_is_refused(content: Content, head: bool) -> None:
     stored = StoredObject(content, checksum=Algorithm.CRC32, version_id="v1")

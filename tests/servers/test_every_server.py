@@ -41,6 +41,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@pytest.mark.fault("C15", "H52")
 def test_a_sample_arrives_whole_and_nothing_is_left_open(
     server: Server, sample: Sample, tmp_path: Path, no_leaks: None
 ) -> None:
@@ -91,6 +92,7 @@ def test_a_digest_of_the_caller_is_compared_whatever_the_server_declares(
     assert result.verification.actual == medium.sha256
 
 
+@pytest.mark.fault("S23")
 def test_a_wrong_digest_of_the_caller_leaves_the_old_file_as_it_was(
     server: Server, medium: Sample, tmp_path: Path
 ) -> None:

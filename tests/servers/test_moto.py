@@ -57,6 +57,7 @@ def test_an_object_in_parts_arrives_whole_by_ranges(
     assert result.split == "range"
 
 
+@pytest.mark.fault("H47", "H50")
 def test_a_store_that_ignores_part_numbers_is_not_asked_by_them(moto: Server, in_parts: str, tmp_path: Path) -> None:
     with pytest.raises(RangeNotSupported, match="part number"):
         fastget.download(in_parts, tmp_path / "copy", split="part", **moto.options)

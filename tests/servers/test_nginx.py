@@ -49,6 +49,7 @@ def test_a_digest_of_the_representation_is_compared(nginx: Server, sample: Sampl
     assert found.actual == sample.sha256
 
 
+@pytest.mark.fault("H17")
 def test_compression_that_was_not_asked_for_is_not_applied(nginx: Server, large: Sample, tmp_path: Path) -> None:
     result = fastget.download(at(nginx, "gzip", large.name), tmp_path / "copy")
     assert result.etag is not None
@@ -56,6 +57,7 @@ def test_compression_that_was_not_asked_for_is_not_applied(nginx: Server, large:
     assert (tmp_path / "copy").read_bytes() == large.content
 
 
+@pytest.mark.fault("H18")
 def test_an_object_that_is_stored_compressed_arrives_as_it_is_stored(
     nginx: Server, documents: Path, curl: Curl, tmp_path: Path
 ) -> None:
@@ -104,6 +106,7 @@ def test_a_forbidden_object_is_an_error_of_access(nginx: Server, tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.fault("H27")
 def test_redirects_in_a_circle_end_in_an_error(nginx: Server, tmp_path: Path) -> None:
     with pytest.raises(FastgetError, match="redirect"):
         fastget.download(at(nginx, "round-and-round", "object"), tmp_path / "copy")
@@ -116,6 +119,7 @@ def test_a_certificate_of_an_unknown_authority_is_refused(nginx_tls: Server, med
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.fault("N19")
 def test_a_certificate_for_another_name_is_refused(
     nginx_tls: Server, ca_bundle: Path, medium: Sample, tmp_path: Path
 ) -> None:

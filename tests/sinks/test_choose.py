@@ -48,6 +48,7 @@ def test_the_options_reach_the_file(tmp_path: Path) -> None:
     open_sink(tmp_path / "object.bin", Config()).check()
 
 
+@pytest.mark.fault("X9", "X10")
 def test_a_link_to_a_file_means_a_file_and_one_to_a_pipe_a_stream(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     os.mkfifo(tmp_path / "pipe")
@@ -58,6 +59,7 @@ def test_a_link_to_a_file_means_a_file_and_one_to_a_pipe_a_stream(tmp_path: Path
     assert isinstance(open_sink(tmp_path / "pipe", Config()), StreamSink)
 
 
+@pytest.mark.fault("X10")
 def test_a_device_is_written_to_and_stays_a_device() -> None:
     sink = open_sink("/dev/null", Config())
     assert isinstance(sink, StreamSink)
@@ -68,6 +70,7 @@ def test_a_device_is_written_to_and_stays_a_device() -> None:
     assert Path("/dev/null").is_char_device()
 
 
+@pytest.mark.fault("X10")
 @pytest.mark.parametrize("path", ["-", "/dev/stdout", "/dev/fd/1", "/dev/../dev/stdout"])
 @pytest.mark.parametrize("target", ["pipe", "file", "appended"])
 def test_standard_output_is_written_from_its_place_on_wherever_it_leads(

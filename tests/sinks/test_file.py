@@ -40,6 +40,7 @@ def umask() -> Iterator[Callable[[int], int]]:
     os.umask(before)
 
 
+@pytest.mark.fault("X34")
 def test_the_part_file_lies_hidden_beside_the_destination_with_its_space_taken(tmp_path: Path) -> None:
     sink = FileSink(tmp_path / "object.bin")
     sink.open(3 << 20)
@@ -53,6 +54,7 @@ def test_the_part_file_lies_hidden_beside_the_destination_with_its_space_taken(t
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.fault("X14")
 def test_two_transfers_to_one_name_have_part_files_of_their_own_and_one_whole_file_stays(
     tmp_path: Path,
 ) -> None:
@@ -74,6 +76,7 @@ def test_a_larger_reservation_is_cut_to_the_published_size(tmp_path: Path) -> No
     assert (tmp_path / "object.bin").read_bytes() == b"four"
 
 
+@pytest.mark.fault("S13")
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o027, 0o077])
 def test_a_new_file_has_the_mode_of_the_umask_and_its_part_file_is_private(
     tmp_path: Path, umask: Callable[[int], int], mask: int
@@ -99,6 +102,7 @@ def test_a_replaced_file_hands_on_its_permissions_but_no_set_id_bits(tmp_path: P
     assert _mode(target) == mode & 0o777
 
 
+@pytest.mark.fault("X11")
 def test_other_names_and_readers_of_a_replaced_file_keep_the_old_bytes(tmp_path: Path) -> None:
     target, other = tmp_path / "object.bin", tmp_path / "other"
     target.write_bytes(b"old")
@@ -110,6 +114,7 @@ def test_other_names_and_readers_of_a_replaced_file_keep_the_old_bytes(tmp_path:
     assert target.read_bytes() == b"new"
 
 
+@pytest.mark.fault("X9")
 def test_a_symbolic_link_is_replaced_and_its_target_left_alone(tmp_path: Path) -> None:
     elsewhere, link = tmp_path / "elsewhere", tmp_path / "link"
     elsewhere.write_bytes(b"precious")
@@ -122,6 +127,7 @@ def test_a_symbolic_link_is_replaced_and_its_target_left_alone(tmp_path: Path) -
     assert _mode(elsewhere) == 0o600
 
 
+@pytest.mark.fault("X9")
 @pytest.mark.parametrize("leads_to", ["nowhere", "link"])
 def test_a_link_that_leads_nowhere_or_to_itself_is_replaced(tmp_path: Path, leads_to: str) -> None:
     link = tmp_path / "link"
@@ -131,6 +137,7 @@ def test_a_link_that_leads_nowhere_or_to_itself_is_replaced(tmp_path: Path, lead
     assert list(tmp_path.iterdir()) == [link]
 
 
+@pytest.mark.fault("X8")
 @pytest.mark.parametrize("name", ["folder", "folder/", "folder/.", "folder/..", "link", "link/"])
 def test_a_directory_is_refused_with_the_way_to_write_into_it(tmp_path: Path, names: Names, name: str) -> None:
     (tmp_path / "folder").mkdir()
@@ -143,6 +150,7 @@ def test_a_directory_is_refused_with_the_way_to_write_into_it(tmp_path: Path, na
     assert names(tmp_path) == ["folder", "link"]
 
 
+@pytest.mark.fault("X10")
 def test_a_pipe_or_socket_is_not_replaced_by_a_file(
     tmp_path: Path, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +165,7 @@ def test_a_pipe_or_socket_is_not_replaced_by_a_file(
     assert names(tmp_path) == ["pipe", "socket"]
 
 
+@pytest.mark.fault("X7")
 @pytest.mark.parametrize("path", ["missing/object.bin", "file/object.bin", "loop/object.bin"])
 def test_a_directory_that_is_not_there_is_refused_before_anything_is_made(
     tmp_path: Path, names: Names, path: str
@@ -187,6 +196,7 @@ for attempt in (FileSink.check, lambda sink: sink.open(5)):
 """
 
 
+@pytest.mark.fault("X7")
 @pytest.mark.parametrize("mode", [0o555, 0o666], ids=["not-writable", "not-searchable"])
 def test_a_directory_without_permission_is_refused(mode: int, project: Path) -> None:
     folder = Path(os.path.realpath("/tmp")) / f"fastget-{os.getpid()}-{mode:o}"  # where every user may search
@@ -217,6 +227,7 @@ def test_a_directory_that_can_be_written_but_not_listed_is_enough(
     assert (tmp_path / "object.bin").read_bytes() == b"bytes"
 
 
+@pytest.mark.fault("X12")
 @pytest.mark.parametrize("name", ["n" * 255, "ü" * 127, "n" * 220, "n" * 223])
 def test_the_longest_names_get_a_short_part_name(tmp_path: Path, name: str) -> None:
     sink = FileSink(tmp_path / name)
@@ -229,6 +240,7 @@ def test_the_longest_names_get_a_short_part_name(tmp_path: Path, name: str) -> N
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+@pytest.mark.fault("X12")
 def test_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
     for attempt in (FileSink.check, lambda sink: sink.open(5)):
         with pytest.raises(DestinationError) as failure:
@@ -278,6 +290,7 @@ def test_without_overwriting_what_is_there_is_refused_before_any_byte(tmp_path: 
     assert list(tmp_path.iterdir()) == [target]
 
 
+@pytest.mark.fault("S24")
 @pytest.mark.parametrize("has_links", [True, False], ids=["hard-links", "no-hard-links"])
 def test_without_overwriting_a_file_that_appears_meanwhile_stays(
     tmp_path: Path, has_links: bool, fail: Callable[..., None]
@@ -295,6 +308,7 @@ def test_without_overwriting_a_file_that_appears_meanwhile_stays(
     assert list(tmp_path.iterdir()) == [target]
 
 
+@pytest.mark.fault("S24")
 @pytest.mark.parametrize("has_links", [True, False], ids=["hard-links", "no-hard-links"])
 def test_of_many_that_must_not_overwrite_exactly_one_wins(
     tmp_path: Path, has_links: bool, fail: Callable[..., None]
@@ -325,6 +339,7 @@ def test_of_many_that_must_not_overwrite_exactly_one_wins(
     assert list(tmp_path.iterdir()) == [target]
 
 
+@pytest.mark.fault("X16")
 def test_no_descriptor_of_the_file_is_open_once_its_name_is_visible(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -350,6 +365,7 @@ def test_no_descriptor_of_the_file_is_open_once_its_name_is_visible(
     assert len(seen) == 1
 
 
+@pytest.mark.fault("X19")
 @pytest.mark.parametrize("fsync", [True, False])
 def test_flushing_comes_before_the_name_and_the_directory_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fsync: bool

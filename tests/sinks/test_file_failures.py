@@ -56,6 +56,7 @@ def _check_error(error: DestinationError, code: int, target: Path) -> None:
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
+@pytest.mark.fault("X1", "X2")
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize(
     ("step", "after", "size"),
@@ -90,6 +91,7 @@ def test_a_new_file_that_cannot_be_made_private_is_not_begun(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.fault("X1", "X2", "X3")
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("after", [0, 3])
 def test_a_write_that_fails_is_told_and_leaves_only_the_part_file(
@@ -106,6 +108,7 @@ def test_a_write_that_fails_is_told_and_leaves_only_the_part_file(
     sink.discard()
 
 
+@pytest.mark.fault("X1", "X4")
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("step", ["ftruncate", "fchmod", "fsync", "close", "replace"])
 def test_publishing_that_fails_leaves_the_destination_as_it_was(
@@ -160,6 +163,7 @@ def test_where_the_name_is_reserved_first_a_failed_rename_gives_it_back(tmp_path
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.fault("X4")
 def test_a_flush_that_failed_is_not_tried_again(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sink = FileSink(target)
     sink.open(5)
@@ -274,6 +278,7 @@ def test_a_system_without_allocation_still_gets_the_file(tmp_path: Path, monkeyp
     sink.discard()
 
 
+@pytest.mark.fault("X5")
 def test_short_writes_are_written_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda descriptor, data, offset: original(descriptor, data[:7], offset))
@@ -314,6 +319,7 @@ def test_a_file_system_that_reports_no_sizes_is_not_believed_to_be_full(
     sink.discard()
 
 
+@pytest.mark.fault("S13")
 def test_names_that_are_taken_are_passed_over_and_never_written_to(
     tmp_path: Path, names: Callable[[Path], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -344,6 +350,7 @@ sink.discard()
 """
 
 
+@pytest.mark.fault("X2")
 @pytest.mark.parametrize(("size", "words"), [(10_000, "files may have 4096"), (0, "File too large")])
 def test_the_limit_on_file_sizes_is_no_space_and_kills_nobody(
     target: Path, project: Path, size: int, words: str
@@ -373,12 +380,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(("umount", str(folder)), check=True)
 
 
+@pytest.mark.fault("X1")
 def test_a_disk_that_is_too_small_refuses_before_the_first_byte(small_disk: Path) -> None:
     with pytest.raises(NoSpace):
         FileSink(small_disk / "object.bin").open(2 << 20)
     assert not list(small_disk.iterdir())
 
 
+@pytest.mark.fault("X1")
 def test_a_disk_that_fills_up_while_the_size_is_unknown_keeps_the_old_file(small_disk: Path) -> None:
     target = small_disk / "object.bin"
     target.write_bytes(b"old")
@@ -392,6 +401,7 @@ def test_a_disk_that_fills_up_while_the_size_is_unknown_keeps_the_old_file(small
     assert list(small_disk.iterdir()) == [target]
 
 
+@pytest.mark.fault("X6")
 def test_a_disk_without_inodes_is_no_space(small_disk: Path) -> None:
     for number in range(os.statvfs(small_disk).f_ffree):
         (small_disk / f"{number}").touch()
@@ -399,6 +409,7 @@ def test_a_disk_without_inodes_is_no_space(small_disk: Path) -> None:
         FileSink(small_disk / "object.bin").open(5)
 
 
+@pytest.mark.fault("X7")
 def test_a_file_system_mounted_read_only_is_refused_before_any_request(small_disk: Path) -> None:
     subprocess.run(("mount", "-o", "remount,ro", str(small_disk)), check=True)
     for attempt in (FileSink.check, lambda sink: sink.open(5)):

@@ -51,6 +51,7 @@ def test_bytes_past_the_declared_size_are_refused() -> None:
     sink.discard()
 
 
+@pytest.mark.fault("X32", "S16")
 @pytest.mark.parametrize("size", [1 << 62, (1 << 63) - 1, 1 << 64])
 def test_a_size_that_no_machine_has_is_no_space_and_no_crash(size: int) -> None:
     with pytest.raises(NoSpace, match=f"no memory for {size} bytes"):
@@ -65,6 +66,7 @@ def test_a_write_at_an_absurd_place_is_no_space_and_no_crash() -> None:
     sink.discard()
 
 
+@pytest.mark.fault("S16")
 def test_a_declared_size_takes_no_memory_before_bytes_arrive() -> None:
     resource = pytest.importorskip("resource")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -126,6 +126,7 @@ def test_the_buffer_may_be_filled_again_as_soon_as_its_write_returns() -> None:
     assert target.getvalue() == b"firstlater"
 
 
+@pytest.mark.fault("C7")
 @pytest.mark.parametrize("offset", [0, 2, 5])
 def test_bytes_that_were_written_before_are_refused(offset: int) -> None:
     sink = StreamSink(io.BytesIO())

@@ -120,6 +120,7 @@ def test_a_redirected_output_is_written_from_its_place_on(tmp_path: Path) -> Non
     assert (tmp_path / "log").read_bytes() == b"before bytes after"
 
 
+@pytest.mark.fault("X10")
 def test_a_named_pipe_waits_for_its_reader_and_ends_with_the_object(pool: ThreadPoolExecutor, tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
@@ -144,6 +145,7 @@ def test_abort_ends_the_wait_for_the_reader_of_a_named_pipe(pool: ThreadPoolExec
     sink.discard()
 
 
+@pytest.mark.fault("X1", "X10")
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_full_device_is_no_space() -> None:
     sink = StreamSink("/dev/full")
@@ -154,6 +156,7 @@ def test_a_full_device_is_no_space() -> None:
     sink.discard()
 
 
+@pytest.mark.fault("X10")
 def test_the_null_device_takes_everything() -> None:
     sink = StreamSink("/dev/null")
     sink.check()
@@ -194,6 +197,7 @@ class Sparing(io.RawIOBase):
         return len(taken) or None
 
 
+@pytest.mark.fault("X5")
 def test_a_writer_that_takes_little_is_written_to_again() -> None:
     target = Sparing(budget=10)
     sink = StreamSink(target)

@@ -121,6 +121,7 @@ def test_a_bucket_in_another_region_is_named_in_the_hint(status: int, answer: An
     assert "\x1b" not in str(evil.hint)
 
 
+@pytest.mark.fault("H40")
 @pytest.mark.parametrize(
     ("value", "date", "expected"),
     [
@@ -147,6 +148,7 @@ def test_retry_after_is_read_as_seconds_or_as_a_date_on_the_servers_clock(
     assert reply.retry_after == expected
 
 
+@pytest.mark.fault("S17")
 @pytest.mark.parametrize(
     "body",
     [
@@ -174,6 +176,7 @@ def test_a_document_in_a_namespace_or_wrapped_in_a_response_is_read(answer: Answ
         assert type(refusal_error(answer(400), body, URL)) is NotFound
 
 
+@pytest.mark.fault("S10", "S11")
 def test_the_words_of_a_server_are_bounded_and_hold_no_control_characters(answer: Answer) -> None:
     message = "evil&#13;&#10;\u202egpj.exe \x9b31m" + "a" * 5000
     head = answer(500, {"x-amz-request-id": "id\x1b[31m\u202e", "x-amz-id-2": "h" * 5000})
@@ -199,6 +202,7 @@ def test_plain_text_is_repeated_and_html_is_not(answer: Answer) -> None:
     assert page.reply.message is None
 
 
+@pytest.mark.fault("S12")
 def test_a_secret_that_the_server_echoes_is_not_repeated(answer: Answer) -> None:
     body = document("SignatureDoesNotMatch", "you sent marked-token", StringToSign="marked-token")
     head = answer(403, {"x-amz-request-id": "marked-token"})

@@ -163,6 +163,7 @@ def test_interim_answers_are_passed_over(mode: Mode) -> None:
     assert client.body() == b"hello"
 
 
+@pytest.mark.fault("H23")
 def test_interim_answers_without_end_are_given_up(mode: Mode) -> None:
     def script(peer: Peer) -> None:
         peer.request()
@@ -200,6 +201,7 @@ def test_a_host_field_of_the_request_is_kept(mode: Mode) -> None:
     assert fields == [b"Host: bucket.example"]
 
 
+@pytest.mark.fault("H26")
 @pytest.mark.parametrize("field", [("X-Key", "a\r\nEvil: yes"), ("X-Key", "a\0b"), ("X Key", "a"), ("", "a")])
 def test_a_field_that_http_does_not_allow_is_refused_unquoted(mode: Mode, field: tuple[str, str]) -> None:
     server = mode.serve(answering(length_head(0)))
@@ -228,6 +230,7 @@ def test_an_exchange_may_leave_the_body_before_it_unread(mode: Mode) -> None:
     assert client.body() == b"hello"
 
 
+@pytest.mark.fault("N17")
 def test_a_connection_that_closed_while_idle_is_replaced_silently(mode: Mode) -> None:
     data = length_head(5) + b"hello"
     client = mode.client(answering_and_cutting(data), answering(data))
@@ -236,6 +239,7 @@ def test_a_connection_that_closed_while_idle_is_replaced_silently(mode: Mode) ->
         assert client.body() == b"hello"
 
 
+@pytest.mark.fault("N1", "N2", "N4")
 @pytest.mark.parametrize("ending", [answering_and_cutting, answering_and_resetting])
 @pytest.mark.parametrize(
     "data",
@@ -276,6 +280,7 @@ def test_an_answer_that_ends_within_its_head_is_an_error(
     assert len(server.requests) == 1
 
 
+@pytest.mark.fault("N26", "H21", "H22", "H24", "H25")
 @pytest.mark.parametrize(
     "data",
     [
@@ -320,6 +325,7 @@ def test_the_same_length_twice_is_one_length(mode: Mode) -> None:
     assert client.body() == b"hello"
 
 
+@pytest.mark.fault("H20")
 def test_chunked_coding_wins_over_a_length_and_ends_the_connection(mode: Mode) -> None:
     client = mode.client(answering(length_head(3, b"Transfer-Encoding: chunked") + CHUNKS))
     assert client.get().framing is Framing.CHUNKED
@@ -347,6 +353,7 @@ def test_broken_chunked_coding_is_refused(mode: Mode, coded: bytes) -> None:
     assert not client.connection.is_reusable
 
 
+@pytest.mark.fault("H59")
 def test_bytes_behind_a_body_are_not_delivered_and_end_the_connection(mode: Mode) -> None:
     client = mode.client(answering_and_stalling(length_head(5) + b"helloHTTP/1.1 200 OK\r\n\r\n"))
     client.get()
@@ -361,12 +368,14 @@ def test_an_http_1_0_answer_is_read_and_ends_its_connection(mode: Mode) -> None:
     assert not client.connection.is_reusable
 
 
+@pytest.mark.fault("N6")
 def test_silence_before_the_answer_is_a_stall(mode: Mode) -> None:
     client = mode.client(answering_and_stalling(b""), response_timeout=0.2, stall_timeout=60)
     with pytest.raises(Stalled):
         client.get()
 
 
+@pytest.mark.fault("N5")
 def test_silence_within_the_body_is_a_stall(mode: Mode) -> None:
     client = mode.client(answering_and_stalling(length_head(10) + b"hello"), stall_timeout=0.2)
     client.get()
@@ -399,6 +408,7 @@ def test_nothing_can_be_read_before_an_exchange_or_after_a_failure(mode: Mode) -
             client.get()
 
 
+@pytest.mark.fault("S15")
 def test_a_request_to_another_origin_is_never_sent(mode: Mode) -> None:
     server = mode.serve(answering(length_head(0)))
     client = mode.connect(server)
@@ -415,6 +425,7 @@ def test_an_empty_buffer_is_a_mistake(mode: Mode) -> None:
         client.connection.read_into(memoryview(b""))
 
 
+@pytest.mark.fault("N10")
 def test_a_refused_connection_is_a_network_error_that_names_the_origin(mode: Mode) -> None:
     server = mode.serve()
     server.stop()

@@ -55,11 +55,13 @@ def connected_port(timeout: float = 20) -> int:
     return port
 
 
+@pytest.mark.fault("N15")
 def test_a_refused_address_is_passed_over(resolve: Resolve, listening: int, refusing: int) -> None:
     resolve(refusing, refusing, listening)
     assert connected_port() == listening
 
 
+@pytest.mark.fault("N24")
 def test_a_broken_family_is_passed_over(resolve: Resolve, listening: int, monkeypatch: pytest.MonkeyPatch) -> None:
     make = socket.socket
 
@@ -73,6 +75,7 @@ def test_a_broken_family_is_passed_over(resolve: Resolve, listening: int, monkey
     assert connected_port() == listening
 
 
+@pytest.mark.fault("N15")
 def test_an_address_that_keeps_silent_does_not_hold_up_the_next(
     resolve: Resolve, listening: int, unanswering: int
 ) -> None:
@@ -95,12 +98,14 @@ def test_addresses_that_all_refuse_are_a_network_error(resolve: Resolve, refusin
     assert caught.value.hint == "check that the server is running, and that the port is the right one"
 
 
+@pytest.mark.fault("N11")
 def test_addresses_that_all_keep_silent_are_a_stall(resolve: Resolve, unanswering: int) -> None:
     resolve(unanswering, unanswering)
     with pytest.raises(Stalled, match=r"host\.example"):
         connected_port(timeout=0.2)
 
 
+@pytest.mark.fault("N27")
 def test_descriptors_that_ran_out_are_a_network_error(
     resolve: Resolve, listening: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +118,7 @@ def test_descriptors_that_ran_out_are_a_network_error(
         connected_port()
 
 
+@pytest.mark.fault("N13", "N14")
 @pytest.mark.parametrize(("code", "is_transient"), [(socket.EAI_NONAME, False), (socket.EAI_AGAIN, True)])
 def test_a_name_without_an_address_is_a_network_error_that_names_it(
     monkeypatch: pytest.MonkeyPatch, code: int, is_transient: bool

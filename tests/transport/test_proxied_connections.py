@@ -78,6 +78,7 @@ def test_http_goes_to_an_http_proxy_in_absolute_form(scripted: ServerMaker, conn
     assert b"Proxy-Authorization: Basic dXNlcjpwYXNz" in lines
 
 
+@pytest.mark.fault("N23")
 def test_https_goes_through_a_tunnel_that_sees_no_secret(
     scripted: ServerMaker, connect: Connect, trusted: ssl.SSLContext
 ) -> None:
@@ -184,6 +185,7 @@ def test_socks_without_its_package_says_what_to_install(connect: Connect, monkey
 REFUSAL = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
 
 
+@pytest.mark.fault("N23")
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_proxy_that_asks_for_credentials_is_named_without_those_given(
     scripted: ServerMaker, connect: Connect, scheme: str
@@ -212,6 +214,7 @@ def reset(peer: Peer) -> None:
     peer.reset()
 
 
+@pytest.mark.fault("N23")
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_proxy_that_resets_is_a_network_error(scripted: ServerMaker, connect: Connect, scheme: str) -> None:
     proxy: ScriptedServer = scripted(reset)
@@ -220,6 +223,7 @@ def test_a_proxy_that_resets_is_a_network_error(scripted: ServerMaker, connect: 
     assert proxy.connections == 1
 
 
+@pytest.mark.fault("N23")
 def test_bytes_that_a_proxy_puts_into_the_tunnel_are_refused(scripted: ServerMaker, connect: Connect) -> None:
     proxy = scripted(lambda peer: peer.answer(b"HTTP/1.1 200 OK\r\n\r\n" + HELLO))
     assert isinstance(failure(connect("https", 1, f"http://127.0.0.1:{proxy.port}")), ProtocolError)

@@ -70,6 +70,7 @@ def test_a_connection_that_the_server_wants_closed_is_not_reusable(data_plane: M
     assert client.body() == b"hello"
 
 
+@pytest.mark.fault("H59", "N26")
 def test_bytes_that_come_unasked_between_exchanges_are_never_an_answer(data_plane: Mode) -> None:
     is_read, is_sent = threading.Event(), threading.Event()
 
@@ -89,6 +90,7 @@ def test_bytes_that_come_unasked_between_exchanges_are_never_an_answer(data_plan
     assert client.body() == b"hello"
 
 
+@pytest.mark.fault("N17")
 def test_a_connection_that_closes_as_it_is_asked_again_is_replaced_once(data_plane: Mode) -> None:
     def closing(peer: Peer) -> None:
         peer.answer(HELLO)
@@ -181,6 +183,7 @@ def test_bytes_before_a_cut_are_delivered_before_the_error(data_plane: Mode, dat
         client.body()
 
 
+@pytest.mark.fault("H25")
 def test_a_folded_field_is_refused(data_plane: Mode) -> None:
     client = data_plane.client(repeating(b"HTTP/1.1 200 OK\r\nName: a\r\n b\r\nContent-Length: 0\r\n\r\n"))
     with pytest.raises(ProtocolError, match="folded"):
@@ -215,12 +218,14 @@ def test_the_length_of_a_body_may_be_as_large_as_any_object(data_plane: Mode) ->
     assert client.connection.read_into(memoryview(bytearray(5))) == 5
 
 
+@pytest.mark.fault("H23")
 def test_interim_answers_are_bounded_in_number(data_plane: Mode) -> None:
     client = data_plane.client(repeating(b"HTTP/1.1 102 Processing\r\n\r\n" * 17 + HELLO))
     with pytest.raises(ProtocolError, match="interim"):
         client.get()
 
 
+@pytest.mark.fault("N6")
 def test_a_head_that_trickles_in_is_given_up_at_the_response_timeout(data_plane: Mode) -> None:
     def script(peer: Peer) -> None:
         peer.answer(b"HTTP/1.1 200 OK\r\nName: ")
@@ -232,6 +237,7 @@ def test_a_head_that_trickles_in_is_given_up_at_the_response_timeout(data_plane:
         client.get()
 
 
+@pytest.mark.fault("N11")
 def test_a_port_that_never_accepts_is_a_stall(data_plane: Mode, unanswering: int) -> None:
     with pytest.raises(Stalled):
         data_plane.connect(unanswering, connect_timeout=0.3).get()

@@ -53,6 +53,7 @@ def refused(authority: trustme.CA, fault: str) -> ssl.SSLContext:
     return context_of(authority.issue_cert("127.0.0.1", not_before=NOW + day, not_after=NOW + 9 * day))
 
 
+@pytest.mark.fault("N19")
 @pytest.mark.parametrize("fault", ["unknown authority", "other host", "expired", "not yet valid"])
 def test_a_certificate_that_does_not_hold_is_refused_for_good(
     secured: Mode, scripted: ServerMaker, authority: trustme.CA, fault: str
@@ -71,12 +72,14 @@ def test_insecure_gives_up_the_check(secured: Mode, scripted: ServerMaker, autho
     assert client.body() == b"hello"
 
 
+@pytest.mark.fault("N21")
 def test_a_server_that_does_not_speak_tls_is_a_network_error(secured: Mode, scripted: ServerMaker) -> None:
     server = scripted(lambda peer: peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
     with pytest.raises(NetworkError):
         secured.connect(server).get()
 
 
+@pytest.mark.fault("N21")
 def test_a_connection_that_ends_within_the_handshake_is_a_network_error(secured: Mode, scripted: ServerMaker) -> None:
     server = scripted(lambda peer: peer.reset())
     with pytest.raises(NetworkError) as caught:
@@ -96,6 +99,7 @@ def test_a_connection_that_was_reset_before_the_handshake_is_closed(no_leaks: No
     assert sock.fileno() == -1
 
 
+@pytest.mark.fault("N11")
 def test_a_handshake_without_an_answer_is_a_stall(secured: Mode, scripted: ServerMaker) -> None:
     server = scripted(lambda peer: peer.stall())
     with pytest.raises(Stalled):
@@ -115,6 +119,7 @@ def test_abort_ends_a_handshake(secured: Mode, scripted: ServerMaker) -> None:
         client.get()
 
 
+@pytest.mark.fault("N20")
 def test_a_body_that_ends_without_close_notify_is_cut_short(secured: Mode) -> None:
     def script(peer: Peer) -> None:
         peer.answer(b"HTTP/1.1 200 OK\r\n\r\nhello")

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from pathlib import Path
 
 import pytest
 from awscrt import checksums as crt
@@ -193,10 +194,34 @@ def test_importing_the_module_loads_no_checksum_library() -> None:
     assert not loaded & {"_awscrt", "awscrt", "crc32c", "xxhash", "hashlib", "_hashlib", "ssl"}
 
 
-def test_a_crc_hasher_loads_the_checksums_of_awscrt_alone() -> None:
+def test_a_crc32c_hasher_loads_one_extension_alone() -> None:
     loaded = _modules_after(
-        "from fastget.core.checksums.algorithms import Algorithm, new_hasher;"
-        "new_hasher(Algorithm.CRC64NVME); new_hasher(Algorithm.CRC32C)"
+        "from fastget.core.checksums.algorithms import Algorithm, new_hasher; new_hasher(Algorithm.CRC32C)"
+    )
+    assert "crc32c._crc32c" in loaded
+    assert not loaded & {"awscrt", "crc32c", "importlib.metadata", "xxhash", "hashlib", "ssl"}
+
+
+def test_the_extension_is_the_one_that_the_package_has() -> None:
+    loaded = _modules_after(
+        "from fastget.core.checksums.algorithms import Algorithm, new_hasher; new_hasher(Algorithm.CRC32C);"
+        "from fastget.core.checksums.castagnoli import crc32c as ours;"
+        "from crc32c import crc32c as theirs; assert ours is theirs"
+    )
+    assert "crc32c" in loaded
+
+
+def test_a_release_of_another_shape_is_imported_as_a_package(tmp_path: Path) -> None:
+    (tmp_path / "crc32c.py").write_text("def crc32c(data, value=0): return 7\n")
+    _modules_after(
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r});"
+        "from fastget.core.checksums.castagnoli import crc32c; assert crc32c(b'', 0) == 7"
+    )
+
+
+def test_a_crc64nvme_hasher_loads_the_checksums_of_awscrt_alone() -> None:
+    loaded = _modules_after(
+        "from fastget.core.checksums.algorithms import Algorithm, new_hasher; new_hasher(Algorithm.CRC64NVME)"
     )
     assert {name for name in loaded if name.startswith("awscrt")} == {"awscrt", "awscrt.checksums"}
     assert not loaded & {"crc32c", "xxhash", "hashlib", "ssl", "asyncio"}

@@ -31,6 +31,7 @@ def test_two_pieces_combine_to_the_digest_of_both(
     assert combined == digest_of(algorithm, first + second)
 
 
+@pytest.mark.fault("C16")
 @every_crc
 @given(data=st.data())
 def test_any_length_up_to_2_to_the_63_agrees_with_slow_arithmetic(
@@ -80,12 +81,14 @@ def test_no_pieces_fold_to_the_digest_of_no_bytes(algorithm: Algorithm, digest_o
     assert fold(algorithm, []) == digest_of(algorithm, b"") == bytes(algorithm.digest_size)
 
 
+@pytest.mark.fault("C20")
 @every_crc
 def test_a_single_piece_folds_to_its_own_digest(algorithm: Algorithm, digest_of: DigestOf) -> None:
     digest = digest_of(algorithm, b"123456789")
     assert fold(algorithm, [(9, digest)]) == digest
 
 
+@pytest.mark.fault("C19", "C20")
 @every_crc
 def test_empty_pieces_before_between_and_after_change_nothing(algorithm: Algorithm, digest_of: DigestOf) -> None:
     empty = (0, digest_of(algorithm, b""))
@@ -94,6 +97,7 @@ def test_empty_pieces_before_between_and_after_change_nothing(algorithm: Algorit
     assert folded == digest_of(algorithm, b"123456789")
 
 
+@pytest.mark.fault("C6")
 @every_crc
 def test_the_order_of_pieces_matters(algorithm: Algorithm, digest_of: DigestOf) -> None:
     front, back = (4, digest_of(algorithm, b"1234")), (5, digest_of(algorithm, b"56789"))

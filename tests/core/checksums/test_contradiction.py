@@ -16,6 +16,7 @@ CRC32 = bytes.fromhex("cbf43926")
 CRC32C = bytes.fromhex("e3069283")
 
 
+@pytest.mark.fault("C14")
 def test_two_digests_of_one_kind_that_differ_are_a_contradiction_that_names_both() -> None:
     declared = [
         DeclaredDigest(Algorithm.MD5, MD5, "content-md5"),

@@ -61,6 +61,7 @@ def test_an_s3_checksum_with_suffix_is_a_composite_of_so_many_parts(
     assert found.is_composite
 
 
+@pytest.mark.fault("C13")
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
@@ -86,16 +87,19 @@ def test_an_s3_checksum_that_cannot_be_used_counts_as_absent(text: str, kind: st
     assert declared_by_headers(_s3_headers(Algorithm.CRC32, text, kind)) == ()
 
 
+@pytest.mark.fault("C11")
 def test_types_that_disagree_make_the_checksum_unusable() -> None:
     lines = [("x-amz-checksum-type", "FULL_OBJECT"), ("x-amz-checksum-type", "COMPOSITE")]
     assert declared_by_headers(Headers([("x-amz-checksum-crc32", "y/Q5Jg=="), *lines])) == ()
 
 
+@pytest.mark.fault("C12")
 def test_the_header_of_an_algorithm_not_known_is_passed_over() -> None:
     headers = Headers([("x-amz-checksum-blake3", "y/Q5Jg=="), ("X-Amz-Checksum-CRC32", " y/Q5Jg== ")])
     assert [found.algorithm for found in declared_by_headers(headers)] == [Algorithm.CRC32]
 
 
+@pytest.mark.fault("C9")
 def test_a_type_without_a_value_declares_nothing() -> None:
     headers = Headers([("x-amz-checksum-algorithm", "CRC32"), ("x-amz-checksum-type", "FULL_OBJECT")])
     assert declared_by_headers(headers) == ()

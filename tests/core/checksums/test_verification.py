@@ -232,6 +232,7 @@ def test_a_composite_is_the_digest_of_the_digests_of_the_parts(
         assert ledger.part_digest(algorithm, number) == ORACLES[algorithm](part)
 
 
+@pytest.mark.fault("C1")
 @given(content=st.binary(min_size=2, max_size=400), cuts=places, at=st.integers(0, 399), bit=st.integers(0, 7))
 def test_one_flipped_bit_fails_every_check_with_what_was_found_instead(
     content: bytes, cuts: list[int], at: int, bit: int
@@ -265,6 +266,7 @@ def test_one_flipped_bit_fails_every_check_with_what_was_found_instead(
     )
 
 
+@pytest.mark.fault("C6")
 @given(content=st.binary(min_size=6, max_size=6))
 def test_chunks_in_another_order_are_another_content(content: bytes) -> None:
     assume(content[:2] != content[2:4] != content[4:] != content[:2])
