@@ -171,6 +171,7 @@ _clients: WeakSet[Client] = WeakSet()
 # What the threads of a transfer import when they first need it; the second half only if that has begun.
 _IMPORTED_LATE = (
     "awscrt.checksums",
+    "fastget.core.checksums.castagnoli",
     "fastget.transport.connection",
     "fastget.transport.proxies",
     "fastget.transport.route",

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from fastget.core.checksums.algorithms import Algorithm, Hasher, new_hasher
 from fastget.core.checksums.combine import composite
 from fastget.core.ranges import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from fastget.testing.content import Content
 
@@ -131,9 +131,10 @@ class _Crc32c:
     """CRC32C by another implementation than the client's: a defect of one cannot hide in both."""
 
     def __init__(self) -> None:
-        from crc32c import crc32c
+        from awscrt.checksums import crc32c
 
-        self._update = crc32c
+        # Declared for bytes alone, it takes every C-contiguous buffer.
+        self._update = cast("Callable[[memoryview | bytes, int], int]", crc32c)
         self._value = 0
 
     def update(self, data: memoryview | bytes, /) -> None:

@@ -6,12 +6,21 @@ pieces may be fetched and checked in any order and folded afterwards. All three 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from fastget.core.checksums.algorithms import Algorithm, new_hasher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
+
+# The polynomial P of each CRC without its highest term; the lowest bit stands for the highest power of x, as in the
+# CRCs themselves.
+_POLYNOMIALS = {
+    Algorithm.CRC32: 0xEDB88320,
+    Algorithm.CRC32C: 0x82F63B78,
+    Algorithm.CRC64NVME: 0x9A6C9329AC4BC9B5,
+}
 
 
 def combine(algorithm: Algorithm, first: bytes, second: bytes, second_length: int) -> bytes:
@@ -19,8 +28,7 @@ def combine(algorithm: Algorithm, first: bytes, second: bytes, second_length: in
 
     Raises ValueError where the algorithm is no CRC, a digest has not its length, or the length is negative.
     """
-    value = _combiner(algorithm)(_number(algorithm, first), _number(algorithm, second), second_length)
-    return value.to_bytes(algorithm.digest_size, "big")
+    return fold(algorithm, ((0, first), (second_length, second)))
 
 
 def fold(algorithm: Algorithm, pieces: Iterable[tuple[int, bytes]]) -> bytes:
@@ -28,10 +36,11 @@ def fold(algorithm: Algorithm, pieces: Iterable[tuple[int, bytes]]) -> bytes:
 
     Raises ValueError as `combine` does.
     """
-    join = _combiner(algorithm)
+    if not algorithm.is_combinable:
+        raise ValueError(f"{algorithm} digests of pieces cannot be combined")
     value = 0  # the CRC of no bytes
     for length, digest in pieces:
-        value = join(value, _number(algorithm, digest), length)
+        value = _multiply(algorithm, _shift(algorithm, length), value) ^ _number(algorithm, digest)
     return value.to_bytes(algorithm.digest_size, "big")
 
 
@@ -47,18 +56,33 @@ def composite(algorithm: Algorithm, part_digests: Iterable[bytes]) -> bytes:
     return hasher.digest()
 
 
-def _combiner(algorithm: Algorithm) -> Callable[[int, int, int], int]:
-    if not algorithm.is_combinable:
-        raise ValueError(f"{algorithm} digests of pieces cannot be combined")
-    from awscrt import checksums
+@lru_cache(maxsize=256)
+def _shift(algorithm: Algorithm, length: int) -> int:
+    """x^(8·length) mod P, by squaring; pieces have few different lengths, so that it is seldom computed."""
+    if length < 0:
+        raise ValueError(f"a piece cannot have {length} bytes")
+    one = 1 << (8 * algorithm.digest_size - 1)
+    result, power = one, one >> 8
+    while length:
+        if length & 1:
+            result = _multiply(algorithm, result, power)
+        power = _multiply(algorithm, power, power)
+        length >>= 1
+    return result
 
-    match algorithm:
-        case Algorithm.CRC32:
-            return checksums.combine_crc32
-        case Algorithm.CRC32C:
-            return checksums.combine_crc32c
-        case _:
-            return checksums.combine_crc64nvme
+
+def _multiply(algorithm: Algorithm, first: int, second: int) -> int:
+    """The product of two polynomials mod P."""
+    polynomial = _POLYNOMIALS[algorithm]
+    term = 1 << (8 * algorithm.digest_size - 1)
+    product = 0
+    while first:
+        if first & term:
+            product ^= second
+            first ^= term
+        second = second >> 1 ^ (polynomial if second & 1 else 0)
+        term >>= 1
+    return product
 
 
 def _number(algorithm: Algorithm, digest: bytes) -> int:

@@ -10,7 +10,6 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from pathlib import Path
 
 import pytest
 from awscrt import checksums as crt
