@@ -5,6 +5,7 @@ The rules are those of GetObject: wire-spec.md rows 86, 87, 97, 102, 105, 119, a
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from fastget.errors import ConfigError
@@ -24,7 +25,8 @@ _OWN_FIELDS = frozenset({
     "connection", "content-length", "expect", "host", "if-range", "keep-alive", "range", "te", "trailer",
     "transfer-encoding", "upgrade",
 })  # fmt: skip
-_LOOPBACK_HOSTS = frozenset({"localhost", "::1"})
+# RFC 6761 §6.3 and RFC 1122 §3.2.1.3.
+_LOOPBACK = re.compile(r"(?:.+\.)?localhost|127(?:\.[0-9]{1,3}){3}|::1")
 # What only s3:// (and cos://) URLs can carry: option to the header that says it to a plain URL, where there is one.
 _S3_ONLY = {
     "version_id": None,
@@ -132,9 +134,8 @@ def check_secrecy(origin: Origin, headers: Iterable[tuple[str, str]]) -> None:
     """Refuses to send a customer's key in the clear, but to this very machine (row 102)."""
     if origin.scheme == "https" or not any(name.lower() == CUSTOMER_KEY for name, _ in headers):
         return
-    if origin.host in _LOOPBACK_HOSTS or origin.host.startswith("127."):
-        return
-    raise ConfigError("a customer's key (SSE-C) goes over https only", hint=f"use https://{origin.host_header}")
+    if not _LOOPBACK.fullmatch(origin.host):
+        raise ConfigError("a customer's key (SSE-C) goes over https only", hint="use an https endpoint")
 
 
 def check_size(request: Request) -> None:
