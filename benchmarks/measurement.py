@@ -46,7 +46,7 @@ def measure(command: Sequence[str], environment: Mapping[str, str] | None = None
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        env={**os.environ, **(environment or {})},
+        env={**client_environment(), **(environment or {})},
         start_new_session=True,
     ) as process:
         try:
@@ -57,6 +57,11 @@ def measure(command: Sequence[str], environment: Mapping[str, str] | None = None
                 raise RunError(f"not done after {timeout:g} s") from None
             raise
     return _read(figures, messages)
+
+
+def client_environment() -> dict[str, str]:
+    """This process's environment, without what keeps Python from using bytecode: an installed program has it."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _read(figures: str, messages: str) -> Measurement:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.contenders import find_program
-from benchmarks.measurement import RunError, measure
+from benchmarks.measurement import RunError, client_environment, measure
 from benchmarks.spread import percentile
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def time_first_request(command: Callable[[str, Path], list[str]], runs: int) -> 
 
 def _first_request(server: socket.socket, command: list[str]) -> float:
     started = time.monotonic()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+    environment = client_environment()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment) as process:
         try:
             connection, _ = server.accept()
             with connection:
@@ -78,7 +79,10 @@ def _import_of(module: str, runs: int) -> tuple[float, ...]:
     """Milliseconds of an import alone, measured inside a fresh Python."""
     code = f"import time; started = time.perf_counter();import {module}; print((time.perf_counter() - started) * 1000)"
     command = [sys.executable, "-c", code]
-    answers = [subprocess.run(command, capture_output=True, check=True).stdout for _ in range(runs + 1)]
+    answers = [
+        subprocess.run(command, capture_output=True, check=True, env=client_environment()).stdout
+        for _ in range(runs + 1)
+    ]
     return tuple(float(answer) for answer in answers)[1:]
 
 
