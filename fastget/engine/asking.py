@@ -1,0 +1,51 @@
+"""One request and its answer, wherever it has to be asked: redirects and corrections are followed here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastget.core.messages import Request, ResponseHead
+    from fastget.engine.line import Line
+    from fastget.errors import FastgetError
+    from fastget.sources.protocol import Correction, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The last answer, and the source that gave it. `error` is its meaning where it is a refusal, with its body read.
+
+    Without an error the line holds the body.
+    """
+
+    source: Source
+    head: ResponseHead
+    error: FastgetError | None = None
+
+
+def ask(line: Line, source: Source, build: Callable[[Source], Request]) -> Answered:
+    """Send what `build` makes, and again where the object is elsewhere or the source has corrected itself.
+
+    A source bounds its own redirects. Each kind of correction is good for one more request (faults.md H33 - H38): a
+    store that refuses new credentials too has said its last word. None of this is a failure, so it costs no retry.
+    Raises what `Line.send` and the source raise.
+    """
+    corrections: set[Correction] = set()
+    while True:
+        request = build(source)
+        head = line.send(request)
+        if 200 <= head.status < 300:
+            return Answered(source, head)
+        moved = source.redirected(head)
+        if moved is not None:
+            line.drop()
+            source = moved
+            continue
+        body = line.rest()
+        correction = source.corrected(request, head, body)
+        if correction is None or correction in corrections:
+            return Answered(source, head, source.refusal(head, body))
+        corrections.add(correction)
