@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
@@ -145,6 +144,8 @@ def _show_version(context: click.Context, _: click.Parameter, value: bool) -> No
 def _show_defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """An exception that nothing here expected is a defect, and looks like any failure."""
     if {"-v", "--verbose"} & set(sys.argv):
+        import traceback
+
         traceback.print_exception(kind, error, trace)
     sys.stderr.write(f"fastget: defect in fastget: {printable(f'{kind.__name__}: {error}')}\n")
     sys.stderr.write("hint: please report it, with what the same command says under --verbose\n")

@@ -7,7 +7,6 @@ import sys
 from typing import TYPE_CHECKING, Protocol
 
 from fastget.cli.failures import failure_lines
-from fastget.cli.json_events import JsonReporter
 from fastget.cli.terminal import can_animate
 from fastget.cli.wording import Summary, remark, summary_text, transfer_text, verification_text
 
@@ -90,6 +89,8 @@ def choose_reporter(*, as_json: bool, quiet: bool, verbose: bool, fills_stdout: 
     `fills_stdout` says that the object goes to standard output: on a terminal a bar would be drawn into it.
     """
     if as_json:
+        from fastget.cli.json_events import JsonReporter
+
         return JsonReporter(verbose=verbose)
     shares_terminal = fills_stdout and sys.stdout.isatty()
     if quiet or shares_terminal or not can_animate(sys.stderr, os.environ):

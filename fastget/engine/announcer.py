@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -39,4 +38,6 @@ class Announcer:
             except Exception:
                 # A reader's fault is not the download's: it is told once, and not called again.
                 self._handler = None
+                import logging
+
                 logging.getLogger("fastget.events").exception("the event handler failed; it gets no more events")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from fastget.errors import (
@@ -172,6 +171,8 @@ def _own_words(head: ResponseHead, reply: ServerReply) -> str:
 
 
 def _standard_phrase(status: int) -> str:
+    from http import HTTPStatus
+
     try:
         return HTTPStatus(status).phrase
     except ValueError:

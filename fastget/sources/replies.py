@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from fastget.errors import ServerReply
@@ -93,6 +92,8 @@ def _retry_after(headers: Headers) -> float | None:
 
 def http_date(value: str | None) -> datetime | None:
     """An HTTP date with its time zone, or None where the text is none."""
+    from email.utils import parsedate_to_datetime
+
     try:
         parsed = parsedate_to_datetime(value or "")
     except (ValueError, TypeError, OverflowError):
