@@ -1,1 +1,255 @@
-"""GetObject, shaped as the SDKs shape it."""
+"""GetObject as the AWS and IBM SDKs shape it: their keywords, their answer, and a body that is verified as it is read.
+
+    from fastget import s3
+    answer = s3.get_object(Bucket="bucket", Key="key")
+    with answer["Body"] as body:
+        for chunk in body.iter_chunks():
+            ...
+    body.verification.verified    # whether a digest of the content was compared, and found equal
+
+To fetch large objects quickly, use `fastget.download`: a body comes over one connection.
+"""
+
+from __future__ import annotations
+
+import io
+from contextlib import ExitStack
+from difflib import get_close_matches
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, Required, TypedDict
+
+from fastget.client import Client
+from fastget.engine.body import ObjectBody, open_body
+from fastget.engine.cancellation import Cancellation
+from fastget.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+    from typing import Unpack
+
+    from _typeshed import WriteableBuffer
+
+    from fastget.events import Verification
+
+__all__ = ["Body", "GetObjectOptions", "get_object"]
+
+CHUNK_SIZE = 64 * 1024
+_BUFFER_SIZE = 256 * 1024
+# Options that say how to ask. What to ask for, and what becomes of it, GetObject has its own keywords for.
+CONNECTION_OPTIONS = (
+    "access_key_id",
+    "addressing_style",
+    "ca_bundle",
+    "connect_timeout",
+    "endpoint_url",
+    "headers",
+    "ibm_api_key_id",
+    "ibm_auth_endpoint",
+    "insecure",
+    "no_sign_request",
+    "profile",
+    "proxy",
+    "region",
+    "response_timeout",
+    "retries",
+    "secret_access_key",
+    "session_token",
+    "stall_timeout",
+    "use_accelerate_endpoint",
+    "use_dualstack_endpoint",
+    "use_fips_endpoint",
+)
+
+
+class GetObjectOptions(TypedDict, total=False):
+    """What `get_object` takes. The capitalised keywords are those of the SDKs; the others say how to ask.
+
+    `SSECustomerKey` is the key itself, its MD5 is computed; where `SSECustomerKeyMD5` is given, the key is in base64.
+    A datetime without a time zone is in UTC.
+    """
+
+    Bucket: Required[str]
+    Key: Required[str]
+    IfMatch: str | None
+    IfModifiedSince: datetime | str | float | None
+    IfNoneMatch: str | None
+    IfUnmodifiedSince: datetime | str | float | None
+    Range: str | None
+    PartNumber: int | None
+    VersionId: str | None
+    ResponseCacheControl: str | None
+    ResponseContentDisposition: str | None
+    ResponseContentEncoding: str | None
+    ResponseContentLanguage: str | None
+    ResponseContentType: str | None
+    ResponseExpires: datetime | str | float | None
+    SSECustomerAlgorithm: str | None
+    SSECustomerKey: str | bytes | None
+    SSECustomerKeyMD5: str | None
+    RequestPayer: str | None
+    ExpectedBucketOwner: str | None
+    ChecksumMode: str | None
+    MirrorDestination: str | None
+
+    client: Client | None
+    access_key_id: str
+    addressing_style: Literal["auto", "path", "virtual"]
+    ca_bundle: str
+    connect_timeout: float
+    endpoint_url: str
+    headers: Mapping[str, str]
+    ibm_api_key_id: str
+    ibm_auth_endpoint: str
+    insecure: bool
+    no_sign_request: bool
+    profile: str
+    proxy: str
+    region: str
+    response_timeout: float
+    retries: int
+    secret_access_key: str
+    session_token: str
+    stall_timeout: float
+    use_accelerate_endpoint: bool
+    use_dualstack_endpoint: bool
+    use_fips_endpoint: bool
+
+
+def get_object(**options: Unpack[GetObjectOptions]) -> dict[str, Any]:
+    """Ask for an object, or for a range or a part of it; the answer has the fields and types of the SDKs.
+
+    `Body` is a `Body`: read it to its end or close it. A client given as `client` lends its connections and options;
+    without one, the body owns what it needs and lets go of it in the end.
+
+    Raises ConfigError, before anything is sent, for keywords that do not exist, cannot be or exclude each other;
+    NotModified (304), SourceChanged (412) and the other errors of fastget.errors for what the store refuses.
+    """
+    return request_object(options, Cancellation())
+
+
+def request_object(options: Mapping[str, Any], cancellation: Cancellation) -> dict[str, Any]:
+    """`get_object`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
+    from fastget.sources.getobject import sdk_response
+    from fastget.sources.getobject_parameters import Selection
+
+    connection, given = _sorted_out(options)
+    client = options.get("client")
+    with ExitStack() as held:
+        lender = client or held.enter_context(Client())
+        config = lender.config.merged(**connection)
+        selection = Selection.of(given, config)
+        pool, endpoints = held.enter_context(lender.lend(config))
+        source = selection.source(config, endpoints)
+        ours = held.pop_all()
+    try:
+        body = open_body(
+            source,
+            lambda _: source.request("GET", selection.range, selection.part_number),
+            pool,
+            cancellation,
+            retries=config.retries,
+            part_number=selection.part_number,
+            on_end=ours.close,
+        )
+    except BaseException:
+        ours.close()
+        raise
+    try:
+        selection.check_answer(body.head, source.display_url)
+    except BaseException:
+        body.close()
+        raise
+    return {"Body": Body(body), **sdk_response(body.head, body.retried)}
+
+
+def _sorted_out(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options that say how to ask, and the keywords of GetObject. Raises ConfigError for any other name."""
+    from fastget.sources.getobject_parameters import KEYWORDS
+
+    known = (*KEYWORDS, *CONNECTION_OPTIONS, "client")
+    for name in options:
+        if name not in known:
+            lowered = {word.lower().replace("_", ""): word for word in known}
+            near = get_close_matches(name.lower().replace("_", ""), lowered, n=1)
+            hint = f"did you mean {lowered[near[0]]}?" if near else "the keywords are those of boto3's get_object"
+            raise ConfigError(f"get_object has no keyword {name!r}", hint=hint)
+    connection = {name: value for name, value in options.items() if name in CONNECTION_OPTIONS and value is not None}
+    return connection, {name: value for name, value in options.items() if name in KEYWORDS}
+
+
+class _Raw(io.RawIOBase):
+    """The body as Python's buffered reader takes it."""
+
+    def __init__(self, body: ObjectBody) -> None:
+        self._body = body
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        return self._body.read_into(memoryview(buffer).cast("B"))
+
+    def readall(self) -> bytes:
+        found = io.BytesIO()
+        buffer = memoryview(bytearray(_BUFFER_SIZE))
+        while count := self._body.read_into(buffer):
+            found.write(buffer[:count])
+        return found.getvalue()
+
+    def tell(self) -> int:
+        return self._body.position
+
+    def close(self) -> None:
+        self._body.close()
+        super().close()
+
+
+class Body(io.BufferedReader):
+    """The bytes of an answer, verified as they are read: a digest that does not hold raises ChecksumMismatch.
+
+    The last bytes are given out only once everything was found right, so that what has been read to its end is what
+    was stored. A connection that breaks is replaced, and the same version read on. `read`, `readinto`, `readline`,
+    `tell` and `close` are those of a file; iterating gives chunks, as in the SDKs. One thread reads, any may close: a
+    read that waits then ends with Cancelled. A context manager, which closes.
+    """
+
+    def __init__(self, body: ObjectBody) -> None:
+        super().__init__(_Raw(body), _BUFFER_SIZE)
+        self._object_body = body
+
+    @property
+    def verification(self) -> Verification | None:
+        """What was compared with what, once the body has been read to its end or closed; None before."""
+        return self._object_body.verification
+
+    def iter_chunks(self, chunk_size: int = CHUNK_SIZE) -> Iterator[bytes]:
+        """The body in pieces of `chunk_size` bytes, the last one shorter."""
+        return iter(partial(self.read, chunk_size), b"")
+
+    def iter_lines(self, chunk_size: int = CHUNK_SIZE, keepends: bool = False) -> Iterator[bytes]:
+        """The body by lines, ended as bytes.splitlines has it, without their ends unless `keepends`."""
+        pending = b""
+        for chunk in self.iter_chunks(chunk_size):
+            *lines, pending = (pending + chunk).splitlines(keepends=True)
+            for line in lines:
+                yield line.splitlines(keepends)[0]
+        if pending:
+            yield pending.splitlines(keepends)[0]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.iter_chunks()
+
+    def __next__(self) -> bytes:
+        if chunk := self.read(CHUNK_SIZE):
+            return chunk
+        raise StopIteration
+
+    def close(self) -> None:
+        """Drop what has not been read, which is then not verified; safe from any thread, and more than once."""
+        self._object_body.close()
+        super().close()
+
+    def __repr__(self) -> str:
+        body = self._object_body
+        return f"<Body of {body.info.url}: {body.position} of {'?' if body.length is None else body.length} bytes>"

@@ -1,0 +1,150 @@
+"""The keywords of GetObject, as the SDKs take them, read into parameters, a range and a part number.
+
+A keyword that is None counts as not given. Values of a wrong type are refused here; what does not go together is
+refused where the request is made.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from fastget.errors import ConfigError, ProtocolError
+from fastget.sources.parameters import CUSTOMER_KEY, Parameters
+from fastget.sources.request_rules import check_part
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastget.config import Config
+    from fastget.core.messages import ResponseHead
+    from fastget.sources.endpoints import S3Endpoints
+    from fastget.sources.s3 import S3Source
+
+_KEY_BYTES = 32
+_KEY_DIGEST = f"{CUSTOMER_KEY}-MD5"
+# Keyword to the field of Parameters, for those that are a text.
+_TEXTS = {
+    "IfMatch": "if_match",
+    "IfNoneMatch": "if_none_match",
+    "VersionId": "version_id",
+    "ResponseCacheControl": "response_cache_control",
+    "ResponseContentDisposition": "response_content_disposition",
+    "ResponseContentEncoding": "response_content_encoding",
+    "ResponseContentLanguage": "response_content_language",
+    "ResponseContentType": "response_content_type",
+    "SSECustomerAlgorithm": "sse_customer_algorithm",
+    "SSECustomerKeyMD5": "sse_customer_key_md5",
+    "RequestPayer": "request_payer",
+    "ExpectedBucketOwner": "expected_bucket_owner",
+    "ChecksumMode": "checksum_mode",
+    "MirrorDestination": "mirror_destination",
+}
+_DATES = {
+    "IfModifiedSince": "if_modified_since",
+    "IfUnmodifiedSince": "if_unmodified_since",
+    "ResponseExpires": "response_expires",
+}
+KEYWORDS = ("Bucket", "Key", *_TEXTS, *_DATES, "Range", "PartNumber", "SSECustomerKey")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which object, and what of it: at most one of a range (the text of a Range header) and a part number."""
+
+    bucket: str
+    key: str
+    parameters: Parameters
+    range: str | None = None
+    part_number: int | None = None
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], config: Config) -> Selection:
+        """Read the keywords; what they leave open is up to the options of the same meaning in `config`.
+
+        Raises ConfigError for one that lacks, that cannot have its value, or that excludes another.
+        """
+        bucket, key = (_needed(given, name) for name in ("Bucket", "Key"))
+        part_number = given.get("PartNumber")
+        if part_number is not None and (isinstance(part_number, bool) or not isinstance(part_number, int)):
+            raise _wrong("PartNumber", part_number, "a whole number")
+        span = _text(given, "Range")
+        check_part(part_number, has_range=span is not None)
+        fields: dict[str, Any] = {
+            field: value for name, field in _TEXTS.items() if (value := _text(given, name)) is not None
+        }
+        fields |= {field: _moment(name, given[name]) for name, field in _DATES.items() if given.get(name) is not None}
+        if given.get("SSECustomerKey") is not None:
+            is_encoded = given.get("SSECustomerKeyMD5") is not None
+            fields["sse_customer_key"] = _customer_key(given["SSECustomerKey"], is_encoded=is_encoded)
+        return cls(bucket, key, replace(Parameters.of(config), **fields), span, part_number)
+
+    def source(self, config: Config, endpoints: S3Endpoints) -> S3Source:
+        """Where and how it is asked for. Raises ConfigError for what a store would refuse."""
+        from fastget.sources.s3 import S3Source
+
+        return S3Source.named(self.bucket, self.key, config, self.parameters, endpoints)
+
+    def check_answer(self, head: ResponseHead, display_url: str) -> None:
+        """Raises ProtocolError for an answer that names another customer's key than was sent (rows 55, 56)."""
+        sent = dict(self.parameters.headers(pinned=True)).get(_KEY_DIGEST)
+        if sent is not None and head.headers.get(_KEY_DIGEST) not in (None, sent):
+            raise ProtocolError(
+                f"{display_url}: the store has used another key (SSE-C) than the one that was sent",
+                hint="check SSECustomerKey, and what stands between here and the store",
+                url=display_url,
+                is_transient=False,
+            )
+
+
+def _needed(given: Mapping[str, Any], name: str) -> str:
+    found = _text(given, name)
+    if not found:
+        raise ConfigError(f"get_object needs {name}", hint="give it as get_object(Bucket=…, Key=…)")
+    return found
+
+
+def _text(given: Mapping[str, Any], name: str) -> str | None:
+    value = given.get(name)
+    if value is not None and not isinstance(value, str):
+        raise _wrong(name, value, "a text")
+    return value
+
+
+def _wrong(name: str, value: object, wanted: str) -> ConfigError:
+    """The value is not quoted: it may be a key."""
+    return ConfigError(f"{name} must be {wanted}, not of type {type(value).__name__}")
+
+
+def _moment(name: str, value: object) -> datetime:
+    """A moment from all that the SDKs take. One without a time zone is in UTC, as it is on the wire."""
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        from botocore.utils import parse_to_aware_datetime
+
+        try:
+            value = parse_to_aware_datetime(value)
+        except (ValueError, TypeError, OverflowError, RuntimeError):
+            raise ConfigError(f"{name} is not a date: {value!r}", hint="give a datetime with a time zone") from None
+    if not isinstance(value, datetime):
+        raise _wrong(name, value, "a datetime")
+    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+
+
+def _customer_key(value: object, *, is_encoded: bool) -> bytes:
+    """The 32 bytes of an SSE-C key: raw or as characters; in base64 where its MD5 is given, as the SDKs have it."""
+    if not isinstance(value, str | bytes | bytearray):
+        raise _wrong("SSECustomerKey", value, "bytes, or a text")
+    key = value.encode() if isinstance(value, str) else bytes(value)
+    if is_encoded:
+        try:
+            key = b64decode(key, validate=True)
+        except ValueError:
+            key = b""
+    if len(key) != _KEY_BYTES:
+        raise ConfigError(
+            "SSECustomerKey is not a key of 32 bytes",
+            hint="with SSECustomerKeyMD5, give the key in base64; without, the 32 bytes themselves",
+        )
+    return key
