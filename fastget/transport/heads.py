@@ -1,14 +1,20 @@
-"""Request heads out and response heads in, by h11; the bounds that h11 leaves to its user are kept here."""
+"""Request heads out and response heads in; the bounds that h11 leaves to its user are kept here.
+
+Ordinary heads are read in one go (`plain_heads`); h11 reads everything else, and is loaded only for that.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import h11
+from typing import TYPE_CHECKING
 
 from fastget.core.messages import Framing, Headers, Request, ResponseHead, value_bytes
 from fastget.core.ranges import MAXIMUM_SIZE
 from fastget.errors import ConfigError, ProtocolError
+from fastget.transport import plain_heads
+
+if TYPE_CHECKING:
+    import h11
 
 MAXIMUM_HEAD_BYTES = 300 * 1024
 MAXIMUM_FIELDS = 5000
@@ -31,8 +37,8 @@ class HeadExchange:
     """One request and the head of its answer. Of a body, only what came along with the head passes here."""
 
     def __init__(self) -> None:
-        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAXIMUM_HEAD_BYTES)
-        self._method = ""
+        self._request: tuple[bytes, bytes, list[plain_heads.Field]] = (b"", b"", [])
+        self._reader: h11.Connection | None = None
         self._seen = bytearray()
         self._interim_answers = 0
 
@@ -51,60 +57,88 @@ class HeadExchange:
         return self._serialise("CONNECT", authority, [("Host", authority), *extra])
 
     def _serialise(self, method: str, target: str, fields: list[tuple[str, str]]) -> bytes:
-        self._method = method
         encoded = [(name.encode(), value_bytes(value)) for name, value in fields]
-        try:
-            head = self._h11.send(h11.Request(method=method, target=target, headers=encoded))
-            end = self._h11.send(h11.EndOfMessage())
-        except h11.LocalProtocolError:
-            # h11 quotes the value, which may be a secret.
+        self._request = method.encode(), target.encode(), encoded
+        data = plain_heads.encode(*self._request)
+        if data is None:
+            # The value may be a secret: it is not quoted.
             raise ConfigError(
                 "the request holds a header field or a target that HTTP does not allow",
                 hint="look for line breaks and other control characters in headers and URL",
-            ) from None
-        return (head or b"") + (end or b"")
+            )
+        return data
 
     def feed(self, data: memoryview) -> Reception | None:
         """Take received bytes; the final answer's head once it is complete, or None.
 
         Raises ProtocolError for what is not HTTP/1.0 or 1.1, breaks its syntax, or goes past the bounds.
         """
+        if self._reader is None and (reception := self._read_plainly(bytes(data))) is not None:
+            return reception
         self._seen += data
         if not self._seen.startswith(_START[: len(self._seen)]):
             raise ProtocolError(
                 "the server does not answer in HTTP/1.1", hint="check the scheme and the port of the URL"
             )
+        return self._read_by_h11(bytes(data))
+
+    def _read_plainly(self, data: bytes) -> Reception | None:
+        found = plain_heads.read(data)
+        if found is None:
+            return None
+        status, reason, fields, length = found
+        headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in fields)
+        return self._reception(status, reason, headers, b"1.1", data[length:])
+
+    def _read_by_h11(self, data: bytes) -> Reception | None:
+        import h11
+
         try:
-            self._h11.receive_data(bytes(data))
-            return self._next_head()
+            if self._reader is None:
+                self._reader = self._begin_reader()
+            self._reader.receive_data(data)
+            return self._next_head(self._reader)
         except h11.RemoteProtocolError as error:
             raise ProtocolError(f"the server's answer breaks HTTP: {str(error)[:200]}") from error
 
-    def _next_head(self) -> Reception | None:
+    def _begin_reader(self) -> h11.Connection:
+        import h11
+
+        reader = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAXIMUM_HEAD_BYTES)
+        method, target, fields = self._request
+        reader.send(h11.Request(method=method, target=target, headers=fields))
+        reader.send(h11.EndOfMessage())
+        return reader
+
+    def _next_head(self, reader: h11.Connection) -> Reception | None:
+        import h11
+
         while True:
-            event = self._h11.next_event()
+            event = reader.next_event()
             if event is h11.NEED_DATA:
                 return None
             if isinstance(event, h11.Response):
-                return self._final(event)
-            self._pass_over()
+                return self._final(event, reader.trailing_data[0])
+            self._pass_over(reader)
 
-    def _pass_over(self) -> None:
+    def _pass_over(self, reader: h11.Connection) -> None:
         self._interim_answers += 1
         if self._interim_answers > MAXIMUM_INTERIM_ANSWERS:
             raise ProtocolError(f"the server sent more than {MAXIMUM_INTERIM_ANSWERS} interim (1xx) answers")
         del self._seen[:]
-        self._seen += self._h11.trailing_data[0]
+        self._seen += reader.trailing_data[0]
 
-    def _final(self, event: h11.Response) -> Reception:
-        surplus = self._h11.trailing_data[0]
+    def _final(self, event: h11.Response, surplus: bytes) -> Reception:
         _check_syntax(self._seen[: len(self._seen) - len(surplus)], event)
         headers = Headers(
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers.raw_items()
         )
-        framing, length = framing_of(self._method, event.status_code, headers)
-        head = ResponseHead(event.status_code, headers, framing, length, event.reason.decode("latin-1"))
-        is_kept_alive = framing is not Framing.CLOSE and _is_kept_alive(event.http_version, headers)
+        return self._reception(event.status_code, event.reason, headers, event.http_version, surplus)
+
+    def _reception(self, status: int, reason: bytes, headers: Headers, version: bytes, surplus: bytes) -> Reception:
+        framing, length = framing_of(self._request[0].decode(), status, headers)
+        head = ResponseHead(status, headers, framing, length, reason.decode("latin-1"))
+        is_kept_alive = framing is not Framing.CLOSE and _is_kept_alive(version, headers)
         return Reception(head, is_kept_alive, surplus)
 
 
