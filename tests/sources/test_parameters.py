@@ -34,6 +34,10 @@ EVERY_OPTION: tuple[tuple[str, str, str, Any], ...] = (
 )
 
 
+def parameters_of(**options: Any) -> Parameters:
+    return Parameters.of(Config(**options))
+
+
 @pytest.fixture(scope="module")
 def serialized() -> Any:
     """What botocore makes of the same parameters: header fields and query fields."""
@@ -70,7 +74,7 @@ def test_a_parameter_is_written_as_botocore_writes_it(
     if name == "SSECustomerKey":
         arguments["SSECustomerAlgorithm"] = "AES256"
     headers, query = serialized(**arguments, ChecksumMode="ENABLED")
-    parameters = Parameters.of(Config(**{option: value}))
+    parameters = parameters_of(**{option: value})
     assert {field.lower(): text for field, text in parameters.headers(pinned=False)} == headers
     assert dict(parameters.query()) == query
 
@@ -120,7 +124,7 @@ def test_a_moment_of_any_zone_is_sent_in_gmt(moment: datetime, minutes: int) -> 
 @pytest.mark.parametrize("text", ["yesterday", "", "2026-13-01", "0000", "Mon, 99 Mar 2026 10:20:30 GMT"])
 def test_a_text_that_is_no_date_is_told_with_the_option_that_holds_it(option: str, text: str) -> None:
     with pytest.raises(ConfigError, match=option):
-        Parameters.of(Config(**{option: text}))
+        parameters_of(**{option: text})
 
 
 @pytest.mark.row(17, 18)
@@ -166,7 +170,7 @@ def test_a_key_needs_its_algorithm() -> None:
 @pytest.mark.parametrize("text", ["a\r\nX-Evil: 1", "a\nb", "a\0b"])
 def test_no_value_can_end_its_header_line(name: str, text: str) -> None:
     with pytest.raises(ConfigError, match=name):
-        Parameters.of(Config(**{name: text}))
+        parameters_of(**{name: text})
 
 
 @pytest.mark.row(22)
