@@ -171,13 +171,16 @@ _clients: WeakSet[Client] = WeakSet()
 # What the threads of a transfer import when they first need it; the second half only if that has begun.
 _IMPORTED_LATE = (
     "awscrt.checksums",
+    "email.utils",
     "fastget.core.checksums.castagnoli",
     "fastget.transport.connection",
     "fastget.transport.proxies",
     "fastget.transport.route",
     "fastget.transport.tls",
     "hashlib",
+    "http",
     "ipaddress",
+    "logging",
     "xml.etree.ElementTree",
     "xxhash",
 )
