@@ -1,0 +1,297 @@
+"""What the network does to a download: it is cut, delayed, dropped, led astray."""
+
+from __future__ import annotations
+
+import itertools
+import resource
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fastget
+from fastget.errors import Cancelled, NetworkError, SourceChanged, Stalled
+from fastget.events import Event, Progress, Result, Retried
+from fastget.testing import Algorithm, Content, ObjectServer, StoredObject, faults
+
+MIB = 1024 * 1024
+Serve = Callable[..., ObjectServer]
+Fetch = Callable[..., Result]
+Check = Callable[[], None]
+Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
+Proxied = Callable[..., str]
+
+
+@pytest.fixture
+def proxied(haproxy: str, tmp_path: Path) -> Iterator[Proxied]:
+    """Put haproxy in front of a server, with more lines of its own; gives the URL of its port."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def begin(server: ObjectServer, *rules: str) -> str:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        lines = [
+            "defaults",
+            " mode http",
+            " timeout connect 5s",
+            " timeout client 30s",
+            " timeout server 30s",
+            "frontend in",
+            f" bind 127.0.0.1:{port}",
+            *(f" {rule}" for rule in rules),
+            " default_backend out",
+            "backend out",
+            f" server one 127.0.0.1:{server.port}",
+        ]
+        path = tmp_path / "haproxy.cfg"
+        path.write_text("\n".join(lines) + "\n")
+        running.append(subprocess.Popen((haproxy, "-q", "-db", "-f", str(path))))
+        deadline = time.monotonic() + 20
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return f"http://127.0.0.1:{port}"
+            assert running[0].poll() is None, "haproxy has ended"
+            assert time.monotonic() < deadline, "haproxy does not listen"
+            time.sleep(0.02)
+
+    yield begin
+    for process in running:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+
+
+@contextmanager
+def resolving(monkeypatch: pytest.MonkeyPatch, answers: Callable[[str, int], list[tuple[str, int]]]) -> Iterator[None]:
+    """Names lead where `answers` says, address and port; it may raise what a resolver raises."""
+
+    def getaddrinfo(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", address) for address in answers(host, port)]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", getaddrinfo)
+        yield
+
+
+@pytest.mark.fault("N7")
+def test_a_server_that_drips_can_be_left_at_any_moment(
+    serve: Serve, stored: StoredObject, assert_absent: Check
+) -> None:
+    """Whether it is also cut by itself is a matter of the floor under the rate; the caller never has to wait for it."""
+    from fastget.engine.cancellation import Cancellation
+
+    server = serve({"/k": stored}, faults=[faults.drip(after=100, rate=20).always()])
+    cancellation = Cancellation()
+
+    def handle(event: Event) -> None:
+        if isinstance(event, Progress) and event.received:
+            cancellation.cancel()
+
+    with fastget.Client(on_event=handle) as client, pytest.raises(Cancelled):
+        client.transfer_to_memory(server.url("/k"), None, None, cancellation)
+
+
+@pytest.mark.fault("N8")
+def test_a_slow_start_is_waited_for(serve: Serve, stored: StoredObject, fetch: Fetch, assert_arrived: Check) -> None:
+    server = serve({"/k": stored}, faults=[faults.slow_start(until=2000, rate=4000).always()])
+    result = fetch(server.url("/k"))
+    assert_arrived()
+    assert result.retries == 0
+
+
+@pytest.mark.fault("N9")
+def test_others_fetch_everything_else_while_one_connection_stands_still(
+    serve: Serve, stored: StoredObject, content: Content, fetch: Fetch, assert_arrived: Check
+) -> None:
+    release, piece = threading.Event(), 256 * 1024
+    server = serve({"/k": stored}, faults=[faults.hold(release, after=10).on(request=2)])
+
+    def handle(event: Event) -> None:
+        if isinstance(event, Progress) and event.received >= content.size - 2 * piece:
+            release.set()
+
+    fetch(server.url("/k"), part_size=piece, stall_timeout=60.0, on_event=handle)
+    assert_arrived()
+    assert release.is_set()
+
+
+@pytest.mark.fault("N12")
+def test_a_server_behind_a_silent_drop_is_a_stall(
+    serve: Serve, stored: StoredObject, proxied: Proxied, fetch: Fetch, assert_absent: Check
+) -> None:
+    base = proxied(serve({"/k": stored}), "http-request silent-drop")
+    with pytest.raises(Stalled):
+        fetch(f"{base}/k", retries=1)
+    assert_absent()
+
+
+@pytest.mark.fault("N12", "N5")
+def test_a_connection_that_is_dropped_in_the_middle_is_replaced(
+    serve: Serve, stored: StoredObject, proxied: Proxied, fetch: Fetch, assert_arrived: Check
+) -> None:
+    server = serve({"/k": stored})
+    base = proxied(server, "http-request silent-drop if { hdr_cnt(range) gt 0 } { rand(100) lt 30 }")
+    fetch(f"{base}/k", part_size=MIB // 2, retries=20)
+    assert_arrived()
+
+
+@pytest.mark.fault("N14")
+def test_a_name_server_that_keeps_silent_is_asked_again(
+    serve: Serve, stored: StoredObject, fetch: Fetch, monkeypatch: pytest.MonkeyPatch, assert_arrived: Check
+) -> None:
+    server, asked = serve({"/k": stored}), itertools.count()
+
+    def answers(host: str, port: int) -> list[tuple[str, int]]:
+        assert host == "store.example"
+        if next(asked) == 0:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return [("127.0.0.1", server.port)]
+
+    with resolving(monkeypatch, answers):
+        result = fetch("http://store.example/k")
+    assert_arrived()
+    assert result.retries == 1
+
+
+@pytest.mark.fault("N15")
+def test_a_dead_address_is_passed_over(
+    serve: Serve, stored: StoredObject, fetch: Fetch, monkeypatch: pytest.MonkeyPatch, assert_arrived: Check
+) -> None:
+    server = serve({"/k": stored})
+    with resolving(monkeypatch, lambda *_: [("127.0.0.2", server.port), ("127.0.0.1", server.port)]):
+        result = fetch("http://store.example/k")
+    assert_arrived()
+    assert result.retries == 0
+
+
+@pytest.mark.fault("N16", "C4")
+@pytest.mark.parametrize("if_match", [True, False], ids=["If-Match honoured", "If-Match ignored"])
+def test_a_name_that_leads_to_another_machine_midway_mixes_nothing(
+    serve: Serve, content: Content, fetch: Fetch, monkeypatch: pytest.MonkeyPatch, assert_absent: Check, if_match: bool
+) -> None:
+    release = threading.Event()
+    first = serve({"/k": StoredObject(content)}, faults=[faults.hold(release, after=10).on(request=1)])
+    other = StoredObject(Content.generated(content.size, seed=77))
+    ignoring = () if if_match else (faults.if_match_ignored().always(),)
+    second = serve({"/k": other}, faults=ignoring)
+    ports = itertools.chain([first.port], itertools.repeat(second.port))
+    with resolving(monkeypatch, lambda *_: [("127.0.0.1", next(ports))]), pytest.raises(SourceChanged):
+        fetch("http://store.example/k", stall_timeout=30.0)
+    release.set()
+    assert_absent()
+
+
+@pytest.mark.fault("N16")
+def test_a_replica_with_the_same_etag_goes_on_where_the_first_machine_stopped(
+    serve: Serve, stored: StoredObject, fetch: Fetch, monkeypatch: pytest.MonkeyPatch, assert_arrived: Check
+) -> None:
+    first = serve({"/k": stored}, faults=[faults.reset(after=MIB + 10).on(request=1), faults.reset(after=0).always()])
+    second = serve({"/k": stored})
+    ports = itertools.chain([first.port], itertools.repeat(second.port))
+    with resolving(monkeypatch, lambda *_: [("127.0.0.1", next(ports))]):
+        fetch("http://store.example/k")
+    assert_arrived()
+
+
+@pytest.mark.fault("N17")
+def test_connections_that_close_as_they_are_used_again_cost_no_retry(
+    serve: Serve, stored: StoredObject, content: Content
+) -> None:
+    server = serve({"/k": stored}, faults=[faults.close_idle_connection().always()])
+    with fastget.Client(retries=0) as client:
+        for start in range(0, 20_000, 1000):
+            assert client.read(server.url("/k"), start, start + 1000) == content.read(start, start + 1000)
+
+
+@pytest.mark.fault("N18")
+def test_a_peer_that_resets_every_few_requests_is_outlasted(
+    serve: Serve, stored: StoredObject, fetch: Fetch, assert_arrived: Check
+) -> None:
+    server = serve({"/k": stored}, faults=[faults.reset(after=1000).every(10)])
+    seen: list[Event] = []
+    result = fetch(server.url("/k"), part_size=64 * 1024, on_event=seen.append)
+    assert_arrived()
+    assert result.retries == len([event for event in seen if isinstance(event, Retried)]) > 0
+
+
+@pytest.mark.fault("N10")
+def test_a_refused_connection_is_asked_for_so_many_times_and_no_more(fetch: Fetch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    seen: list[Event] = []
+    with pytest.raises(NetworkError, match=f"127.0.0.1 port {port}"):
+        fetch(f"http://127.0.0.1:{port}/k", retries=2, on_event=seen.append)
+    assert [event.attempt for event in seen if isinstance(event, Retried)] == [1, 2]
+
+
+@pytest.mark.fault("N23")
+def test_a_real_proxy_that_wants_a_password_is_named_without_the_one_that_was_given(
+    serve: Serve, stored: StoredObject, proxied: Proxied, fetch: Fetch
+) -> None:
+    base = proxied(serve({"/k": stored}), "http-request return status 407")
+    proxy = base.replace("http://", "http://me:marked-secret@")
+    with pytest.raises(NetworkError, match="proxy") as caught:
+        fetch("http://store.example/k", proxy=proxy)
+    assert "marked-secret" not in f"{caught.value!r} {caught.value} {caught.value.hint}"
+
+
+@pytest.mark.fault("N27", "X27")
+def test_with_32_descriptors_a_download_over_64_connections_completes(
+    serve: Serve, run: Run, stored: StoredObject, content: Content, tmp_path: Path
+) -> None:
+    server = serve({"/k": stored})
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
+
+    done = run(server.url("/k"), "-o", "k", "--connections", "64", "--part-size", "32K", limit=limit)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "k").read_bytes() == content.read(0, content.size)
+
+
+@pytest.mark.fault("N22")
+def test_tls_connections_of_many_threads_never_meet(
+    content: Content, tmp_path: Path, serve: Serve, fetch: Fetch, assert_arrived: Check
+) -> None:
+    import ssl
+
+    import trustme
+
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    context.num_tickets = 0  # a session is never resumed
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    stored = StoredObject(content, checksum=Algorithm.CRC32C)
+    server = serve({"/k": stored}, tls=context, faults=[faults.reset(after=5000).every(7)])
+    fetch(server.url("/k"), ca_bundle=str(bundle), connections=16, part_size=64 * 1024, connect_timeout=10.0)
+    assert_arrived()
+
+
+@pytest.mark.fault("N20")
+def test_a_body_that_tls_cuts_is_never_whole(
+    tmp_path: Path, content: Content, serve: Serve, fetch: Fetch, assert_absent: Check
+) -> None:
+    import ssl
+
+    import trustme
+
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    stored = StoredObject(content, etag='"opaque"')
+    cut = [faults.truncated_close(after=MIB).always(), faults.field("ETag", None).always()]
+    server = serve({"/k": stored}, tls=context, faults=cut)
+    with pytest.raises(NetworkError):
+        fetch(server.url("/k"), ca_bundle=str(bundle), retries=1, connect_timeout=10.0)
+    assert_absent()
