@@ -23,6 +23,17 @@ class HeadPart(StrEnum):
     PART_ETAG = "part-etag"  # moto: 200, the part's size and the part's own ETag, no Content-Range
 
 
+class Attributes(StrEnum):
+    """What GetObjectAttributes is answered with (wire-spec.md §2.2)."""
+
+    AS_S3 = "as-s3"  # parts are listed where they have checksums of their own
+    NO_PARTS = "no-parts"  # moto
+    IGNORED = "ignored"  # the query is not known: the object itself comes
+    DENIED = "403"
+    FAILS = "500"
+    NOT_IMPLEMENTED = "501"
+
+
 class EmptyRange(StrEnum):
     """What a range of an empty object is answered with (faults.md H51, H52)."""
 
@@ -37,6 +48,8 @@ class RangeChecksum(StrEnum):
     AS_S3 = "as-s3"
     NONE = "none"
     OBJECT = "object"  # the whole object's value on every 206: early Ceph, rclone
+    PARTS = "parts"  # that of a part which was asked for by number, none of a range: MinIO
+    PARTS_OF_ALL = "parts-of-all"  # on parts the object's value too, where that is FULL_OBJECT: Ceph
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +61,14 @@ class Behaviour:
     honoured; what is not is ignored. `send_length=False` sends bodies in chunked coding. `partial_status` is
     what a range is answered with. `amazon=False` leaves out every `x-amz-` header and the XML of errors.
     `transcodes_gzip` inflates what is stored with `Content-Encoding: gzip` where the client does not accept
-    it, without length and without ranges, as Google Cloud Storage does.
+    it, without length and without ranges, as Google Cloud Storage does. `part_content_range=False` leaves the
+    Content-Range out of the answers about parts (Ceph), which also counts the parts in plain answers with
+    `counts_parts_always`; `part_etag` sends a part's own ETag with it (SeaweedFS until 2025), and with
+    `parts_by_index` the number of a part is looked for, but its place taken for the position (MinIO, sparse numbers).
+    `whole_for_only_part` answers part 1 of an object that has no others with 200 (VersityGW), `whole_for_parts` a
+    GET of any part of one that has (moto). `refuses_own_etag`
+    answers 412 to every If-Match (SeaweedFS 3.97). `range_refusal` is the status that refuses all ranges and part
+    numbers (501, Object Lambda). `server` is the Server field.
     """
 
     first_byte_delay: tuple[float, float] = (0.0, 0.0)
@@ -67,6 +87,16 @@ class Behaviour:
     total_on_416: bool = False
     empty_range: EmptyRange = EmptyRange.UNSATISFIABLE
     head_part: HeadPart = HeadPart.PART
+    part_content_range: bool = True
+    counts_parts_always: bool = False
+    part_etag: bool = False
+    parts_by_index: bool = False
+    whole_for_only_part: bool = False
+    whole_for_parts: bool = False
+    attributes: Attributes = Attributes.AS_S3
+    refuses_own_etag: bool = False
+    range_refusal: int | None = None
+    server: str | None = None
     checksums: bool = True
     range_checksum: RangeChecksum = RangeChecksum.AS_S3
     composite_suffix_on_head: bool = True

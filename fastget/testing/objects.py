@@ -39,10 +39,11 @@ class StoredObject:
     """One version of an object.
 
     `part_sizes` are those of a multipart upload, in bytes and in order; None is an object that was put in one
-    piece. `checksum_type` counts only where there are parts. `etag` is given with its quotes, or computed as
-    S3 does: the MD5 of the content, for parts the MD5 of their MD5s and `-N`. `headers` are added to every
-    answer, such as `x-amz-meta-…`, `Repr-Digest` or `Content-Encoding`. Requests without the
-    `required_headers` (`x-amz-request-payer`, those of SSE-C, `Authorization`) are refused with 403.
+    piece. `part_numbers` are 1, 2, 3, … unless the upload left some out. `checksum_type` counts only where there are
+    parts. `etag` is given with its quotes, or computed as S3 does: the MD5 of the content, for parts the MD5 of their
+    MD5s and `-N`. `headers` are added to every answer, such as `x-amz-meta-…`, `Repr-Digest` or `Content-Encoding`.
+    Requests without the `required_headers` (`x-amz-request-payer`, those of SSE-C, `Authorization`) are refused with
+    403.
 
     Raises ValueError where the parts do not add up to the content.
     """
@@ -50,6 +51,7 @@ class StoredObject:
     content: Content
     etag: str = ""
     part_sizes: tuple[int, ...] | None = None
+    part_numbers: tuple[int, ...] | None = None
     checksum: Algorithm | None = None
     checksum_type: ChecksumType = "FULL_OBJECT"
     version_id: str | None = None
@@ -63,7 +65,9 @@ class StoredObject:
     def __post_init__(self) -> None:
         spans = _tiles(self.content.size, self.part_sizes)
         has_md5 = not self.etag and self.content.size <= MD5_LIMIT
-        parts = tuple(_stored_part(self, number, span, has_md5=has_md5) for number, span in enumerate(spans, 1))
+        numbers = self.part_numbers or range(1, len(spans) + 1)
+        numbered = zip(numbers, spans, strict=True)
+        parts = tuple(_stored_part(self, number, span, has_md5=has_md5) for number, span in numbered)
         object.__setattr__(self, "parts", parts)
         object.__setattr__(self, "digest", self._digest())
         if not self.etag and not has_md5:
@@ -88,10 +92,10 @@ class StoredObject:
             return self._fields(self.digest, f"-{len(self.parts)}")
         return self._fields(self.digest)[:1]
 
-    def checksum_fields_of_part(self, number: int) -> Fields:
+    def checksum_fields_of_part(self, part: StoredPart) -> Fields:
         """Those of a part that was asked for by its number (wire-spec.md §2.2)."""
         if self.is_composite:
-            return self._fields(self.parts[number - 1].digest)
+            return self._fields(part.digest)
         return self._fields(self.digest) if len(self.parts) == 1 else ()
 
     def checksum_fields_of(self, span: Span) -> Fields:
@@ -101,7 +105,7 @@ class StoredObject:
         everything (a composite one loses its `-N` there), else none.
         """
         if self.is_composite:
-            exact = next((part.number for part in self.parts if part.span == span), None)
+            exact = next((part for part in self.parts if part.span == span), None)
             if exact is not None:
                 return self.checksum_fields_of_part(exact)
         return self._fields(self.digest) if span == Span(0, self.content.size) else ()

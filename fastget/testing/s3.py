@@ -9,20 +9,18 @@ import gzip
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape
 
 from fastget.core.messages import Framing
 from fastget.core.ranges import Span
-from fastget.testing.answer import Answer, Field, Segment, document
-from fastget.testing.behaviour import Behaviour, EmptyRange, ETags, HeadPart, RangeChecksum
+from fastget.testing.answer import Answer, Field, Segment
+from fastget.testing.attributes import object_attributes
+from fastget.testing.behaviour import Attributes, Behaviour, EmptyRange, ETags, HeadPart, RangeChecksum
+from fastget.testing.documents import error, identifiers
 from fastget.testing.received import ReceivedRequest, UnsatisfiableError, requested_span
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from fastget.testing.objects import StoredObject, StoredPart
 
-    from fastget.testing.objects import StoredObject
-
-REQUEST_ID = "4442587FB7D0A2F9"
 _OVERRIDES = {
     "response-cache-control": "Cache-Control",
     "response-content-disposition": "Content-Disposition",
@@ -31,29 +29,6 @@ _OVERRIDES = {
     "response-content-type": "Content-Type",
     "response-expires": "Expires",
 }
-HOST_ID = "uGrkVnBb1TBLfa0Bk0uJ8x9mLZ0fmVRwYqfmGm1p8hVw"
-
-
-def error(
-    status: int,
-    code: str,
-    message: str,
-    elements: Mapping[str, str] | None = None,
-    *,
-    amazon: bool = True,
-) -> Answer:
-    """An S3 error document, with `elements` beside Code and Message; plain text where `amazon` is False."""
-    if not amazon:
-        return document(status, f"{status} {message}\n".encode(), ("Content-Type", "text/plain"))
-    inner = {"Code": code, "Message": message, **(elements or {}), "RequestId": REQUEST_ID, "HostId": HOST_ID}
-    text = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in inner.items())
-    xml = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{text}</Error>'
-    return document(status, xml.encode(), ("Content-Type", "application/xml"), *identifiers(amazon=True))
-
-
-def identifiers(*, amazon: bool) -> tuple[Field, ...]:
-    """The headers by which S3 names a request."""
-    return (("x-amz-request-id", REQUEST_ID), ("x-amz-id-2", HOST_ID)) if amazon else ()
 
 
 def no_such_key(request: ReceivedRequest, behaviour: Behaviour) -> Answer:
@@ -125,6 +100,8 @@ def _failed_condition(request: ReceivedRequest, stored: StoredObject, behaviour:
 
 
 def _matches_strongly(value: str, stored: StoredObject, behaviour: Behaviour) -> bool:
+    if behaviour.refuses_own_etag:
+        return False
     if behaviour.if_match_unquoted_only:
         return value == stored.etag.strip('"')
     if behaviour.etags is ETags.WEAK or value.startswith("W/"):
@@ -164,8 +141,13 @@ def _selected(request: ReceivedRequest, stored: StoredObject, behaviour: Behavio
     """The part, the range or the whole that a request selects."""
     if behaviour.transcodes_gzip and _is_inflated(request, stored):
         return _transcoded(stored, behaviour)
+    if request.parameter("attributes") is not None and behaviour.attributes is not Attributes.IGNORED:
+        return object_attributes(request, stored, behaviour)
     part = request.parameter("partNumber") if behaviour.part_numbers else None
     ranged = request.range if behaviour.ranges else None
+    if behaviour.range_refusal is not None and (request.range or request.parameter("partNumber")):
+        message = "This operation is not supported"
+        return error(behaviour.range_refusal, "NotImplemented", message, amazon=behaviour.amazon)
     if part is not None and ranged is not None:
         message = "Cannot specify both Range header and partNumber query parameter"
         return error(400, "InvalidRequest", message, amazon=behaviour.amazon)
@@ -192,6 +174,8 @@ def _whole(request: ReceivedRequest, stored: StoredObject, behaviour: Behaviour)
     if request.method == "HEAD" and not behaviour.composite_suffix_on_head:
         checksum = stored.checksum_fields(suffix=False)
     fields = _facts(stored, behaviour) + _checksums(request, behaviour, checksum)
+    if behaviour.counts_parts_always and stored.is_multipart and behaviour.amazon:
+        fields += (("x-amz-mp-parts-count", str(len(stored.parts))),)
     return Answer(200, fields, _segments(stored, Span(0, stored.content.size)), total=stored.content.size)
 
 
@@ -233,7 +217,8 @@ def _part(request: ReceivedRequest, stored: StoredObject, behaviour: Behaviour) 
         message = "Part number must be an integer between 1 and 10000, inclusive"
         elements = {"ArgumentName": "partNumber", "ArgumentValue": request.parameter("partNumber") or ""}
         return error(400, "InvalidArgument", message, elements, amazon=behaviour.amazon)
-    if number > len(stored.parts):
+    part = next((part for part in stored.parts if part.number == number), None)
+    if part is None:
         return error(
             416,
             "InvalidPartNumber",
@@ -243,16 +228,27 @@ def _part(request: ReceivedRequest, stored: StoredObject, behaviour: Behaviour) 
         )
     if request.method == "HEAD" and behaviour.head_part is HeadPart.WHOLE_SIZE:
         return _whole(request, stored, behaviour)
-    return _part_answer(request, stored, behaviour, number)
+    if _ignores_number(request, stored, behaviour):
+        return _whole(request, stored, behaviour)
+    if behaviour.parts_by_index:
+        part = stored.parts[min(number, len(stored.parts)) - 1]
+    return _part_answer(request, stored, behaviour, part)
 
 
-def _part_answer(request: ReceivedRequest, stored: StoredObject, behaviour: Behaviour, number: int) -> Answer:
-    part = stored.parts[number - 1]
+def _ignores_number(request: ReceivedRequest, stored: StoredObject, behaviour: Behaviour) -> bool:
+    if stored.is_multipart:
+        return behaviour.whole_for_parts and request.method == "GET"
+    return behaviour.whole_for_only_part
+
+
+def _part_answer(request: ReceivedRequest, stored: StoredObject, behaviour: Behaviour, part: StoredPart) -> Answer:
     checksum: tuple[Field, ...] = ()
-    if behaviour.range_checksum is RangeChecksum.AS_S3:
-        checksum = stored.checksum_fields_of_part(number)
-    elif behaviour.range_checksum is RangeChecksum.OBJECT:
+    of_part = behaviour.range_checksum not in (RangeChecksum.NONE, RangeChecksum.OBJECT)
+    of_object = behaviour.range_checksum is RangeChecksum.PARTS_OF_ALL and not stored.is_composite
+    if of_object or behaviour.range_checksum is RangeChecksum.OBJECT:
         checksum = stored.checksum_fields()
+    elif of_part:
+        checksum = stored.checksum_fields_of_part(part)
     fields = _facts(stored, behaviour) + _checksums(request, behaviour, checksum)
     if stored.is_multipart and behaviour.amazon:
         fields += (("x-amz-mp-parts-count", str(len(stored.parts))),)
@@ -260,12 +256,17 @@ def _part_answer(request: ReceivedRequest, stored: StoredObject, behaviour: Beha
     found = Answer(behaviour.partial_status, fields, _segments(stored, part.span), part.span, size)
     if request.method == "HEAD" and behaviour.head_part is HeadPart.PART_ETAG:
         return replace(found.with_field("ETag", part.etag), status=200)
-    return found.with_content_range("bytes {first}-{last}/{total}") if size else found
+    if behaviour.part_etag:
+        found = found.with_field("ETag", part.etag)
+    is_placed = size and behaviour.part_content_range
+    return found.with_content_range("bytes {first}-{last}/{total}") if is_placed else found
 
 
 def _facts(stored: StoredObject, behaviour: Behaviour) -> tuple[Field, ...]:
     etag = shown_etag(stored, behaviour)
     fields: list[Field] = [("Last-Modified", stored.last_modified)]
+    if behaviour.server is not None and "Server" not in stored.headers:
+        fields.append(("Server", behaviour.server))
     if etag is not None:
         fields.append(("ETag", etag))
     if behaviour.accept_ranges is not None:

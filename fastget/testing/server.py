@@ -16,6 +16,7 @@ from fastget.core.messages import Framing
 from fastget.testing import s3
 from fastget.testing.behaviour import Behaviour
 from fastget.testing.chaos import Chaos
+from fastget.testing.documents import error
 from fastget.testing.fault import Fault, FaultBook, FaultSource, merged_manner
 from fastget.testing.received import ReceivedRequest
 from fastget.testing.record import Record, RecordedRequest
@@ -272,7 +273,7 @@ class ObjectServer:
         stored = self._stored(request)
         if request.method not in ("GET", "HEAD") or (request.method == "HEAD" and not behaviour.head):
             message = "The specified method is not allowed against this resource."
-            answer = s3.error(405, "MethodNotAllowed", message, amazon=behaviour.amazon)
+            answer = error(405, "MethodNotAllowed", message, amazon=behaviour.amazon)
         elif stored is None:
             answer = s3.no_such_key(request, behaviour)
         else:

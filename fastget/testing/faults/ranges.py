@@ -10,8 +10,8 @@ from fastget.core.messages import Framing
 from fastget.core.ranges import Span
 from fastget.testing.answer import Answer, Segment, literal
 from fastget.testing.behaviour import RangeChecksum
+from fastget.testing.documents import error
 from fastget.testing.fault import Fault, Flip, When
-from fastget.testing.s3 import error
 
 if TYPE_CHECKING:
     from fastget.testing.received import ReceivedRequest

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from fastget.core.messages import Framing
 from fastget.testing.answer import Answer, document
+from fastget.testing.documents import error
 from fastget.testing.fault import Fault
-from fastget.testing.s3 import error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
