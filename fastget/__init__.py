@@ -13,8 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fastget import aio, errors, events
-    from fastget.client import Client, download, head, read
+    from fastget import aio, errors, events, s3
+    from fastget.client import Client, download, head, ls, read
     from fastget.config import Config
     from fastget.core.objectinfo import ObjectInfo
     from fastget.errors import FastgetError
@@ -34,7 +34,9 @@ __all__ = [
     "errors",
     "events",
     "head",
+    "ls",
     "read",
+    "s3",
 ]
 
 __version__ = "0.1.0"
@@ -49,6 +51,7 @@ _HOMES = {
     "Verification": "events",
     "download": "client",
     "head": "client",
+    "ls": "client",
     "read": "client",
 }
 

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
 from fastget.config import Config
+from fastget.engine.announcer import Announcer
 from fastget.engine.cancellation import Cancellation
 from fastget.engine.discovery import Discovery
 from fastget.engine.line import Line
 from fastget.engine.partial import PartialRead
+from fastget.engine.stores import Stores
 from fastget.engine.transfer import Transfer
 from fastget.sinks.choose import open_sink
 from fastget.sinks.memory import MemorySink
@@ -77,12 +79,44 @@ class Client:
         """The facts of an object: size, ETag, version, declared digests. Raises the errors of fastget.errors."""
         return self.ask(url, Cancellation(), **options)
 
+    def ls(
+        self,
+        url: str,
+        *,
+        recursive: bool = True,
+        delimiter: str | None = None,
+        start_after: str | None = None,
+        versions: bool = False,
+        page_size: int | None = None,
+        **options: Any,
+    ) -> Iterator[ObjectInfo]:
+        """The objects of `s3://bucket/prefix`, as they are iterated over: a page at a time, however many there are.
+
+        All keys that begin with the prefix, in the store's order (UTF-8 bytes; directory buckets have none). With
+        `recursive=False` one level: what has a `/` after the prefix is summed up, as entries with `is_prefix`; another
+        `delimiter` sums up by itself. `start_after` is a key, and what comes before it is left out. `versions` lists
+        all versions and delete markers, the newest of each key first. `page_size`: keys in one answer of the store.
+
+        Raises InvalidURL and ConfigError at once, the other errors of fastget.errors while it is iterated over.
+        """
+        pages = self.list_pages(
+            url,
+            Cancellation(),
+            recursive=recursive,
+            delimiter=delimiter,
+            start_after=start_after,
+            versions=versions,
+            page_size=page_size,
+            **options,
+        )
+        return (info for page in pages for info in page)
+
     def transfer_to_file(self, url: str, path: PathLike, cancellation: Cancellation, **options: Any) -> Result:
         """`download`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
         config = self.config.merged(**options)
         with self._pool_for(config) as pool:
             source = self._resolve(url, config)
-            return self._run(Transfer(source, open_sink(path, config), config, pool), cancellation)
+            return self._run(Transfer(source, open_sink(path, config), config, pool, _stores), cancellation)
 
     def transfer_to_memory(
         self, url: str, start: int | None, stop: int | None, cancellation: Cancellation, **options: Any
@@ -93,7 +127,7 @@ class Client:
             source = self._resolve(url, config)
             if start in (None, 0) and stop is None:
                 sink = MemorySink()
-                self._run(Transfer(source, sink, config, pool), cancellation)
+                self._run(Transfer(source, sink, config, pool, _stores), cancellation)
                 return sink.getvalue()
             return PartialRead(source, config, pool, cancellation).run(start or 0, stop)
 
@@ -103,6 +137,35 @@ class Client:
         with self._pool_for(config) as pool, Line(pool, cancellation) as line:
             discovery = Discovery(line, cancellation, config.retries, lambda _: None)
             return discovery.facts(self._resolve(url, config)).info
+
+    def list_pages(
+        self,
+        url: str,
+        cancellation: Cancellation,
+        *,
+        recursive: bool = True,
+        delimiter: str | None = None,
+        start_after: str | None = None,
+        versions: bool = False,
+        page_size: int | None = None,
+        **options: Any,
+    ) -> Iterator[list[ObjectInfo]]:
+        """The pages of `ls`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
+        from fastget.engine.listing import Lister
+        from fastget.sources.listing import Selection
+        from fastget.sources.listing_source import ListingSource
+
+        config = self.config.merged(**options)
+        source = ListingSource.at(url, config, self._shared_endpoints())
+        level = "/" if delimiter is None and not recursive else delimiter
+        selection = Selection(source.key, level, start_after, versions, page_size)
+
+        def pages() -> Iterator[list[ObjectInfo]]:
+            with self._pool_for(config) as pool:
+                notify = Announcer(config.on_event).tell
+                yield from Lister(source, selection, pool, cancellation, config.retries, notify).pages()
+
+        return pages()
 
     def close(self) -> None:
         """Close the connections. The client may be used again; it then opens new ones."""
@@ -149,15 +212,23 @@ class Client:
             shared = self._pool
         yield shared
 
+    @contextmanager
+    def lend(self, config: Config) -> Iterator[tuple[Pool, S3Endpoints]]:
+        """What requests to S3 need under these options, until the context ends: connections, and where to ask."""
+        with self._pool_for(config) as pool:
+            yield pool, self._shared_endpoints()
+
     def _resolve(self, url: str, config: Config) -> Source:
-        if url[:5].lower() != "s3://":
+        if not url.lower().startswith(("s3://", "cos://")):
             return resolve(url, config)
+        return resolve(url, config, self._shared_endpoints())
+
+    def _shared_endpoints(self) -> S3Endpoints:
         from fastget.sources.endpoints import S3Endpoints
 
         with self._lock:
             self._endpoints = self._endpoints or S3Endpoints()
-            endpoints = self._endpoints
-        return resolve(url, config, endpoints)
+            return self._endpoints
 
     def _run(self, transfer: Transfer, cancellation: Cancellation) -> Result:
         cancellation.add(transfer.cancellation)
@@ -167,12 +238,15 @@ class Client:
             cancellation.remove(transfer.cancellation)
 
 
+# What the clients of this process have learned of stores; of all together, for a plain function makes its own client.
+_stores = Stores()
 _clients: WeakSet[Client] = WeakSet()
 # What the threads of a transfer import when they first need it; the second half only if that has begun.
 _IMPORTED_LATE = (
     "awscrt.checksums",
     "email.utils",
     "fastget.core.checksums.castagnoli",
+    "fastget.sources.attributes",
     "fastget.transport.connection",
     "fastget.transport.proxies",
     "fastget.transport.route",
@@ -180,11 +254,18 @@ _IMPORTED_LATE = (
     "hashlib",
     "http",
     "ipaddress",
-    "logging",
     "xml.etree.ElementTree",
     "xxhash",
 )
-_IMPORTED_SELDOM = ("botocore.session", "fastget.sources.s3", "fastget.transport.fallback", "urllib.request")
+# logging is here because it hooks into forks itself: loaded in the middle of one, half of its hooks would be missing.
+_IMPORTED_SELDOM = (
+    "botocore.session",
+    "fastget.sources.s3",
+    "fastget.transport.fallback",
+    "h11",
+    "logging",
+    "urllib.request",
+)
 
 
 def _finish_imports() -> None:
@@ -199,6 +280,7 @@ def _forget_in_child() -> None:
 
     Here and not at the next use: until then they would keep connections open that the parent has closed.
     """
+    _stores.forget()
     for client in list(_clients):
         pool = client._pool
         client._forget()
@@ -231,6 +313,18 @@ def read(url: str, start: int | None = None, stop: int | None = None, **options:
     """The bytes of an object, or a slice of them, with a client of its own; see `Client.read`."""
     with Client() as client:
         return client.read(url, start, stop, **options)
+
+
+def ls(url: str, **options: Any) -> Iterator[ObjectInfo]:
+    """The objects of `s3://bucket/prefix`, with a client of its own; see `Client.ls`."""
+    client = Client()
+    listed = client.ls(url, **options)
+
+    def entries() -> Iterator[ObjectInfo]:
+        with client:
+            yield from listed
+
+    return entries()
 
 
 def head(url: str, **options: Any) -> ObjectInfo:

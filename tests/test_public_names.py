@@ -27,7 +27,9 @@ NAMES = {
     "errors": errors,
     "events": events,
     "head": client.head,
+    "ls": client.ls,
     "read": client.read,
+    "s3": fastget.s3,
 }
 # What costs more than everything that it takes to say `import fastget`, or is needed by one face alone.
 HEAVY = ["anyio", "awscrt", "botocore", "click", "h11", "httpx", "rich", "ssl", "trio", "xxhash", "asyncio"]

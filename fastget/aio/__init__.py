@@ -8,6 +8,8 @@ thread of its transfer, not in the event loop's.
 from __future__ import annotations
 
 import threading
+from collections import deque
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import anyio
@@ -18,13 +20,14 @@ from fastget import client as _sync
 from fastget.engine.cancellation import Cancellation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from fastget.aio import s3
     from fastget.config import Config
     from fastget.core.objectinfo import ObjectInfo
     from fastget.events import Result
 
-__all__ = ["Client", "download", "head", "read"]
+__all__ = ["Client", "download", "head", "ls", "read", "s3"]
 
 T = TypeVar("T")
 # Each running call holds one thread of its own; the engine bounds connections, this bounds callers.
@@ -48,6 +51,11 @@ class Client:
     def config(self) -> Config:
         return self._client.config
 
+    @property
+    def wrapped(self) -> _sync.Client:
+        """The synchronous client that does the work."""
+        return self._client
+
     async def download(self, url: str, path: _sync.PathLike, **options: Any) -> Result:
         """See `fastget.Client.download`."""
         return await _Call(lambda scope: self._client.transfer_to_file(url, path, scope, **options)).result()
@@ -59,6 +67,11 @@ class Client:
     async def head(self, url: str, **options: Any) -> ObjectInfo:
         """See `fastget.Client.head`."""
         return await _Call(lambda scope: self._client.ask(url, scope, **options)).result()
+
+    def ls(self, url: str, **options: Any) -> Listing:
+        """An asynchronous iterator over what `fastget.Client.ls` lists. InvalidURL and ConfigError come at once."""
+        scope = Cancellation()
+        return Listing(self._client.list_pages(url, scope, **options), scope)
 
     def close(self) -> None:
         """Close the connections; this does not block."""
@@ -77,12 +90,53 @@ class Client:
         return type(self), self._client.__reduce__()[1]
 
 
-class _Call(Generic[T]):
-    """One piece of work on a thread of its own, and the way to end it early."""
+class Listing:
+    """The entries of a listing, fetched a page at a time. It may be left at any point: between pages nothing is held.
 
-    def __init__(self, work: Callable[[Cancellation], T]) -> None:
+    A page that is cancelled ends the listing.
+    """
+
+    def __init__(
+        self, pages: Iterator[list[ObjectInfo]], scope: Cancellation, owned: _sync.Client | None = None
+    ) -> None:
+        self._pages = pages
+        self._scope = scope
+        self._owned = owned
+        self._page: deque[ObjectInfo] = deque()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> ObjectInfo:
+        if not self._page:
+            # The threads that go through the pages take turns, each waited for, so that none meets another in them.
+            try:
+                self._page.extend(await _Call(lambda _: next(self._pages, []), self._scope).result())
+            except BaseException:
+                await self.aclose()
+                raise
+        if self._page:
+            return self._page.popleft()
+        await self.aclose()
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """List no further; what comes after is nothing."""
+        self._page.clear()
+        self._pages = iter(())
+        if self._owned is not None:
+            self._owned.close()
+
+
+class _Call(Generic[T]):
+    """One piece of work on a thread of its own, and the way to end it early.
+
+    `scope` is what the work is cancelled by; without one it gets a new one.
+    """
+
+    def __init__(self, work: Callable[[Cancellation], T], scope: Cancellation | None = None) -> None:
         self._work = work
-        self._scope = Cancellation()
+        self._scope = scope or Cancellation()
         self._began = threading.Event()
         self._ended = threading.Event()
 
@@ -132,7 +186,20 @@ async def read(url: str, start: int | None = None, stop: int | None = None, **op
         return await client.read(url, start, stop, **options)
 
 
+def ls(url: str, **options: Any) -> Listing:
+    """An asynchronous iterator over the objects of `s3://bucket/prefix`; see `fastget.Client.ls`."""
+    client, scope = _sync.Client(), Cancellation()
+    return Listing(client.list_pages(url, scope, **options), scope, client)
+
+
 async def head(url: str, **options: Any) -> ObjectInfo:
     """The facts of an object; see `fastget.head`."""
     async with Client() as client:
         return await client.head(url, **options)
+
+
+def __getattr__(name: str) -> Any:
+    """`s3` is loaded when it is first used: it needs what downloads do not."""
+    if name == "s3":
+        return import_module("fastget.aio.s3")
+    raise AttributeError(f"module 'fastget.aio' has no attribute {name!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from importlib import import_module
 from io import TextIOWrapper
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+# The user info, the query or the fragment of a URL in a sentence.
+_SECRETS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://(?:[^\s?#@]*(?=[?#])|(?=[^\s/?#]*@)))[^\s)']*")
 # By this variable a shell asks for completions.
 VARIABLE = "_FASTGET_COMPLETE"
 # In the order of the help. Each verb is a module of this package with a `command` in it.
-_VERBS = ("get", "head", "demo", "completion")
+_VERBS = ("get", "ls", "stat", "demo", "completion")
 _HELP = """Parallel, verified downloads from S3, S3-compatible stores and HTTP(S).
 
 `fastget URL` is short for `fastget get URL`.
@@ -33,7 +36,7 @@ Examples:
   1. Download a file
      fastget https://example.com/data/model.bin
   2. See what a store knows of an object
-     fastget head s3://bucket/model.bin
+     fastget stat s3://bucket/model.bin
   3. See fastget at work, without a network
      fastget demo
 """
@@ -121,7 +124,8 @@ def _run(root: click.Group, arguments: Sequence[str]) -> int:
 
 
 def _show_usage_error(error: click.ClickException) -> None:
-    message = " ".join(error.format_message().split()).removesuffix(".")
+    # click quotes what it does not understand, and that may be a signed URL.
+    message = _SECRETS.sub(r"\1…", " ".join(error.format_message().split())).removesuffix(".")
     context = error.ctx if isinstance(error, click.UsageError) else None
     sys.stderr.write(f"fastget: {printable(message)}\n")
     sys.stderr.write(f"hint: see {context.command_path if context else 'fastget'} --help\n")

@@ -30,10 +30,11 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
 # What a flag that turns something off does, where the field says what the option does when it is on.
 _NEGATED: Mapping[str, str] = {
     "overwrite": "fail where a file is already there, and leave it alone",
+    "resume": "begin anew, whatever is already here, and keep nothing of a download that is interrupted",
     "fsync": "do not flush to disk: faster, but a power cut may lose the file",
 }
 _SECTIONS: Mapping[str, frozenset[str]] = {
-    "Files": frozenset({"overwrite", "fsync"}),
+    "Files": frozenset({"overwrite", "resume", "fsync"}),
     "Checking": frozenset({"checksum", "require_verified"}),
     "Network": frozenset(
         {
@@ -79,7 +80,7 @@ _SECTIONS: Mapping[str, frozenset[str]] = {
 }
 _OTHERWISE = "Transfer"
 _WIDTH = 26
-_ORDER = ("Files", _OTHERWISE, "Checking", "Conditions", "Network", "S3", "Output")
+_ORDER = ("Listing", "Files", _OTHERWISE, "Checking", "Conditions", "Network", "S3", "Output")
 _METAVARS: Mapping[str, str] = {
     "part_size": "SIZE",
     "checksum": "DIGEST",
@@ -214,8 +215,12 @@ def read_config(values: Mapping[str, Any], on_event: EventHandler | None = None)
 
 def environment_help() -> str:
     """The variables, for the end of a help text."""
-    example = environment_names()["part_size"]
-    return f"Every option with one value is also read from a variable of its name, such as {example}=16M."
+    names = environment_names()
+    return (
+        f"Every option with one value is also read from a variable of its name, such as {names['part_size']}=16M. "
+        f"Others on this machine can read a command line: give keys and tokens as variables ({names['sse_c_key']}, "
+        f"{names['secret_access_key']})."
+    )
 
 
 def _show_help(context: click.Context, _: click.Parameter, value: bool) -> None:

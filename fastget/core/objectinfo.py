@@ -6,8 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from fastget.core.messages import Headers
+from fastget.core.store_memory import MatchForm
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from fastget.core.checksums.declared import DeclaredDigest
 
 
@@ -22,6 +25,10 @@ class ObjectInfo:
 
     `url` is the redacted form, `size` in bytes (None where the server does not say). `etag` is exactly as received,
     quotes included. `accepts_ranges` is None where the server says nothing about it. `headers` are all of the answer's.
+
+    Of an entry in a listing, `url` has the `key` exactly as it is, and what a listing does not say is None or empty.
+    `is_prefix` stands for all keys that begin with `key`. `is_latest` and `is_delete_marker` come with versions.
+    `checksum_algorithms` are the store's names (CRC64NVME), `restore` has the form of the x-amz-restore header.
     """
 
     url: str
@@ -35,6 +42,19 @@ class ObjectInfo:
     storage_class: str | None = None
     declared: tuple[DeclaredDigest, ...] = ()
     headers: Headers = field(default_factory=Headers, repr=False)
+    key: str | None = None
+    is_prefix: bool = False
+    is_latest: bool | None = None
+    is_delete_marker: bool = False
+    checksum_algorithms: tuple[str, ...] = ()
+    checksum_type: str | None = None
+    owner: str | None = None
+    restore: str | None = None
+
+    @property
+    def modified(self) -> datetime | None:
+        """`last_modified` as a time with its zone, from an HTTP date or, in listings, ISO 8601; None for neither."""
+        return _moment(self.last_modified or "")
 
     @property
     def pin(self) -> Pin:
@@ -51,11 +71,36 @@ class Pin:
     last_modified: str | None
     size: int | None
     content_encoding: str | None = None
+    match_form: MatchForm = MatchForm.AS_RECEIVED
+
+    @property
+    def is_strong(self) -> bool:
+        """Whether the ETag names one content, whether or not the store takes it in If-Match."""
+        return is_strong(self.etag)
 
     @property
     def if_match(self) -> str | None:
-        """The value to send as If-Match, exactly as received, or None where the ETag is weak or missing."""
-        return self.etag if is_strong(self.etag) else None
+        """The value to send as If-Match, exactly as received unless the store wants it otherwise; None for none.
+
+        There is none where the ETag is weak or missing, or where the store refuses its own.
+        """
+        if self.etag is None or not self.is_strong or self.match_form is MatchForm.NONE:
+            return None
+        return self.etag.strip('"') if self.match_form is MatchForm.UNQUOTED else self.etag
+
+    def in_form(self, form: MatchForm | None) -> Pin:
+        """The same pin, with the ETag as the store is known to accept it."""
+        return self if form in (None, self.match_form) else replace(self, match_form=form)
+
+    def loosened(self) -> Pin | None:
+        """What to try where a store refuses an ETag that it has just sent; None when nothing is left to try."""
+        if self.if_match is None:
+            return None
+        next_form = self.match_form.next
+        has_quotes = self.etag is not None and self.etag.startswith('"')
+        if next_form is MatchForm.UNQUOTED and not has_quotes:
+            next_form = next_form.next
+        return replace(self, match_form=next_form) if next_form else None
 
     def without_version(self) -> Pin:
         """The same pin for a caller who may read the object, but not by its version (wire-spec.md row 9)."""
@@ -68,3 +113,14 @@ class Pin:
         Every object of a bucket without versioning has the version "null": it names a place, not a content.
         """
         return is_strong(self.etag) or self.version_id not in (None, "null")
+
+
+def _moment(text: str) -> datetime | None:
+    from datetime import UTC, datetime
+    from email.utils import parsedate_to_datetime
+
+    try:
+        found = datetime.fromisoformat(text) if text[:4].isdigit() else parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

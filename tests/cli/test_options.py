@@ -8,7 +8,7 @@ from typing import Any
 import click
 import pytest
 
-from fastget.cli import get, head
+from fastget.cli import get, stat
 from fastget.cli.options import Flag, read_config, request_flags, transfer_flags
 from fastget.config import Config, environment_names
 from fastget.errors import ConfigError
@@ -80,7 +80,7 @@ def test_a_flag_sets_its_field(arguments: list[str], field: str, value: object) 
 
 def test_without_flags_the_defaults_of_config_hold() -> None:
     assert read_config(parsed()) == Config()
-    assert read_config(parsed(command=head.command)) == Config()
+    assert read_config(parsed(command=stat.command)) == Config()
 
 
 def test_a_flag_wins_over_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:

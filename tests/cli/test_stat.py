@@ -1,4 +1,4 @@
-"""`fastget head`: the facts of an object."""
+"""`fastget stat`: the facts of an object."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import json
 from collections.abc import Callable
 from subprocess import CompletedProcess
 
-from fastget.cli.head import fact_lines, facts
+import pytest
+
+from fastget.cli.stat import fact_lines, facts
 from fastget.core.checksums.declared import DeclaredDigest
+from fastget.core.messages import Headers
 from fastget.core.objectinfo import ObjectInfo
 from fastget.testing import Algorithm, Content, ObjectServer, StoredObject
 
@@ -41,6 +44,7 @@ def test_everything_that_is_known_has_a_line() -> None:
         ("version", "v1"),
         ("modified", "Mon, 02 Mar 2026 10:20:30 GMT"),
         ("storage class", "GLACIER_IR"),
+        ("parts", "3"),
         ("ranges", "served"),
         ("checksum", "crc32c 0a0b0c0d (x-amz-checksum-crc32c, of the digests of 3 parts)"),
         ("checksum", f"md5 {'0' * 32} (content-md5)"),
@@ -56,6 +60,35 @@ def test_what_is_not_known_is_left_out_or_said() -> None:
     ]
 
 
+DECLARED = {
+    "x-amz-request-id": "REQ",
+    "x-amz-storage-class": "GLACIER",
+    "x-amz-restore": 'ongoing-request="false", expiry-date="Fri, 21 Dec 2012 00:00:00 GMT"',
+    "x-amz-server-side-encryption": "aws:kms",
+    "x-amz-server-side-encryption-aws-kms-key-id": "arn:aws:kms:key",
+    "x-amz-meta-Author": "=?UTF-8?B?w4RtaWw=?=",
+    "x-amz-meta-plain": "as it is",
+    "x-amz-missing-meta": "2",
+}
+
+
+@pytest.mark.row(28, 43, 53, 54, 57, 59)
+def test_what_a_store_declares_beside_that_is_shown() -> None:
+    info = ObjectInfo("s3://b/k", 1, etag='"e-7"', storage_class="GLACIER", headers=Headers(DECLARED.items()))
+    lines = dict(fact_lines(info))
+    assert lines["restore"].startswith('ongoing-request="false"')
+    assert (lines["encryption"], lines["KMS key"]) == ("aws:kms", "arn:aws:kms:key")
+    assert (lines["parts"], lines["lost metadata"], lines["storage class"]) == ("7", "2", "GLACIER")
+    assert [text for label, text in fact_lines(info) if label == "metadata"] == ["author: Ämil", "plain: as it is"]
+    plain = json.loads(json.dumps(facts(info)))
+    assert plain["metadata"] == {"author": "Ämil", "plain": "as it is"}
+    assert (plain["parts"], plain["declared"]["x-amz-server-side-encryption"]) == (7, "aws:kms")
+
+
+def test_an_etag_of_a_web_server_says_nothing_of_parts() -> None:
+    assert facts(ObjectInfo("http://h/x", 1, etag='"5f3e-7"'))["parts"] is None
+
+
 def test_facts_for_programs_are_plain_data() -> None:
     plain = json.loads(json.dumps(facts(INFO)))
     assert (plain["size"], plain["etag"], plain["accepts_ranges"]) == (1536, '"e"', True)
@@ -69,7 +102,7 @@ def test_facts_for_programs_are_plain_data() -> None:
 
 def test_the_facts_go_to_standard_output(run: Run, serve: Serve, stored: StoredObject) -> None:
     url = serve({"/b/x": stored}).url("/b/x")
-    outcome = run("head", url)
+    outcome = run("stat", url)
     assert (outcome.returncode, outcome.stderr) == (0, b"")
     lines = outcome.stdout.decode().splitlines()
     assert f"size           {stored.content.size} bytes (5.00 MiB)" in lines
@@ -79,7 +112,7 @@ def test_the_facts_go_to_standard_output(run: Run, serve: Serve, stored: StoredO
 
 def test_json_is_one_line_of_the_same_facts(run: Run, serve: Serve, stored: StoredObject) -> None:
     server = serve({"/b/x": stored})
-    outcome = run("head", server.url("/b/x", "token=secret"), "--json")
+    outcome = run("stat", server.url("/b/x", "token=secret"), "--json")
     (line,) = [json.loads(text) for text in outcome.stdout.splitlines()]
     assert (line["v"], line["event"], line["size"]) == (1, "object", stored.content.size)
     assert line["checksums"][0]["value"] == stored.digest.hex()
@@ -88,28 +121,47 @@ def test_json_is_one_line_of_the_same_facts(run: Run, serve: Serve, stored: Stor
 
 def test_nothing_of_the_object_is_fetched(run: Run, serve: Serve) -> None:
     large = StoredObject(Content.generated(1 << 40), etag='"large"')
-    outcome = run("head", serve({"/b/x": large}).url("/b/x"))
+    outcome = run("stat", serve({"/b/x": large}).url("/b/x"))
     assert outcome.returncode == 0
     assert b"(1.00 TiB)" in outcome.stdout
 
 
 def test_an_object_that_is_not_there_is_3(run: Run, serve: Serve) -> None:
     url = serve({}).url("/b/x")
-    outcome = run("head", url, "--json")
+    outcome = run("stat", url, "--json")
     assert outcome.returncode == 3
     assert json.loads(outcome.stdout)["event"] == "failed"
     assert outcome.stderr.startswith(b"fastget: ")
-    plain = run("head", url)
+    plain = run("stat", url)
     assert (plain.returncode, plain.stdout) == (3, b"")
 
 
 def test_a_url_that_cannot_be_meant_is_2(run: Run) -> None:
-    assert run("head", "ftp://h/x").returncode == 2
-    assert run("head").returncode == 2
+    assert run("stat", "ftp://h/x").returncode == 2
+    assert run("stat").returncode == 2
 
 
 def test_a_server_cannot_steer_the_terminal(run: Run, serve: Serve) -> None:
     stored = StoredObject(Content.of(b"x"), content_type="text/\x9b31m\u00ad".encode().decode("latin-1"))
-    outcome = run("head", serve({"/b/x": stored}).url("/b/x"))
+    outcome = run("stat", serve({"/b/x": stored}).url("/b/x"))
     assert outcome.returncode == 0
     assert outcome.stdout.decode().replace("\n", "").isprintable()
+
+
+def test_several_objects_come_one_after_another(run: Run, serve: Serve, stored: StoredObject) -> None:
+    server = serve({"/b/x": stored, "/b/y": stored})
+    outcome = run("stat", server.url("/b/x"), server.url("/b/none"), server.url("/b/y"), "--json")
+    assert outcome.returncode == 1
+    assert [json.loads(line)["event"] for line in outcome.stdout.splitlines()] == ["object", "failed", "object"]
+    shown = run("stat", server.url("/b/x"), server.url("/b/y"), "-v")
+    assert shown.returncode == 0
+    first, second = shown.stdout.decode().split("\n\n")
+    assert first.startswith("URL ")
+    assert "\nrequest        " in second
+
+
+@pytest.mark.parametrize("verb", ["ls", "completion", "demo"])
+def test_a_misunderstood_url_is_quoted_without_its_secrets(run: Run, verb: str) -> None:
+    outcome = run(verb, "https://user:marked@h/x?X-Amz-Signature=marked", "https://h/y?sig=marked#marked")
+    assert outcome.returncode == 2
+    assert b"marked" not in outcome.stdout + outcome.stderr

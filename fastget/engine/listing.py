@@ -1,0 +1,89 @@
+"""A bucket's listing: its pages one after another over one line, each of them whole before any of it is told."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from fastget.core import retry
+from fastget.engine.asking import ask
+from fastget.engine.line import ConnectionPool, Line
+from fastget.errors import FastgetError
+from fastget.events import Retried
+from fastget.sources.listing import Pager
+from fastget.sources.listing_pages import Page, PageReader, bad_listing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from fastget.core.messages import Request
+    from fastget.core.objectinfo import ObjectInfo
+    from fastget.engine.cancellation import Cancellation
+    from fastget.events import Event
+    from fastget.sources.listing import Query, Selection
+    from fastget.sources.listing_source import ListingSource
+    from fastget.sources.protocol import Source
+
+_BUFFER_SIZE = 64 * 1024
+
+
+class Lister:
+    """Lists a bucket, once. Memory holds one page, however many there are; between pages no connection is held."""
+
+    def __init__(
+        self,
+        source: ListingSource,
+        selection: Selection,
+        pool: ConnectionPool,
+        cancellation: Cancellation,
+        retries: int,
+        notify: Callable[[Event], None],
+    ) -> None:
+        self._source = source
+        self._selection = selection
+        self._pool = pool
+        self._cancellation = cancellation
+        self._retries = retries
+        self._notify = notify
+
+    def pages(self) -> Iterator[list[ObjectInfo]]:
+        """The entries of each page, in the store's order.
+
+        Raises the typed error of a refusal, NetworkError, ProtocolError for a listing that cannot be believed, or
+        Cancelled.
+        """
+        pager = Pager(self._selection, self._source.display_url, is_ordered=self._source.is_ordered)
+        while (query := pager.query) is not None:
+            entries = pager.take(self._persist(query))
+            if entries:
+                yield entries
+
+    def _persist(self, query: Query) -> Page:
+        attempt = 0
+        while True:
+            try:
+                with Line(self._pool, self._cancellation) as line:
+                    return self._fetch(line, query)
+            except FastgetError as error:
+                attempt += 1
+                if not retry.is_transient(error) or attempt > self._retries:
+                    raise
+                delay = retry.delay_before(attempt, random.random(), error)
+                self._notify(Retried(self._source.display_url, 0, None, attempt, delay, error.message))
+                self._cancellation.wait(delay)
+
+    def _fetch(self, line: Line, query: Query) -> Page:
+        def build(_: Source) -> Request:
+            return self._source.page(query)
+
+        answered = ask(line, self._source, build)
+        if answered.error is not None:
+            raise answered.error
+        if answered.head.status != 200:
+            raise bad_listing(self._source.display_url, f"status {answered.head.status} answers a request for it")
+        reader = PageReader(self._source.bucket_url, self._source.display_url)
+        buffer = memoryview(bytearray(_BUFFER_SIZE))
+        while count := line.read_into(buffer):
+            reader.feed(buffer[:count])
+        line.finish()
+        return reader.close()
