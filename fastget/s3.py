@@ -66,7 +66,7 @@ class GetObjectOptions(TypedDict, total=False):
     """What `get_object` takes. The capitalised keywords are those of the SDKs; the others say how to ask.
 
     `SSECustomerKey` is the key itself, its MD5 is computed; where `SSECustomerKeyMD5` is given, the key is in base64.
-    A datetime without a time zone is in UTC.
+    A datetime without a time zone is in UTC, as in the SDKs.
     """
 
     Bucket: Required[str]

@@ -71,6 +71,8 @@ class Selection:
         if part_number is not None and (isinstance(part_number, bool) or not isinstance(part_number, int)):
             raise _wrong("PartNumber", part_number, "a whole number")
         span = _text(given, "Range")
+        if span is not None and any(letter in span for letter in "\r\n\0"):
+            raise ConfigError("Range holds a line break", hint="write it as bytes=0-9")
         check_part(part_number, has_range=span is not None)
         fields: dict[str, Any] = {
             field: value for name, field in _TEXTS.items() if (value := _text(given, name)) is not None
@@ -119,7 +121,7 @@ def _wrong(name: str, value: object, wanted: str) -> ConfigError:
 
 
 def _moment(name: str, value: object) -> datetime:
-    """A moment from all that the SDKs take. One without a time zone is in UTC, as it is on the wire."""
+    """A moment from all that the SDKs take. One without a time zone is in UTC, as they have it."""
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         from botocore.utils import parse_to_aware_datetime
 

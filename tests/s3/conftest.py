@@ -1,0 +1,98 @@
+"""The SDKs of AWS and IBM beside fastget, all three asking one server that tells what it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import fastget
+from fastget.testing import ObjectServer
+
+Ask = Callable[..., dict[str, Any]]
+Serve = Callable[..., ObjectServer]
+
+
+@pytest.fixture(scope="session")
+def sdk_sessions() -> dict[str, Any]:
+    """One session of each SDK for all clients, because reading its data is what takes time."""
+    import botocore.session
+    import ibm_botocore.session
+
+    return {"aws": botocore.session.Session(), "ibm": ibm_botocore.session.Session()}
+
+
+@pytest.fixture(scope="session")
+def sdk_client(sdk_sessions: dict[str, Any]) -> Iterator[Callable[[str, ObjectServer], Any]]:
+    """The client of an SDK (aws, ibm) for a server: signed, path style."""
+    made: dict[tuple[str, str], Any] = {}
+
+    def make(name: str, server: ObjectServer) -> Any:
+        if (name, server.base_url) in made:
+            return made[name, server.base_url]
+        if name == "aws":
+            from botocore.config import Config
+        else:
+            from ibm_botocore.config import Config
+        options = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 2})
+        made[name, server.base_url] = sdk_sessions[name].create_client(
+            "s3",
+            region_name="us-east-1",
+            endpoint_url=server.base_url,
+            config=options,
+            aws_access_key_id="AKIAMARKEDACCESSKEY0",
+            aws_secret_access_key="marked-secret-key",
+        )
+        return made[name, server.base_url]
+
+    yield make
+    for client in made.values():
+        client.close()
+
+
+@pytest.fixture(scope="module")
+def client_of() -> Iterator[Callable[..., fastget.Client]]:
+    """The client whose options lead to a server; closed with the last test of the module."""
+    made: dict[tuple[Any, ...], fastget.Client] = {}
+
+    def make(server: ObjectServer, **options: Any) -> fastget.Client:
+        chosen: dict[str, Any] = {
+            "endpoint_url": server.base_url,
+            "region": "us-east-1",
+            "addressing_style": "path",
+            "access_key_id": "AKIAMARKEDACCESSKEY0",
+            "secret_access_key": "marked-secret-key",
+        }
+        chosen |= options
+        key = tuple(chosen.items())
+        if key not in made:
+            made[key] = fastget.Client(**chosen)
+        return made[key]
+
+    yield make
+    for client in made.values():
+        client.close()
+
+
+@pytest.fixture
+def get(client_of: Callable[..., fastget.Client]) -> Ask:
+    """fastget.s3.get_object of the key k in bucket b of a server, unless other keywords say otherwise."""
+
+    def ask(server: ObjectServer, **options: Any) -> dict[str, Any]:
+        return fastget.s3.get_object(**{"Bucket": "b", "Key": "k", "client": client_of(server), **options})  # type: ignore[typeddict-item]
+
+    return ask
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Start object servers that end with the test."""
+    from contextlib import ExitStack
+
+    with ExitStack() as servers:
+
+        def begin(objects: dict[str, Any] | None = None, **options: Any) -> ObjectServer:
+            return servers.enter_context(ObjectServer(objects or {}, **options))
+
+        yield begin
