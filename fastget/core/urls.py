@@ -67,7 +67,7 @@ class URL:
             raise _unreadable() from None
         if parts.scheme not in _DEFAULT_PORTS:
             what = f"fastget does not fetch {parts.scheme} URLs" if parts.scheme else "the URL has no scheme"
-            raise InvalidURL(what, hint="use http://, https:// or s3://")
+            raise InvalidURL(what, hint="use http://, https://, s3:// or cos://")
         if not parts.netloc.rpartition("@")[2]:
             raise InvalidURL("the URL names no host", hint="write it as https://host/path")
         userinfo = parts.netloc.rpartition("@")[0] or None

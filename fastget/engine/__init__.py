@@ -11,6 +11,7 @@ crew          the threads of one pass, from start to end
 piece         a chunk on its way, with its running digests
 front         digests of whole objects that need their bytes in order
 verifying     holding what has landed to the declared digests, and fetching again what is damaged
+asking        one request: its redirects, and what a source corrects about itself
 line          requests and answers of one thread, over the connections of the pool
 threads       threads that can be joined at any moment
 announcer     events on their way to the caller's thread

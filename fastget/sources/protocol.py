@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -20,12 +21,24 @@ class StoreTraits:
     of the content (or of its parts' MD5s). `full_status_ranges`: it may answer a range with status 200 and a right
     Content-Range (faults.md §1, rule 1). `etag_may_look_like_md5`: stores that only follow S3 may have ETags of that
     shape that are something else (wire-spec.md §2.6), so that one that does not fit proves nothing.
+    `object_attributes`: GetObjectAttributes may be asked for the parts (not of IBM COS, wire-spec.md row 118).
+    `may_refuse_its_etag`: it may answer 412 to the very ETag that it has sent (wire-spec.md §3, §4; never AWS).
     """
 
     part_numbers: bool = False
     etag_is_md5: bool = False
     full_status_ranges: bool = False
     etag_may_look_like_md5: bool = False
+    object_attributes: bool = False
+    may_refuse_its_etag: bool = False
+
+
+class Correction(Enum):
+    """What a source does otherwise from now on, because an answer has shown that it must (wire-spec.md rows 89, 92)."""
+
+    REGION = "region"
+    CLOCK = "clock"
+    CREDENTIALS = "credentials"
 
 
 class Source(Protocol):
@@ -44,6 +57,21 @@ class Source(Protocol):
         """The name that a download of it would have by default; empty where the URL ends in no plain file name."""
         ...
 
+    @property
+    def store(self) -> str:
+        """A name for the endpoint and bucket: what one object of it teaches about the store holds for the others."""
+        ...
+
+    @property
+    def selection(self) -> str:
+        """What tells the object from others with the same `display_url`; it may hold secrets, and is only hashed."""
+        ...
+
+    @property
+    def answers_head(self) -> bool:
+        """Whether a HEAD may be sent: a URL that is signed for GET is good for nothing else (wire-spec.md §5)."""
+        ...
+
     def traits(self, info: ObjectInfo) -> StoreTraits:
         """What the store behind `info` is known to do."""
         ...
@@ -60,6 +88,25 @@ class Source(Protocol):
         """A HEAD of the object, or of one of its parts."""
         ...
 
+    def attributes(self, after: int, pin: Pin) -> Request:
+        """GetObjectAttributes of the pinned version, for the parts beyond number `after` (fastget.sources.attributes).
+
+        Where `traits` say that it may be asked.
+        """
+        ...
+
+    def as_stored(self, head: ResponseHead) -> Source | None:
+        """The same object, asked for in the coding that it is stored in; None where the 200 answer is in that already.
+
+        Google Cloud Storage inflates gzip on the way: ranges, size and digests are then of other bytes
+        (wire-spec.md §4).
+        """
+        ...
+
+    def without_checksums(self) -> Source | None:
+        """The same object, asked for without its checksums; None where they are not asked for (wire-spec.md row 103)."""
+        ...
+
     def describe(self, head: ResponseHead) -> ObjectInfo:
         """The object-level facts of a 200 answer to `get()` or `head()`."""
         ...
@@ -72,7 +119,17 @@ class Source(Protocol):
         """The same object at the place that a redirect names, with no credentials for a new origin.
 
         None where the answer is no redirect that this source follows. Every chain has its end here: a source counts
-        its own redirects, and corrects a region or a clock once.
+        its own redirects.
         Raises ProtocolError for a redirect to where fastget does not go (RFC 9110 §15.4; faults.md H27 to H31).
+        """
+        ...
+
+    def corrected(self, request: Request, head: ResponseHead, body: bytes) -> Correction | None:
+        """Whether `request`, which got this answer outside 2xx, would now be built otherwise: then it is asked again.
+
+        Another region, another time, new credentials or a new signed URL: found out once, by one thread, while the
+        others that need it wait, and in force for every request from then on. None where nothing changes, as with
+        fixed keys. `body` is the start of the answer's body, at most 64 KiB.
+        Raises CredentialsError, ConfigError or NetworkError where new credentials cannot be had.
         """
         ...

@@ -6,20 +6,22 @@ import re
 from typing import TYPE_CHECKING
 
 from fastget.core.urls import URL
-from fastget.errors import ConfigError, InvalidURL
+from fastget.errors import InvalidURL
 from fastget.sources.http import HttpSource
-from fastget.sources.requests import check_user_headers
+from fastget.sources.parameters import Parameters
+from fastget.sources.request_rules import check_http_options, check_user_headers
 
 if TYPE_CHECKING:
     from fastget.config import Config
     from fastget.sources.endpoints import S3Endpoints
     from fastget.sources.protocol import Source
 
+S3_SCHEMES = ("s3", "cos")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 def resolve(url: str, config: Config, endpoints: S3Endpoints | None = None) -> Source:
-    """The source that `url` names: http, https or s3. Nothing is connected to.
+    """The source that `url` names: http, https, s3 or cos. Nothing is connected to.
 
     `endpoints` is what S3 objects share (sessions, resolved endpoints, credentials): whoever resolves more
     than one URL gives the same each time and closes it. Without it the source makes its own, which is slow.
@@ -28,18 +30,14 @@ def resolve(url: str, config: Config, endpoints: S3Endpoints | None = None) -> S
     """
     scheme = _scheme(url)
     check_user_headers(config.headers)
-    if scheme == "s3":
+    if scheme in S3_SCHEMES:
         from fastget.sources.s3 import S3Source
 
         return S3Source.of(url, config, endpoints)
     if scheme not in ("http", "https"):
-        raise InvalidURL(f"fastget does not fetch {scheme} URLs", hint="use http://, https:// or s3://")
-    if config.version_id is not None:
-        raise ConfigError(
-            "version_id goes with s3:// URLs only",
-            hint="write it into the URL as ?versionId=… where the store takes it",
-        )
-    return HttpSource.of(URL.parse(url), config.headers)
+        raise InvalidURL(f"fastget does not fetch {scheme} URLs", hint="use http://, https://, s3:// or cos://")
+    check_http_options(config)
+    return HttpSource.of(URL.parse(url), config.headers, Parameters.of(config))
 
 
 def _scheme(url: str) -> str:
