@@ -22,6 +22,12 @@ MAXIMUM_CHUNKS = 10_000
 MAXIMUM_CHUNKS_ASKED = 50_000
 # Enough for the largest number of connections to have two each, so that the last ones do not finish alone.
 WANTED_CHUNKS = 64
+# The discovery stream has the first eighth of an object to itself as long as there is other work: about what one
+# connection of a few fetches in the time that all of them need.
+STREAM_SHARE = 8
+# What is left of that eighth is handed out last, in pieces of a quarter: the fewer bytes the last pieces have, the
+# sooner after each other the connections end.
+LAST_SHARE = 4
 
 SplitKind = Literal["part", "range", "stream"]
 
@@ -44,7 +50,8 @@ class Chunk:
 class Plan:
     """How an object is going to be fetched. The chunks tile its `size` bytes exactly, in order.
 
-    `connections` is how many to use, or None where that is to be found out on the way.
+    `connections` is how many to use, or None where that is to be found out on the way. The `lead`, so many chunks at
+    the front, is left to the discovery stream as long as there are others.
     """
 
     size: int | None
@@ -52,6 +59,7 @@ class Plan:
     chunks: tuple[Chunk, ...]
     connections: int | None
     layout: PartLayout | None = None
+    lead: int = 0
 
 
 def chunk_size_for(size: int) -> int:
@@ -69,16 +77,19 @@ def plan_stream(size: int | None) -> Plan:
 def plan_ranges(
     size: int, *, connections: int | None = None, chunk_size: int | None = None, maximum_chunk: int | None = None
 ) -> Plan:
-    """Chunks of one size, the last one shorter; one stream where a single chunk holds it all.
+    """Chunks of one size, the last one shorter, those of the lead a quarter; one stream where a chunk holds it all.
 
-    `maximum_chunk` bounds the size for sinks that must keep order in memory. Both it and `chunk_size` are exceeded
-    where there would be more than 50,000 chunks.
+    With `chunk_size`, all are of that size. `maximum_chunk` bounds the size for sinks that must keep order in memory.
+    Both are exceeded where there would be more than 50,000 chunks.
     """
     step = _step(size, chunk_size, maximum_chunk)
     if size <= step:
         return plan_stream(size)
-    chunks = tuple(Chunk(index, span) for index, span in enumerate(_cut(Span(0, size), step)))
-    return Plan(size, "range", chunks, connections)
+    lead = size // STREAM_SHARE // step * step
+    small = step if chunk_size or maximum_chunk else step // LAST_SHARE
+    spans = (*_cut(Span(0, lead), small), *_cut(Span(lead, size), step))
+    chunks = tuple(Chunk(index, span) for index, span in enumerate(spans))
+    return Plan(size, "range", chunks, connections, lead=lead // small)
 
 
 def plan_parts(
@@ -105,7 +116,7 @@ def plan_parts(
         for span in (part,) if whole else _cut(part, step):
             chunks.append(Chunk(len(chunks), span, number, asked_by_number))
     split: SplitKind = "part" if any(chunk.by_part_number for chunk in chunks) else "range"
-    return Plan(layout.size, split, tuple(chunks), connections, layout)
+    return Plan(layout.size, split, tuple(chunks), connections, layout, lead=len(chunks) // STREAM_SHARE)
 
 
 def _step(size: int, chunk_size: int | None, maximum_chunk: int | None = None) -> int:

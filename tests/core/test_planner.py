@@ -16,6 +16,7 @@ from fastget.core.planner import (
     MAXIMUM_CHUNKS_ASKED,
     MIB,
     SMALLEST_CHUNK,
+    STREAM_SHARE,
     Plan,
     chunk_size_for,
     plan_parts,
@@ -79,8 +80,26 @@ def test_ranges_tile_the_object(size: int, wanted: int | None, chunk_size: int |
         assert (plan.split, plan.connections) == ("stream", 1)
     else:
         assert (plan.split, plan.connections) == ("range", wanted)
-        assert len({chunk.span.length for chunk in plan.chunks[:-1]}) == 1
-        assert 0 < plan.chunks[-1].span.length <= plan.chunks[0].span.length
+        lead, rest = plan.chunks[: plan.lead], plan.chunks[plan.lead :]
+        assert len({chunk.span.length for chunk in lead}) <= 1
+        assert len({chunk.span.length for chunk in rest[:-1]}) == 1
+        assert 0 < rest[-1].span.length <= rest[0].span.length
+        assert sum(chunk.span.length for chunk in lead) * STREAM_SHARE <= size
+
+
+def test_what_is_handed_out_last_is_small() -> None:
+    plan = plan_ranges(GIB)
+
+    assert {chunk.span.length for chunk in plan.chunks[: plan.lead]} == {4 * MIB}
+    assert {chunk.span.length for chunk in plan.chunks[plan.lead :]} == {16 * MIB}
+    assert plan.chunks[plan.lead].span.start == GIB // STREAM_SHARE
+
+
+def test_a_size_that_was_asked_for_is_that_of_all_chunks() -> None:
+    plan = plan_ranges(GIB, chunk_size=16 * MIB)
+
+    assert {chunk.span.length for chunk in plan.chunks} == {16 * MIB}
+    assert plan.lead == 8
 
 
 @given(size=st.integers(0, TIB), chunk_size=st.integers(MIB, GIB), maximum=st.integers(MIB, GIB))
