@@ -86,11 +86,15 @@ def value_bytes(value: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, signed and ready to send. It has no body: fastget only reads."""
+    """One request, signed and ready to send. It has no body: fastget only reads.
+
+    `public_only`: a redirect from the open internet led here, and must not lead into a private network (faults.md H30).
+    """
 
     method: str
     url: URL
     headers: Headers = field(default_factory=Headers)
+    public_only: bool = False
 
 
 class Framing(Enum):
@@ -106,7 +110,8 @@ class Framing(Enum):
 class ResponseHead:
     """Status line and header fields of an answer, and the framing of the body that follows.
 
-    `content_length` is in bytes and set only where the framing is LENGTH.
+    `content_length` is in bytes and set only where the framing is LENGTH. `is_from_public` is told of redirects alone:
+    they came from an address of the open internet, without a proxy.
     """
 
     status: int
@@ -114,3 +119,4 @@ class ResponseHead:
     framing: Framing
     content_length: int | None = None
     reason: str = ""
+    is_from_public: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastget.errors import FastgetError, NetworkError
@@ -43,15 +44,19 @@ class SocketConnection:
         if request.url.origin != self.origin:
             raise ValueError(f"a request to {request.url.origin} on a connection to {self.origin}")
         with self._ending_on_failure():
-            if self._wire is not None and not (self.is_reusable and self._wire.is_silent()):
+            if self._wire is not None and not self._may_carry(request, self._wire):
                 self.close()
             if self._wire is not None:
                 try:
                     return self._attempt(request, self._wire)
                 except NoAnswerError:
                     self.close()
-            self._wire = self._route.open(self._cancellation)
+            self._route.warn(request)
+            self._wire = self._route.open(self._cancellation, public_only=request.public_only)
             return self._attempt(request, self._wire)
+
+    def _may_carry(self, request: Request, wire: Wire) -> bool:
+        return self.is_reusable and wire.is_silent() and self._route.admits(wire, request)
 
     def _attempt(self, request: Request, wire: Wire) -> ResponseHead:
         self._body = None
@@ -61,6 +66,8 @@ class SocketConnection:
         self._is_kept_alive = reception.is_kept_alive
         self._intake = Intake(wire, reception.surplus, self._stall_timeout, self._cancellation)
         self._body = body_of(reception.head, self._intake)
+        if 300 <= reception.head.status < 400 and self._route.is_public(wire):
+            return replace(reception.head, is_from_public=True)
         return reception.head
 
     def read_into(self, buffer: memoryview) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import selectors
 import socket
 import time
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 _STAGGER = 0.25
 # Addresses come from a server (DNS): they are bounded as everything is that a server says.
 _MAXIMUM_ADDRESSES = 16
+# RFC 6052 §2.1: 64:ff9b::/96, behind which a gateway reaches IPv4.
+_NAT64 = bytes.fromhex("0064ff9b0000000000000000")
+_LOOPBACK = re.compile(r"127(?:\.[0-9]{1,3}){3}")
 _REFUSED_HINT = "check that the server is running, and that the port is the right one"
 
 
@@ -32,15 +36,22 @@ class Address(NamedTuple):
     name: Any
 
 
-def dial(host: str, port: int, timeout: float, cancellation: Cancellation) -> socket.socket:
+def dial(
+    host: str, port: int, timeout: float, cancellation: Cancellation, *, public_only: bool = False
+) -> socket.socket:
     """Connect to whichever address of `host` answers first, all within `timeout` seconds of the last start.
 
     The addresses are tried in the order of getaddrinfo, the next one when one fails or is slow. The socket
     comes back non-blocking, and watched by `cancellation`. Name resolution itself cannot be interrupted.
 
-    Raises NetworkError (name, or every address failed), Stalled (no address answered in time), Cancelled.
+    Raises NetworkError (name, or every address failed, or none is public where `public_only`), Stalled (no address
+    answered in time), Cancelled.
     """
     addresses = resolve(host, port)
+    if public_only:
+        addresses = [address for address in addresses if is_public(address.name[0])]
+        if not addresses:
+            raise into_private(host)
     cancellation.check()
     with Race(cancellation) as race:
         for address in addresses:
@@ -60,6 +71,36 @@ def resolve(host: str, port: int) -> Sequence[Address]:
     except UnicodeError:
         raise NetworkError(f"the host name {host} is not a valid one", is_transient=False) from None
     return [Address(family, kind, protocol, name) for family, kind, protocol, _, name in found][:_MAXIMUM_ADDRESSES]
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the open internet: not this machine's, not a private or link-local one.
+
+    The registries of special addresses are those of `ipaddress`; an IPv4 address within an IPv6 one counts as itself.
+    """
+    from ipaddress import IPv4Address, IPv6Address, ip_address
+
+    found = ip_address(address.partition("%")[0])
+    if isinstance(found, IPv6Address):
+        if found.packed.startswith(_NAT64):
+            return IPv4Address(found.packed[-4:]).is_global
+        found = found.ipv4_mapped or found.sixtofour or found
+    return found.is_global and not found.is_multicast
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, by its name alone, is this machine (RFC 6761 §6.3, RFC 1122 §3.2.1.3)."""
+    name = host.lower().rstrip(".")
+    return name == "localhost" or name.endswith(".localhost") or name == "::1" or _LOOPBACK.fullmatch(name) is not None
+
+
+def into_private(host: str) -> NetworkError:
+    """Why a redirect is not followed: it may be meant to make this machine ask what its sender cannot reach."""
+    return NetworkError(
+        f"a redirect leads from the open internet to {host}, which is in a private network",
+        hint="if that is meant, fetch the URL that it leads to by yourself",
+        is_transient=False,
+    )
 
 
 def unresolved(host: str, error: socket.gaierror) -> NetworkError:

@@ -31,6 +31,7 @@ class Pool:
         self._idle: deque[tuple[float, Connection]] = deque()
         self._is_closed = False
         self._context: ssl.SSLContext | None = None
+        self._warned: set[Origin] = set()
 
     def connection(self, origin: Origin) -> Connection:
         # Here, because they load h11, which a client that is only made does not need.
@@ -43,7 +44,7 @@ class Pool:
             from fastget.transport.fallback import HttpxConnection
 
             return HttpxConnection(origin, proxy, self._config, self._tls_context)
-        route = Route(origin, proxy, self._config, self._tls_context)
+        route = Route(origin, proxy, self._config, self._tls_context, self._warned)
         return SocketConnection(
             origin,
             route,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastget.core.messages import Headers
+from fastget.core.messages import Headers, is_secret
 from fastget.errors import NetworkError, ProtocolError
 from fastget.transport.conversation import Conversation
-from fastget.transport.dial import dial
+from fastget.transport.dial import dial, is_loopback, is_public
 from fastget.transport.heads import HeadExchange
 from fastget.transport.wire import TlsWire, Wire
 
@@ -29,21 +29,32 @@ class Route:
     """How connections to one origin are opened, and how a request is written for whoever reads it first."""
 
     def __init__(
-        self, origin: Origin, proxy: Proxy | None, config: Config, tls_context: Callable[[], ssl.SSLContext]
+        self,
+        origin: Origin,
+        proxy: Proxy | None,
+        config: Config,
+        tls_context: Callable[[], ssl.SSLContext],
+        warned: set[Origin] | None = None,
     ) -> None:
+        """`warned` holds the origins that the user was warned of, for all routes of a pool."""
         self._origin = origin
         self._proxy = proxy
         self._config = config
         self._tls_context = tls_context
+        self._warned = set() if warned is None else warned
         self._is_secure = origin.scheme == "https"
         self._tick = min(_LONGEST_TICK, config.stall_timeout, config.response_timeout)
 
-    def open(self, cancellation: Cancellation) -> Wire:
-        """A connected wire; `cancellation` watches its socket. Raises NetworkError, Stalled, Cancelled."""
+    def open(self, cancellation: Cancellation, *, public_only: bool = False) -> Wire:
+        """A connected wire; `cancellation` watches its socket. Raises NetworkError, Stalled, Cancelled.
+
+        With `public_only`, no wire into a private network; a proxy may lie in one, and decides by itself.
+        """
         first = self._proxy or self._origin
         # Made before there is a socket, because a wrong ca_bundle shows here.
         context = self._tls_context() if "https" in (first.scheme, self._origin.scheme) else None
-        sock = dial(first.host, first.port, self._config.connect_timeout, cancellation)
+        is_confined = public_only and self._proxy is None
+        sock = dial(first.host, first.port, self._config.connect_timeout, cancellation, public_only=is_confined)
         try:
             if context is None:
                 return Wire(sock, self._tick)
@@ -81,6 +92,31 @@ class Route:
         except BaseException:
             cancellation.close(secured)
             raise
+
+    def warn(self, request: Request) -> None:
+        """Log, once for an origin, that credentials go there unencrypted; not of this machine's own (faults.md S19)."""
+        if self._is_secure or self._origin in self._warned or is_loopback(self._origin.host):
+            return
+        if any(is_secret(name) for name, _ in request.headers):
+            import logging
+
+            self._warned.add(self._origin)
+            logging.getLogger("fastget.transport").warning(
+                "credentials go to %s unencrypted, where others on the way can read them", self._origin
+            )
+
+    def is_public(self, wire: Wire) -> bool:
+        """Whether the wire ends at an address of the open internet; never where a proxy hides that."""
+        if self._proxy is not None:
+            return False
+        try:
+            return is_public(wire.socket.getpeername()[0])
+        except OSError:  # it has ended by now
+            return False
+
+    def admits(self, wire: Wire, request: Request) -> bool:
+        """Whether an open wire may carry this request."""
+        return not request.public_only or self._proxy is not None or self.is_public(wire)
 
     def encode(self, exchange: HeadExchange, request: Request) -> bytes:
         """The request head, in absolute form where an HTTP proxy reads it (RFC 9112 §3.2.2)."""
