@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -55,6 +56,13 @@ def server_not_found() -> Callable[[str, str], NoReturn]:
 def localstack_python() -> str | None:
     """The interpreter of an environment that holds LocalStack (CONTRIBUTING.md), or None."""
     return _LOCALSTACK_PYTHON
+
+
+@pytest.fixture(autouse=True)
+def _nothing_known_of_stores() -> None:
+    """What one test's server has taught is not taken for true of another's, which may have got the same port."""
+    if "fastget.client" in sys.modules:
+        sys.modules["fastget.client"]._stores.forget()
 
 
 @pytest.fixture

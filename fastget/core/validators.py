@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # The statuses that the predicate judges; every other one is for the source to explain.
 SUCCESS = (200, 206)
 FORBIDDEN = 403
+PRECONDITION_FAILED = 412
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +76,14 @@ def judge_identity(head: ResponseHead, pin: Pin) -> Refused | None:
         return Refused(Doubt.CHANGED, f"the version was {pin.version_id} and is now {version}")
     modified = _another(head.headers, "last-modified", pin.last_modified)
     # Machines that serve the same content may have stored it at different times: a strong ETag outweighs the date.
-    if modified is not None and pin.if_match is None:
+    if modified is not None and not pin.is_strong:
         return Refused(Doubt.CHANGED, f"Last-Modified was {pin.last_modified} and is now {modified}")
     return None
 
 
 def _judge_silence(head: ResponseHead, asked: Expectation) -> Refused | None:
     """An answer that names no version may be of another one: a server that ignores If-Match would not say."""
-    if asked.content_is_checked or asked.pin.if_match is None:
+    if asked.content_is_checked or not asked.pin.is_strong:
         return None
     names_version = asked.pin.version_id is not None and "x-amz-version-id" in head.headers
     if "etag" in head.headers or names_version:

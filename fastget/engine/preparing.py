@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from fastget.core.checksums.declared import contradiction, etag_digest, user_digest
 from fastget.core.checksums.verification import Check, choose, ladder, reason_for_size_only
+from fastget.core.guesses import guessed_layouts
 from fastget.core.layout import PartLayout
 from fastget.core.planner import SMALLEST_CHUNK, Plan, plan_parts, plan_ranges, plan_stream
 from fastget.engine.job import Task
+from fastget.engine.stores import Store
 from fastget.errors import ChecksumMismatch, RangeNotSupported, Unverifiable
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 # What a sink that keeps order may have to hold for the workers ahead of its front.
 ORDERED_CHUNK = 2 * 1024 * 1024
 
-FindLayout = Callable[[int | None], PartLayout | None]
+FindLayout = Callable[[int | None, bool], PartLayout | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +58,27 @@ class Prepared:
     reason: str
 
 
-def prepare(opening: Opening, sink: Sink, config: Config, known: Knowledge, find_layout: FindLayout) -> Prepared:
+def prepare(
+    opening: Opening, sink: Sink, config: Config, known: Knowledge, find_layout: FindLayout, store: Store | None = None
+) -> Prepared:
     """Decide how the opened object is going to be fetched and verified.
 
-    `find_layout` asks the store where its parts lie, given how many there should be; it is called where that matters.
+    `find_layout` asks the store where its parts lie, given how many there should be and whether they must be fetched by
+    number; it is called where that matters. `store` is what is known of the store.
     Raises Unverifiable, RangeNotSupported or ChecksumMismatch where the options, or the store's own words, rule
     every way out.
     """
     info, traits = opening.info, opening.source.traits(opening.info)
     rungs = _rungs(info, traits, config)
     best = next(iter(choose(rungs, layout_is_known=True)[-1:]), None)
-    layout = None
-    if info.size and traits.part_numbers and ((best and best.parts) or config.split == "part"):
-        layout = find_layout(best.parts if best else None)
-    checks = choose(rungs, layout_is_known=layout is not None)
+    by_force = config.split == "part"
+    layout, checks = None, choose(rungs, layout_is_known=False)
+    if info.size and (traits.part_numbers or traits.object_attributes) and ((best and best.parts) or by_force):
+        layout = find_layout(best.parts if best else None, by_force)
+    if info.size and layout is None and not checks and best and best.parts and sink.is_seekable and not by_force:
+        layout = _guess(info.size, best.parts)
+    if layout is not None:
+        checks = choose(rungs, layout_is_known=True)
     if config.require_verified and not checks:
         reason = _reason(info, rungs)
         raise Unverifiable(
@@ -90,8 +99,16 @@ def prepare(opening: Opening, sink: Sink, config: Config, known: Knowledge, find
         can_resume=can_resume,
         content_is_checked=bool(checks),
         in_order=ordered or not sink.is_seekable,
+        store=store or Store(),
     )
     return Prepared(task, checks, _reason(info, rungs))
+
+
+def _guess(size: int, parts: int) -> PartLayout | None:
+    """The likeliest layout, where the store tells none. Only where nothing conclusive can be compared is it used."""
+    if parts == 1:
+        return PartLayout.of_sizes([size], is_served=False)
+    return next(iter(guessed_layouts(size, parts)), None)
 
 
 def _rungs(info: ObjectInfo, traits: StoreTraits, config: Config) -> tuple[Check, ...]:
@@ -131,6 +148,7 @@ def _plan(
     # What has left through a pipe cannot be fetched by another plan: no part numbers there, which may be ignored.
     trusted = sink.is_seekable or config.split == "part"
     by_number = config.split != "range" and not known.no_part_numbers and can_resume and trusted
+    by_number = by_number and layout is not None and layout.is_served
     if config.split == "part" and (layout is None or not by_number):
         raise RangeNotSupported(
             f"{info.url} cannot be fetched by part number: the store does not serve its parts",

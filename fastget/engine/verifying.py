@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fastget.core.checksums.verification import Ledger, verified_by, verified_by_size
+from fastget.core.checksums.verification import Ledger, unknown_parts, verified_by, verified_by_size
 from fastget.core.planner import plan_parts
 from fastget.core.ranges import Span
 from fastget.engine.front import digest_span
+from fastget.engine.guessing import proven_guess
 from fastget.engine.job import BYTES_ARE_OUT, Replan
 from fastget.errors import ChecksumMismatch, Unverifiable
 from fastget.events import Method, Repaired
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from fastget.events import Verification
 
 
+ADDED_UP_ALWAYS = 16
+
 RunPass = Callable[["Task", "Recorder", "Collection[Algorithm]", "Collection[int]", "Write"], None]
 
 
@@ -49,7 +52,14 @@ class Comparison:
             return False
         self.changed.append(index)
         self._trial.record(index, digests)
-        return not self._trial.ordered_algorithms and not self._trial.failures()
+        if self._trial.ordered_algorithms or not _is_time_to_add_up(len(self.changed)):
+            return False
+        return not self._trial.failures()
+
+
+def _is_time_to_add_up(changed: int) -> bool:
+    """Adding up goes through all chunks: not after each one where many differ, or it would be their square."""
+    return changed <= ADDED_UP_ALWAYS or changed & (changed - 1) == 0
 
 
 class Verifier:
@@ -86,6 +96,9 @@ class Verifier:
         """
         if not self._checks:
             return verified_by_size(self._reason)
+        layout = self._task.plan.layout
+        if layout is not None and layout.is_guess:
+            return self._verify_guess(layout, size)
         is_guess = self._rests_on_a_guess() and not self._learn_layout()
         failures = self._ledger.failures()
         if failures and self._is_the_same_again(failures, size):
@@ -97,6 +110,18 @@ class Verifier:
             raise self._mismatch(*failures[0])
         self._tally.verified = size
         return verified_by(self._checks[0])
+
+    def _verify_guess(self, layout: PartLayout, size: int) -> Verification:
+        """The verdict where the store does not tell its parts: a usual part size gives the digest, or nothing is known.
+
+        What fails is then not fetched again: most likely the parts are of another size (wire-spec.md §3).
+        """
+        check = self._checks[0]
+        failures = self._ledger.failures()
+        if failures and proven_guess(self._task.sink, size, check, layout) is None:
+            return self._unverified(failures, f"{unknown_parts(check)}, and none of the usual part sizes gives it")
+        self._tally.verified = size
+        return verified_by(check)
 
     def _is_the_same_again(self, failures: Sequence[tuple[Check, bytes]], size: int) -> bool:
         """Fetch a second time what failed. True where the same bytes came; otherwise what is damaged is repaired.
@@ -133,7 +158,7 @@ class Verifier:
     def _cut_anew(self, layout: PartLayout) -> None:
         plan = plan_parts(
             layout,
-            by_number=self._task.plan.split == "part",
+            by_number=self._task.plan.split == "part" and layout.is_served,
             whole_parts=any(check.needs_whole_parts for check in self._checks),
             connections=self._task.plan.connections,
             chunk_size=self._task.config.part_size,
@@ -188,7 +213,7 @@ class Verifier:
         if layout is None or not algorithms:
             return []
         surveyor = self._survey()
-        declared = surveyor.part_digests(algorithms[0], range(1, layout.count + 1))
+        declared = surveyor.part_digests(algorithms[0], layout)
         self._tally.requests += surveyor.requests
         damaged = {n for n, digest in declared.items() if self._ledger.part_digest(algorithms[0], n) != digest}
         return [chunk.index for chunk in self._task.plan.chunks if chunk.part in damaged]

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from fastget.sources.protocol import StoreTraits
 
 if TYPE_CHECKING:
-    from fastget.core.messages import Headers
+    from collections.abc import Iterable
+
+    from fastget.core.messages import Headers, ResponseHead
 
 # Sent by every S3 and by the stores that follow it (wire-spec.md §1b).
 _S3_FIELDS = ("x-amz-request-id", "x-amz-checksum-type", "x-amz-version-id")
+_ACCEPT_ENCODING = "accept-encoding"
 _ENCRYPTION = "x-amz-server-side-encryption"
 _CUSTOMER_KEY_FIELDS = (f"{_ENCRYPTION}-customer-algorithm", f"{_ENCRYPTION}-customer-key-md5")
 
@@ -26,7 +29,14 @@ def traits_of(headers: Headers, *, part_numbers: bool) -> StoreTraits:
     `part_numbers` says whether a partNumber may be added to the request at all (not to a signed URL).
     """
     is_s3 = looks_like_s3(headers)
-    return StoreTraits(part_numbers and is_s3, _etag_is_md5(headers), is_s3, not _is_amazon(headers))
+    is_other = not _is_amazon(headers)
+    return StoreTraits(
+        part_numbers=part_numbers and is_s3,
+        etag_is_md5=_etag_is_md5(headers),
+        full_status_ranges=is_s3,
+        etag_may_look_like_md5=is_other,
+        may_refuse_its_etag=is_other,
+    )
 
 
 def is_transcoded(headers: Headers) -> bool:
@@ -36,6 +46,14 @@ def is_transcoded(headers: Headers) -> bool:
     """
     stored = headers.get("x-goog-stored-content-encoding") or ""
     return "gzip" in stored.lower() and "gzip" not in (headers.get("content-encoding") or "").lower()
+
+
+def in_stored_coding(head: ResponseHead, user: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...] | None:
+    """The user's headers with what keeps GCS from inflating; None where it does not, or the user has decided."""
+    fields = tuple(user)
+    if not is_transcoded(head.headers) or any(name.lower() == _ACCEPT_ENCODING for name, _ in fields):
+        return None
+    return (*fields, (_ACCEPT_ENCODING, "gzip"))
 
 
 def _is_amazon(headers: Headers) -> bool:
@@ -51,10 +69,10 @@ def _etag_is_md5(headers: Headers) -> bool:
         return False
     if (headers.get("x-amz-storage-class") or "").startswith("EXPRESS_"):
         return False
-    return not (_is_ibm(headers) and _is_encrypted_by_ibm(headers))
+    return not (is_ibm(headers) and _is_encrypted_by_ibm(headers))
 
 
-def _is_ibm(headers: Headers) -> bool:
+def is_ibm(headers: Headers) -> bool:
     return any(name.lower().startswith(("x-clv-", "ibm-")) for name, _ in headers)
 
 

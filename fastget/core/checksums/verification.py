@@ -92,10 +92,15 @@ def choose(rungs: Sequence[Check], layout_is_known: bool) -> tuple[Check, ...]:
 def reason_for_size_only(rungs: Sequence[Check], *, has_checksum_headers: bool) -> str:
     """Why nothing but the size can be compared, in one line."""
     if rungs:
-        return f"a composite {rungs[0].algorithm} is declared, but the store does not tell where its parts lie"
+        return unknown_parts(rungs[0])
     if has_checksum_headers:
         return "the checksum that the store sent is not one that can be checked"
     return "the store declared no checksum"
+
+
+def unknown_parts(check: Check) -> str:
+    """Why a composite digest cannot be compared."""
+    return f"a composite {check.algorithm} is declared, but the store does not tell where its parts lie"
 
 
 class Ledger:

@@ -1,0 +1,44 @@
+"""What the answers of one store have taught about it, so that what it cannot do is asked of it once, not per object.
+
+wire-spec.md §3: probe once per endpoint and bucket. A fact is None until an answer has told it; whoever keeps facts
+lets them go after a while, because stores are upgraded and permissions granted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class MatchForm(StrEnum):
+    """How the pinned ETag goes into If-Match (wire-spec.md §4)."""
+
+    AS_RECEIVED = "as-received"
+    UNQUOTED = "unquoted"
+    """DigitalOcean Spaces matches an ETag only without its quotes."""
+    NONE = "none"
+    """The store refuses its own ETag (SeaweedFS 3.97): answers are compared with it instead."""
+
+    @property
+    def next(self) -> MatchForm | None:
+        """What to try where the store refuses this form; None after the last one."""
+        forms = list(MatchForm)
+        place = forms.index(self) + 1
+        return forms[place] if place < len(forms) else None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFacts:
+    """What is known of one endpoint and bucket. None: not told yet.
+
+    `part_heads` and `part_gets`: whether HEAD, or GET, with `?partNumber=` proves that it is honoured. `part_lengths`:
+    whether such a HEAD tells at least a part's length (Ceph). `attributes`: whether GetObjectAttributes is answered.
+    `heads`: whether HEAD is answered at all. `match_form`: the If-Match that it accepts.
+    """
+
+    part_heads: bool | None = None
+    part_gets: bool | None = None
+    part_lengths: bool | None = None
+    attributes: bool | None = None
+    heads: bool | None = None
+    match_form: MatchForm | None = None

@@ -1,0 +1,71 @@
+"""What this process has learned of stores, shared by all of its transfers: probed once, not once per object."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from fastget.core.store_memory import StoreFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Seconds after which a store is asked anew: it may have been upgraded, or a permission granted.
+LIFETIME = 15 * 60.0
+# A store and its facts take some hundred bytes.
+MOST_STORES = 256
+
+
+class Store:
+    """One endpoint and bucket. Safe in many threads; facts are replaced as a whole, so that readers need no lock."""
+
+    __slots__ = ("_facts", "_lock")
+
+    def __init__(self, facts: StoreFacts | None = None) -> None:
+        self._facts = facts or StoreFacts()
+        self._lock = threading.Lock()
+
+    @property
+    def facts(self) -> StoreFacts:
+        return self._facts
+
+    def learn(self, **facts: Any) -> None:
+        """Fields of StoreFacts that an answer has told; what contradicts an earlier one takes its place."""
+        if all(getattr(self._facts, name) == value for name, value in facts.items()):
+            return
+        with self._lock:
+            self._facts = replace(self._facts, **facts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    store: Store
+    made: float
+
+
+class Stores:
+    """The stores of a process by their names, the latest used 256 of them, each for a quarter of an hour."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self.forget()
+
+    def of(self, name: str) -> Store:
+        """The store of that name, empty where it is new or has been forgotten."""
+        now = self._clock()
+        with self._lock:
+            entry = self._entries.pop(name, None)
+            if entry is None or now - entry.made > LIFETIME:
+                entry = _Entry(Store(), now)
+            self._entries[name] = entry
+            if len(self._entries) > MOST_STORES:
+                self._entries.popitem(last=False)
+            return entry.store
+
+    def forget(self) -> None:
+        """Begin anew, with a new lock: for tests, and for a child process in which nobody would open the old one."""
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
