@@ -1,7 +1,7 @@
 """How many connections are worth having: grow while growing pays, stop where the machine is the limit.
 
 Told of samples, it answers with a number; the clock and the counting are the edge's. It only ever grows: a connection
-that has turned out not to pay costs little, and ends with its chunk.
+that has turned out not to pay costs little, and ends with its chunk. How it was chosen: docs/design/0005.
 """
 
 from __future__ import annotations
@@ -12,35 +12,46 @@ from dataclasses import dataclass
 START = 2
 # Past this a single client gains nothing on one endpoint that it does not lose in contention.
 LIMIT = 32
-# Long enough for a new connection to a store nearby to have its first byte and some more.
+# Once every connection delivers, their rate shows in this time: servers that cap it send in bursts of 20 to 50 ms.
+WINDOW = 0.06
+# So long the late ones are waited for, before the rest are judged without them; and between two looks that saw no gain.
 INTERVAL = 0.2
-# Far away, handshakes and a slow start may take a second: so many intervals without a gain before that is believed.
-PATIENCE = 5
-# Doubling brings 100 % where each connection is capped, and next to nothing where the link or the machine is the limit.
-LEAST_GAIN = 1.25
+# Far away, handshakes and a slow start may take a second: so long without a gain before that is believed.
+PATIENCE = 1.0
+# Each connection that came brings, in shares of what one brought before: all of it where each is capped, next to
+# nothing where the link or the machine is the limit.
+LEAST_GAIN, CLEAR_GAIN = 0.25, 0.6
+# How many times as many there are next: after a gain, and after a clear one.
+STEP, STRIDE = 2, 4
 # Sharing the machine with the server, or with hashing, threads past this only take the processor from each other.
-BUSY = 0.45
+FULL = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The state of a transfer at one moment: seconds on a monotonic clock, bytes so far, processor seconds so far."""
+    """The state of a transfer at one moment: seconds on a monotonic clock, bytes so far, processor seconds so far.
+
+    `flowing` counts the connections that have delivered any bytes.
+    """
 
     at: float
     received: int
     processor: float
+    flowing: int
 
 
 class Governor:
     """Decides for one transfer. `cores` is the number of processors that the process may use."""
 
     def __init__(self, start: int, limit: int, cores: int) -> None:
-        self._wanted = start
+        self._start = self._wanted = start
         self._limit = limit
         self._cores = cores
-        self._last: Sample | None = None
+        self._opened: Sample | None = None
         self._rate_before = 0.0
-        self._patience = PATIENCE
+        self._flowing_before = 0
+        self._grown = 0.0
+        self._window = WINDOW
         self._is_settled = start >= limit
 
     @property
@@ -48,26 +59,68 @@ class Governor:
         """Connections to have now."""
         return self._wanted
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether the number is final."""
+        return self._is_settled
+
     def observe(self, sample: Sample) -> int:
-        """Take a sample and answer how many connections to have; the same number until an interval has gone by."""
-        if self._last is None:
-            # The clock starts with the first bytes: waiting for them says nothing about the rate.
-            self._last = sample if sample.received else None
-        elif not self._is_settled and sample.at - self._last.at >= INTERVAL:
-            self._judge(sample, self._last)
-            self._last = sample
+        """Take a sample and answer how many connections to have; the same number until enough has been seen."""
+        if self._is_settled or not sample.received:
+            return self._wanted  # waiting for the first bytes says nothing about the rate
+        if self._opened is None:
+            self._opened, self._grown = sample, sample.at
+            return self._wanted
+        seconds = sample.at - self._opened.at
+        if seconds <= 0:
+            return self._wanted
+        if self._has_all(sample) and not self._has_all(self._opened):
+            # The last ones have begun. What the others brought until now is what this is to be compared with.
+            if not self._rate_before:
+                self._remember(_rate(self._opened, sample), self._opened.flowing)
+            self._opened = sample
+        elif seconds >= (self._window if self._has_all(sample) else INTERVAL):
+            self._judge(self._opened, sample)
         return self._wanted
 
-    def _judge(self, now: Sample, last: Sample) -> None:
-        if now.received == last.received:
-            return  # a silence says nothing about the number of connections
-        seconds = now.at - last.at
-        rate = (now.received - last.received) / seconds
-        is_busy = (now.processor - last.processor) / seconds >= BUSY * self._cores
-        if not is_busy and rate >= self._rate_before * LEAST_GAIN:
-            self._rate_before = rate
-            self._patience = PATIENCE
-            self._wanted = min(self._wanted * 2, self._limit)
+    def _has_all(self, sample: Sample) -> bool:
+        return sample.flowing >= self._wanted
+
+    def _remember(self, rate: float, flowing: int) -> None:
+        self._rate_before, self._flowing_before = rate, max(flowing, 1)
+
+    def _judge(self, opened: Sample, now: Sample) -> None:
+        self._opened = now
+        rate = _rate(opened, now)
+        if not rate:
+            self._grown = now.at  # a silence says nothing about the number of connections, however long
+            return
+        load = (now.processor - opened.processor) / (now.at - opened.at) / self._cores
+        step = self._step(rate, now.flowing) if load * STEP <= FULL else 1
+        if step > 1:
+            self._grow(step if load * step <= FULL else STEP)
+            self._remember(rate, now.flowing)
+            self._grown, self._window = now.at, WINDOW
         else:
-            self._patience -= 1
-        self._is_settled = is_busy or self._patience == 0 or self._wanted == self._limit
+            # A closer look, in which bursts and lulls even out.
+            self._window = INTERVAL
+            self._is_settled = load * STEP > FULL or now.at - self._grown >= PATIENCE
+
+    def _grow(self, step: int) -> None:
+        self._wanted = min(self._wanted * step, self._limit)
+        self._is_settled = self._wanted == self._limit
+
+    def _step(self, rate: float, flowing: int) -> int:
+        """How many times as many connections the gain is worth."""
+        gain = 0.0
+        if self._rate_before:
+            added = max(flowing / self._flowing_before - 1, 0.5)
+            gain = (rate / self._rate_before - 1) / added
+        if gain >= CLEAR_GAIN:
+            return STRIDE
+        # What the first connection brought alone was seen too briefly to say that a second is no use.
+        return STEP if gain >= LEAST_GAIN or self._wanted == self._start else 1
+
+
+def _rate(first: Sample, second: Sample) -> float:
+    return (second.received - first.received) / (second.at - first.at)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Often enough for a moving bar, seldom enough to cost nothing.
 TICK = 0.1
+# As long as the number of connections is being found: a fraction of the governor's window.
+LOOK = 0.02
 
 
 class Crew:
@@ -39,6 +41,7 @@ class Crew:
         self._on_tick = on_tick
         self._threads: list[Thread] = []
         self._looked = 0.0
+        self._told = 0.0
 
     @property
     def received(self) -> int:
@@ -59,8 +62,9 @@ class Crew:
         try:
             self._start(first_continues=first_continues)
             self._grow(self._governor.wanted)
-            while any(thread.is_alive for thread in self._threads) and not job.wait(TICK):
-                self._tick()
+            while any(thread.is_alive for thread in self._threads) and not job.wait(self._pause):
+                self._look()
+                self._tell()
             # The next plan may use the same sink: then nobody may be left who still writes.
             self._join(None if job.has_succeeded or isinstance(job.error, Replan) else PATIENCE)
         except BaseException:
@@ -78,18 +82,24 @@ class Crew:
         worker.run(continues_stream=first_continues)
         raise_outcome(self._job)
 
-    def _tick(self) -> None:
-        """Look around, unless that was just done: every landed chunk wakes this thread."""
+    @property
+    def _pause(self) -> float:
+        return TICK if self._governor.is_settled else LOOK
+
+    def _look(self) -> None:
+        """Show the governor how it goes, unless that was just done: every landed chunk wakes this thread."""
         now = time.monotonic()
-        if now - self._looked >= TICK:
-            self._grow(self._governor.observe(Sample(now, self.received, time.process_time())))
-            self._tell()
+        if self._governor.is_settled or now - self._looked < LOOK:
+            return
+        self._looked = now
+        flowing = sum(worker.received > 0 for worker in self.workers)
+        self._grow(self._governor.observe(Sample(now, self.received, time.process_time(), flowing)))
 
     def _tell(self) -> None:
         """Let the caller look, about ten times a second."""
         now = time.monotonic()
-        if now - self._looked >= TICK:
-            self._looked = now
+        if now - self._told >= TICK:
+            self._told = now
             self._on_tick(self)
 
     def _grow(self, wanted: int) -> None:

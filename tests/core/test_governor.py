@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from math import ceil
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastget.core.governor import BUSY, INTERVAL, LIMIT, START, Governor, Sample
+from fastget.core.governor import FULL, LIMIT, PATIENCE, START, STEP, STRIDE, WINDOW, Governor, Sample
 
-TICK = 0.1
+TICK = 0.02
 MB = 1e6
 
 
@@ -20,7 +21,7 @@ class World:
     """A transfer as the governor's samples would show it; rates in bytes a second, times in seconds.
 
     A connection brings at most `each`, from `first_byte` after its start; all together at most `link`. A byte costs
-    `work` seconds of a processor.
+    `work` seconds of a processor. With `burst`, a connection delivers so many bytes at once, and then pauses.
     """
 
     each: float
@@ -29,6 +30,7 @@ class World:
     work: float = 0.0
     noise: float = 0.0
     silence: tuple[float, float] = (0.0, 0.0)
+    burst: float = 0.0
     source: random.Random = field(default_factory=lambda: random.Random(7))
 
     def run(self, governor: Governor, seconds: float = 30.0) -> list[int]:
@@ -38,19 +40,27 @@ class World:
         counts = []
         for tick in range(1, round(seconds / TICK) + 1):
             now = tick * TICK
-            rate = self._rate(now, started)
-            received += rate * TICK
-            processor += rate * TICK * self.work
-            wanted = governor.observe(Sample(now, int(received), processor))
+            brought = self._brought(now, started)
+            received += brought
+            processor += brought * self.work
+            flowing = sum(now - start > self.first_byte for start in started) if received else 0
+            wanted = governor.observe(Sample(now, int(received), processor, flowing))
             started += [now] * (wanted - len(started))
             counts.append(len(started))
         return counts
 
-    def _rate(self, now: float, started: list[float]) -> float:
+    def _brought(self, now: float, started: list[float]) -> float:
+        """Bytes of one tick."""
         if self.silence[0] <= now < self.silence[1]:
             return 0.0
-        shares = (min(1.0, max(0.0, (now - start - self.first_byte) / TICK)) for start in started)
-        return min(sum(shares) * self.each, self.link) * (1 + self.source.uniform(-self.noise, self.noise))
+        ages = [now - start - self.first_byte for start in started]
+        together = sum(self._of_one(age) - self._of_one(age - TICK) for age in ages)
+        return min(together, self.link * TICK) * (1 + self.source.uniform(-self.noise, self.noise))
+
+    def _of_one(self, age: float) -> float:
+        """Bytes that a connection has brought so long after its first one."""
+        brought = max(age, 0.0) * self.each
+        return ceil(brought / self.burst) * self.burst if self.burst else brought
 
 
 def governor(limit: int = LIMIT, cores: int = 2) -> Governor:
@@ -68,9 +78,21 @@ def test_the_limit_is_never_passed(limit: int) -> None:
     assert max(counts) == counts[-1] == limit
 
 
+@pytest.mark.parametrize("burst", [0.2e6, 1e6, 2e6])
+def test_bursts_hide_nothing(burst: float) -> None:
+    assert World(each=45 * MB, burst=burst).run(governor())[-1] == LIMIT
+
+
+@pytest.mark.parametrize("first_byte", [0.03, 0.045, 0.06])
+def test_where_each_connection_is_capped_the_limit_is_reached_in_three_steps(first_byte: float) -> None:
+    counts = World(each=45 * MB, first_byte=first_byte).run(governor())
+    assert sorted(set(counts)) in ([2, 8, 32], [2, 4, 16, 32])
+    assert counts.index(LIMIT) * TICK < 3 * (first_byte + WINDOW + 2 * TICK)
+
+
 def test_growth_stops_where_the_link_is_full() -> None:
-    assert World(each=45 * MB, link=90 * MB).run(governor())[-1] == 4
-    assert World(each=45 * MB, link=400 * MB).run(governor())[-1] == 16
+    assert World(each=45 * MB, link=90 * MB).run(governor())[-1] <= 8
+    assert World(each=45 * MB, link=400 * MB).run(governor())[-1] >= 9
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.05, 0.1])
@@ -79,14 +101,20 @@ def test_a_link_that_one_connection_fills_gets_few(noise: float) -> None:
 
 
 def test_where_the_processors_are_the_limit_the_number_stays_as_it_began() -> None:
-    work = 2 * (BUSY + 0.01) / (200 * MB)
+    work = 2 * (FULL / STEP + 0.01) / (200 * MB)
     assert World(each=100 * MB, link=200 * MB, work=work).run(governor(cores=2))[-1] == START
 
 
 def test_growth_ends_when_the_processors_get_busy() -> None:
-    work = 2 * BUSY / (400 * MB)
-    assert World(each=45 * MB, work=work).run(governor(cores=2))[-1] == 16
+    work = 2 * FULL / STEP / (400 * MB)
+    assert World(each=45 * MB, work=work).run(governor(cores=2))[-1] in (8, 16)
     assert World(each=45 * MB, work=work).run(governor(cores=8))[-1] == LIMIT
+
+
+def test_a_stride_is_taken_only_where_the_processors_carry_it() -> None:
+    work = 2 * (FULL / STRIDE + 0.05) / (START * 45 * MB)
+    counts = World(each=45 * MB, work=work).run(governor(cores=2))
+    assert sorted(set(counts)) == [START, START * STEP]
 
 
 @given(count=st.integers(1, 1000), data=st.data())
@@ -95,19 +123,21 @@ def test_a_number_that_the_caller_has_set_stays(count: int, data: st.DataObject)
     at = received = 0
     for _ in range(10):
         at, received = at + data.draw(st.integers(1, 5)), received + data.draw(st.integers(0, 10**9))
-        assert fixed.observe(Sample(float(at), received, 0.0)) == count
+        assert fixed.observe(Sample(float(at), received, 0.0, 1)) == count
     assert fixed.wanted == count
+    assert fixed.is_settled
 
 
 def test_waiting_for_the_first_bytes_says_nothing() -> None:
     counts = World(each=45 * MB, silence=(0.0, 5.0)).run(governor())
-    assert set(counts[:49]) == {START}
+    assert set(counts[: round(5 / TICK) - 1]) == {START}
     assert counts[-1] == LIMIT
 
 
 def test_a_silence_on_the_way_brings_no_connections_and_ends_no_growth() -> None:
-    counts = World(each=45 * MB, silence=(0.25, 5.0)).run(governor())
-    assert len(set(counts[5:49])) == 1
+    begins, ends = 0.13, 5.0
+    counts = World(each=45 * MB, silence=(begins, ends)).run(governor())
+    assert len(set(counts[round((begins + WINDOW) / TICK) + 1 : round(ends / TICK) - 1])) == 1
     assert counts[-1] == LIMIT
 
 
@@ -115,20 +145,33 @@ def test_a_silence_on_the_way_brings_no_connections_and_ends_no_growth() -> None
     rates=st.lists(st.floats(0.0, 1e10), min_size=1, max_size=60),
     loads=st.lists(st.floats(0.0, 2.0), min_size=60, max_size=60),
     steps=st.lists(st.floats(0.001, 2.0), min_size=60, max_size=60),
+    shares=st.lists(st.floats(0.0, 1.0), min_size=60, max_size=60),
 )
-def test_whatever_is_measured_the_number_grows_by_doubling_within_its_bounds(
-    rates: list[float], loads: list[float], steps: list[float]
+def test_whatever_is_measured_the_number_grows_by_a_step_or_a_stride_within_its_bounds(
+    rates: list[float], loads: list[float], steps: list[float], shares: list[float]
 ) -> None:
     watched = governor()
     at = processor = received = 0.0
     before = watched.wanted
-    judged = 0.0
-    for rate, load, step in zip(rates, loads, steps, strict=False):
+    grown = 0.0
+    for rate, load, step, share in zip(rates, loads, steps, shares, strict=False):
         at, received, processor = at + step, received + rate * step, processor + load * step
-        wanted = watched.observe(Sample(at, int(received), processor))
-        assert wanted in (before, min(2 * before, LIMIT))
+        flowing = round(share * watched.wanted)
+        was_settled = watched.is_settled
+        wanted = watched.observe(Sample(at, int(received), processor, flowing))
+        assert wanted in {before, *(min(times * before, LIMIT) for times in (STEP, STRIDE))}
         if wanted != before:
-            assert at - judged >= INTERVAL
-            judged = at
+            assert not was_settled
+            assert at - grown >= WINDOW
+            grown = at
         assert wanted == watched.wanted
         before = wanted
+
+
+def test_without_a_gain_the_number_is_final_after_a_while() -> None:
+    watched = governor()
+    world = World(each=200 * MB, link=100 * MB)
+    world.run(watched, seconds=PATIENCE / 2)
+    assert not watched.is_settled
+    world.run(watched, seconds=3 * PATIENCE)
+    assert watched.is_settled
