@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
 from fastget.core.messages import Headers, Request, ResponseHead, is_secret
 from fastget.errors import FastgetError, InvalidURL
+from fastget.sources import request_rules as rules
+from fastget.sources.attributes import QUERY as ATTRIBUTES
+from fastget.sources.attributes import attributes_headers
+from fastget.sources.corrections import identity, refuses_credentials, region_named, time_named
 from fastget.sources.descriptions import object_info
 from fastget.sources.endpoints import BucketRoute, ObjectRequest, S3Endpoints, S3Settings
-from fastget.sources.protocol import StoreTraits
+from fastget.sources.parameters import Parameters
+from fastget.sources.protocol import Correction, StoreTraits
 from fastget.sources.refusals import refusal_error
-from fastget.sources.replies import http_date
 from fastget.sources.requests import plain_headers, plain_name, range_headers, with_user_headers
-from fastget.sources.stores import traits_of
+from fastget.sources.stores import in_stored_coding, is_ibm, traits_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from fastget.config import Config
     from fastget.core.objectinfo import ObjectInfo, Pin
     from fastget.core.ranges import Span
@@ -29,66 +34,145 @@ _ARN = re.compile(
     r"|arn:aws[^:/]*:s3-outposts:[a-z0-9-]+:[0-9]{12}:outpost[:/][^/:]+[:/]accesspoint[:/][^/:]+)(?:/(.*))?",
     re.DOTALL,
 )
-_REGION = re.compile(r"[a-z]{2,}(?:-[a-z0-9]+){0,5}", re.ASCII)
-_ELSEWHERE = frozenset({301, 302, 307, 400})
-# S3 refuses signatures whose time is further than this from its own.
-_LARGEST_SKEW = 15 * 60.0
+# Endings of the names of directory buckets, and of access points to them (rows 95 and 111).
+DIRECTORY_BUCKETS = ("--x-s3", "--xa-s3")
 
 
 @dataclass(frozen=True, slots=True)
 class S3Source:
-    """One object in one bucket. `region` and `skew` (seconds) are what the store has corrected."""
+    """One object in one bucket. What a store has corrected (region, clock, credentials) is kept by `endpoints`."""
 
     bucket: str
     key: str
     settings: S3Settings
     endpoints: S3Endpoints = field(repr=False, compare=False)
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    version_id: str | None = None
-    request_payer: str | None = None
-    expected_bucket_owner: str | None = None
-    region: str | None = None
-    skew: float = 0.0
+    parameters: Parameters = field(default_factory=Parameters)
 
     @classmethod
     def of(cls, url: str, config: Config, endpoints: S3Endpoints | None = None) -> Self:
-        """The object that an s3:// URL names. The key stands as it is: nothing in it is an escape or a query.
+        """The object that an s3:// or cos:// URL names. The key stands as it is: nothing in it is an escape or a query.
 
-        Raises InvalidURL when it lacks a bucket or a key.
+        Raises InvalidURL when it lacks a bucket or a key, ConfigError for options that do not go with it.
         """
         bucket, key = parse_s3_url(url)
-        return cls(
-            bucket=bucket,
-            key=key,
-            settings=S3Settings.of(config),
-            endpoints=endpoints or S3Endpoints(),
-            headers=tuple(config.headers.items()),
-            version_id=config.version_id,
-            request_payer=config.request_payer,
-            expected_bucket_owner=config.expected_bucket_owner,
-        )
+        store = url.partition("://")[0].lower()
+        return cls.named(bucket, key, config, Parameters.of(config), endpoints, store)
+
+    @classmethod
+    def named(
+        cls,
+        bucket: str,
+        key: str,
+        config: Config,
+        parameters: Parameters,
+        endpoints: S3Endpoints | None = None,
+        store: str = "s3",
+    ) -> Self:
+        """The object `key` in `bucket` (or behind an access point's ARN), asked for with `parameters`.
+
+        Of `config`, only what concerns the account, the endpoint and the user's headers counts.
+        Raises ConfigError for parameters that do not go together, or not with this bucket (wire-spec.md rows 97, 105).
+        """
+        settings = S3Settings.of(config, store)
+        rules.check_conditions(parameters)
+        rules.check_given_twice(parameters, config.headers)
+        if config.no_sign_request:
+            rules.check_unsigned(parameters)
+        if bucket.endswith(DIRECTORY_BUCKETS):
+            rules.check_directory_bucket(parameters)
+        endpoints = endpoints or S3Endpoints()
+        if settings.is_ibm:
+            for name in ("request_payer", "expected_bucket_owner"):
+                if getattr(parameters, name) is not None:
+                    endpoints.say_once(f"IBM COS ignores {name}")  # wire-spec.md rows 19 and 20
+        return cls(bucket, key, settings, endpoints, tuple(config.headers.items()), parameters)
 
     @property
     def display_url(self) -> str:
-        return f"s3://{_printable(self.bucket)}/{_printable(self.key)}"
+        return f"{self.settings.store}://{_printable(self.bucket)}/{_printable(self.key)}"
 
     @property
     def filename(self) -> str:
         return plain_name(self.key.rpartition("/")[2])
+
+    @property
+    def store(self) -> str:
+        return f"{self.settings.endpoint_url or 's3'}/{self.bucket}"
+
+    @property
+    def selection(self) -> str:
+        return f"{self.store}?{self.parameters.version_id or ''}"
+
+    @property
+    def answers_head(self) -> bool:
+        return True
 
     def traits(self, info: ObjectInfo) -> StoreTraits:
         known = traits_of(info.headers, part_numbers=True)
         if self._is_transformed:
             return StoreTraits(full_status_ranges=True)
         # Directory buckets: the ETag is opaque (row 97).
-        etag_is_md5 = known.etag_is_md5 and not self.bucket.endswith("--x-s3")
-        return StoreTraits(part_numbers=True, etag_is_md5=etag_is_md5, full_status_ranges=True)
+        etag_is_md5 = known.etag_is_md5 and not self.bucket.endswith(DIRECTORY_BUCKETS)
+        return replace(
+            known,
+            part_numbers=True,
+            etag_is_md5=etag_is_md5,
+            full_status_ranges=True,
+            object_attributes=not (self.settings.is_ibm or is_ibm(info.headers)),
+        )
 
     def get(self, span: Span | None = None, part_number: int | None = None, pin: Pin | None = None) -> Request:
-        return self._request("GET", span, part_number, pin)
+        return self.request("GET", span.header if span is not None else None, part_number, pin)
 
     def head(self, part_number: int | None = None, pin: Pin | None = None) -> Request:
-        return self._request("HEAD", None, part_number, pin)
+        return self.request("HEAD", None, part_number, pin)
+
+    def request(
+        self, method: str, range_header: str | None = None, part_number: int | None = None, pin: Pin | None = None
+    ) -> Request:
+        """GET or HEAD, with the text of a Range header as it stands.
+
+        Raises ConfigError for a range with a part number, a part number that cannot be, a customer's key over plain
+        http, and header fields of more than 8 KB.
+        """
+        given = self.parameters
+        fields = (
+            *plain_headers(),
+            *range_headers(range_header, part_number, pin),
+            *given.headers(pinned=pin is not None),
+        )
+        query = given.query(response=method == "GET" or not self.settings.is_ibm)
+        if (version := self._version(pin)) is not None:
+            query = (*query, ("versionId", version))
+        if part_number is not None:
+            query = (*query, ("partNumber", str(part_number)))
+        headers = Headers(with_user_headers(fields, self.headers, pin))
+        skew = self.endpoints.skew(self.settings)
+        made = self._route().request(ObjectRequest(method, self.key, query, headers), self.display_url, skew)
+        rules.check_secrecy(made.url.origin, made.headers)
+        if pin is None:
+            rules.check_size(made)
+        return made
+
+    def attributes(self, after: int, pin: Pin) -> Request:
+        # The key and the account of GetObject, and its version; none of its conditions, and no range.
+        fields = (*plain_headers(), *attributes_headers(after), *self.parameters.headers(pinned=True))
+        version = self._version(pin)
+        query = (ATTRIBUTES,) if version is None else (ATTRIBUTES, ("versionId", version))
+        headers = Headers(with_user_headers(fields, self.headers, pin))
+        skew = self.endpoints.skew(self.settings)
+        made = self._route().request(ObjectRequest("GET", self.key, query, headers), self.display_url, skew)
+        rules.check_secrecy(made.url.origin, made.headers)
+        return made
+
+    def as_stored(self, head: ResponseHead) -> S3Source | None:
+        headers = in_stored_coding(head, self.headers)
+        return None if headers is None else replace(self, headers=headers)
+
+    def without_checksums(self) -> S3Source | None:
+        asks = self.parameters.checksum_mode is not None
+        return replace(self, parameters=replace(self.parameters, checksum_mode=None)) if asks else None
 
     def describe(self, head: ResponseHead) -> ObjectInfo:
         info = object_info(head, self.display_url)
@@ -96,79 +180,85 @@ class S3Source:
         return replace(info, declared=()) if self._is_transformed else info
 
     def refusal(self, head: ResponseHead, body: bytes) -> FastgetError:
-        secrets = [value for name, value in self.headers if is_secret(name)]
+        secrets = [*self.parameters.secrets, *(value for name, value in self.headers if is_secret(name))]
+        if self.settings.ibm_api_key_id is not None:
+            secrets += [secret for secret in (self.settings.ibm_api_key_id, self._route().token) if secret]
         return refusal_error(head, body, self.display_url, secrets)
 
     def redirected(self, head: ResponseHead) -> S3Source | None:
-        """The source signed for the region, or at the time, that the store corrects it to; each of them once.
+        """None: S3 says where a bucket is by its region, never by an address that a signature would be sent to."""
+        del head
+        return None
 
-        To be asked of every answer outside 2xx: stores say so with 301, 307, 400 (row 89) and 403 (row 92).
-        """
-        return self._in_other_region(head) or self._at_other_time(head)
+    def corrected(
+        self, request: Request, head: ResponseHead, body: bytes, done: Collection[Correction] = ()
+    ) -> Correction | None:
+        ways = {
+            Correction.REGION: self._corrected_region,
+            Correction.CLOCK: self._corrected_clock,
+            Correction.CREDENTIALS: self._corrected_credentials,
+        }
+        return next((kind for kind, way in ways.items() if kind not in done and way(request, head, body)), None)
 
-    def _in_other_region(self, head: ResponseHead) -> S3Source | None:
-        region = (head.headers.get("x-amz-bucket-region") or "").strip()
-        if head.status not in _ELSEWHERE or self.region is not None or not _REGION.fullmatch(region):
-            return None
-        if self.bucket.startswith("arn:") or region == self._route().region:
-            return None
-        self.endpoints.remember_region(self.settings, self.bucket, region)
-        return replace(self, region=region)
+    def _corrected_region(self, request: Request, head: ResponseHead, body: bytes) -> bool:
+        region = region_named(head, body)
+        if region is None or self.bucket.startswith("arn:"):
+            return False
+        if not self._is_outdated(request):
+            if region == self._route().region:
+                return False
+            self.endpoints.remember_region(self.settings, self.bucket, region)
+        return True
 
-    def _at_other_time(self, head: ResponseHead) -> S3Source | None:
-        if head.status != 403 or self.skew or self.settings.anonymous:
-            return None
-        theirs = http_date(head.headers.get("date"))
-        skew = (theirs - datetime.now(UTC)).total_seconds() if theirs is not None else 0.0
-        return replace(self, skew=skew) if abs(skew) > _LARGEST_SKEW else None
+    def _corrected_clock(self, request: Request, head: ResponseHead, body: bytes) -> bool:
+        theirs = time_named(request, head, body)
+        if theirs is None or not self._route().can_sign_for_another_time:
+            return False
+        self.endpoints.remember_time(self.settings, theirs)
+        return True
+
+    def _corrected_credentials(self, request: Request, head: ResponseHead, body: bytes) -> bool:
+        if self.settings.anonymous or not refuses_credentials(request, head, body):
+            return False
+        if not self._is_outdated(request):
+            self.endpoints.renew(self.settings, self._route(), request, self.display_url)
+        return self._is_outdated(request)
+
+    def _is_outdated(self, request: Request) -> bool:
+        """Whether the same would now go to another place, or in another name: someone has corrected it already."""
+        return identity(self.head()) != identity(request)
 
     @property
     def _is_transformed(self) -> bool:
         return ":s3-object-lambda:" in self.bucket or self.bucket.endswith("--ol-s3")
 
     def _route(self) -> BucketRoute:
-        return self.endpoints.route(self.settings, self.bucket, self.region, self.display_url)
-
-    def _request(self, method: str, span: Span | None, part_number: int | None, pin: Pin | None) -> Request:
-        fields = [
-            *plain_headers(),
-            *range_headers(span, part_number, pin),
-            ("x-amz-checksum-mode", "ENABLED"),
-            *self._optional(("x-amz-request-payer", self.request_payer)),
-            *self._optional(("x-amz-expected-bucket-owner", self.expected_bucket_owner)),
-        ]
-        query = [
-            *self._optional(("versionId", self._version(pin))),
-            *self._optional(("partNumber", str(part_number) if part_number is not None else None)),
-        ]
-        headers = Headers(with_user_headers(fields, self.headers, pin))
-        asked = ObjectRequest(method, self.key, tuple(query), headers)
-        return self._route().request(asked, self.display_url, self.skew)
+        return self.endpoints.route(self.settings, self.bucket, self.display_url)
 
     def _version(self, pin: Pin | None) -> str | None:
         """The user's version, or the pinned one; whoever may not read by version asks again without (row 9)."""
-        return self.version_id or (pin.version_id if pin else None)
-
-    @staticmethod
-    def _optional(item: tuple[str, str | None]) -> list[tuple[str, str]]:
-        name, value = item
-        return [] if value is None else [(name, value)]
+        return self.parameters.version_id or (pin.version_id if pin else None)
 
 
 def parse_s3_url(url: str) -> tuple[str, str]:
-    """Bucket (or access point ARN) and key of an s3:// URL.
+    """Bucket (or access point ARN) and key of an s3:// or cos:// URL.
 
     Raises InvalidURL when either is missing.
     """
-    rest = url.partition("://")[2]
+    store, _, rest = url.partition("://")
+    store = store.lower()
     match = _ARN.fullmatch(rest)
     bucket, key = (match[1], match[2]) if match is not None else rest.partition("/")[::2]
     if not bucket:
-        raise InvalidURL("the URL names no bucket", hint="write it as s3://bucket/key")
+        raise InvalidURL("the URL names no bucket", hint=f"write it as {store}://bucket/key")
     if "@" in bucket or (":" in bucket and not bucket.startswith("arn:")):  # a password, maybe
-        raise InvalidURL("the bucket's name holds a colon or an @", hint="write it as s3://bucket/key, without keys")
+        raise InvalidURL(
+            "the bucket's name holds a colon or an @", hint=f"write it as {store}://bucket/key, without keys"
+        )
     if not key:
-        raise InvalidURL(f"s3://{_printable(bucket)} names a bucket, not an object", hint="write it as s3://bucket/key")
+        raise InvalidURL(
+            f"{store}://{_printable(bucket)} names a bucket, not an object", hint=f"write it as {store}://bucket/key"
+        )
     try:
         key.encode()
     except UnicodeEncodeError:
@@ -177,4 +267,6 @@ def parse_s3_url(url: str) -> tuple[str, str]:
 
 
 def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
     return "".join(letter if letter.isprintable() else quote(letter) for letter in text)
