@@ -33,22 +33,29 @@ class Headers:
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         self._items = tuple(items)
-        self._fields: dict[str, tuple[str, ...]] = {}
-        for name, value in self._items:
-            key = name.lower()
-            self._fields[key] = (*self._fields.get(key, ()), value)
+        self._fields: dict[str, tuple[str, ...]] | None = None
 
     def get(self, name: str) -> str | None:
         """The first value of a field, or None."""
-        values = self._fields.get(name.lower())
+        values = self._by_name().get(name.lower())
         return values[0] if values else None
 
     def get_all(self, name: str) -> tuple[str, ...]:
         """Every value of a field, one for each line that carried it."""
-        return self._fields.get(name.lower(), ())
+        return self._by_name().get(name.lower(), ())
+
+    def _by_name(self) -> dict[str, tuple[str, ...]]:
+        """Made at the first look-up: the fields of a request that is about to be signed are never looked up."""
+        if self._fields is None:
+            fields: dict[str, tuple[str, ...]] = {}
+            for name, value in self._items:
+                key = name.lower()
+                fields[key] = (*fields.get(key, ()), value)
+            self._fields = fields
+        return self._fields
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._fields
+        return isinstance(name, str) and name.lower() in self._by_name()
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self._items)
