@@ -122,7 +122,10 @@ def _origin(scheme: str, authority: str) -> Origin:
         raise _unreadable()
     port = int(match["port"] or _DEFAULT_PORTS[scheme])
     if not 0 < port < 2**16:
-        raise InvalidURL("Ports go from 1 to 65535, and the URL names another one")
+        raise InvalidURL(
+            "Ports go from 1 to 65535, and the URL names another one",
+            hint=f"leave the port out for that of the scheme, {_DEFAULT_PORTS[scheme]}",
+        )
     host = _ascii_host(match["name"]) if match["name"] else _ipv6_address(match["ipv6"])
     return Origin(scheme, host, port)
 
