@@ -33,7 +33,7 @@ def ask(line: Line, source: Source, build: Callable[[Source], Request]) -> Answe
     store that refuses new credentials too has said its last word. None of this is a failure, so it costs no retry.
     Raises what `Line.send` and the source raise.
     """
-    corrections: set[Correction] = set()
+    done: set[Correction] = set()
     while True:
         request = build(source)
         head = line.send(request)
@@ -45,7 +45,7 @@ def ask(line: Line, source: Source, build: Callable[[Source], Request]) -> Answe
             source = moved
             continue
         body = line.rest()
-        correction = source.corrected(request, head, body)
-        if correction is None or correction in corrections:
+        correction = source.corrected(request, head, body, done)
+        if correction is None:
             return Answered(source, head, source.refusal(head, body))
-        corrections.add(correction)
+        done.add(correction)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Protocol, Self
 
 from fastget.core.messages import Framing, Request, ResponseHead
@@ -9,11 +10,11 @@ from fastget.core.messages import Framing, Request, ResponseHead
 if TYPE_CHECKING:
     from fastget.core.urls import Origin
     from fastget.engine.cancellation import Cancellation
-    from fastget.errors import FastgetError
-    from fastget.sources.protocol import Source
     from fastget.transport.protocol import Connection
 
 ERROR_BODY_LIMIT = 64 * 1024
+# Seconds that the words of a refusal may take: one that trickles in would hold a download for hours (faults.md S16).
+ERROR_BODY_SECONDS = 3.0
 
 
 class ConnectionPool(Protocol):
@@ -67,18 +68,21 @@ class Line:
             self.drop()
             raise
 
-    def refusal(self, source: Source, head: ResponseHead) -> FastgetError:
-        """The error that an answer outside 2xx means, with the start of its body read; the connection goes back."""
+    def rest(self) -> bytes:
+        """The start of the last answer's body, which tells why something was refused; the connection goes back."""
         body = bytearray(ERROR_BODY_LIMIT)
         filled = 0
+        deadline = time.monotonic() + ERROR_BODY_SECONDS
         try:
             while filled < len(body) and (got := self.read_into(memoryview(body)[filled:])):
                 filled += got
+                if time.monotonic() >= deadline:
+                    break
             self.finish()
         except ConnectionError:
             # The status decides; some servers declare a wrong length for their error bodies (faults.md H55).
             self.drop()
-        return source.refusal(head, bytes(body[:filled]))
+        return bytes(body[:filled])
 
     def is_at_end(self) -> bool:
         """Whether the body of the last answer ends here: no byte more than was read.

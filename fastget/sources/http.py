@@ -4,49 +4,90 @@ from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qsl, unquote
 
 from fastget.core.messages import Headers, Request, ResponseHead, is_secret
-from fastget.errors import ConfigError, FastgetError, ProtocolError
+from fastget.errors import AccessDenied, ConfigError, CredentialsError, FastgetError, ProtocolError
+from fastget.sources import request_rules as rules
+from fastget.sources.attributes import QUERY as ATTRIBUTES
+from fastget.sources.attributes import attributes_headers
 from fastget.sources.descriptions import object_info
+from fastget.sources.presigned import Signature, signature_of
+from fastget.sources.protocol import Correction
 from fastget.sources.redirects import LONGEST_CHAIN, redirect_target, stays_with_origin
 from fastget.sources.refusals import refusal_error
+from fastget.sources.replies import http_date, server_reply
 from fastget.sources.requests import plain_headers, plain_name, range_headers, with_user_headers
-from fastget.sources.stores import traits_of
+from fastget.sources.stores import in_stored_coding, traits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from fastget.core.objectinfo import ObjectInfo, Pin
     from fastget.core.ranges import Span
     from fastget.core.urls import URL
+    from fastget.sources.links import Link
+    from fastget.sources.parameters import Parameters
     from fastget.sources.protocol import StoreTraits
 
 CHECKSUM_MODE = "x-amz-checksum-mode"
+NEW_URL_HINT = "get a new one, then run the same again; from Python, refresh_url can do it"
+# An end as near as this is worth a warning.
+SOON = timedelta(minutes=5)
 _SHORTEST_TOKEN = 12
 
 
 @dataclass(frozen=True, slots=True)
 class HttpSource:
-    """One object at one URL. `named` is the URL that the user gave, `hops` the redirects since then."""
+    """One object at one URL. `named` is the URL that the user gave, `hops` the redirects since then.
+
+    `is_confined`: one of those came from the open internet, so that none may lead into a private network.
+    """
 
     url: URL
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     named: URL | None = None
     hops: int = 0
+    conditions: tuple[tuple[str, str], ...] = ()
+    is_confined: bool = False
+    link: Link | None = field(default=None, repr=False, compare=False)
+    """Where the URL in force comes from, if it can be renewed."""
 
     @classmethod
-    def of(cls, url: URL, headers: Mapping[str, str]) -> Self:
+    def of(
+        cls,
+        url: URL,
+        headers: Mapping[str, str],
+        parameters: Parameters | None = None,
+        refresh: Callable[[str], str] | None = None,
+    ) -> Self:
         """The object at `url`, asked for with the user's headers; user info becomes Basic credentials.
 
-        RFC 7617. An Authorization header of the user wins over the user info.
+        RFC 7617. An Authorization header of the user wins over the user info. Of the parameters, the conditions count
+        (RFC 9110 §13). `refresh` gives a new URL in the place of a signed one that has ended.
+        Raises ConfigError for ones that contradict each other, a customer's key over plain http, or a signed URL that
+        needs header fields which are not given; CredentialsError for one that has ended long ago.
         """
         fields = tuple(headers.items())
-        if url.userinfo is None or any(name.lower() == "authorization" for name, _ in fields):
-            return cls(replace(url, userinfo=None), fields)
-        token = b64encode(unquote(url.userinfo).encode()).decode("ascii")
-        return cls(replace(url, userinfo=None), (*fields, ("Authorization", f"Basic {token}")))
+        rules.check_secrecy(url.origin, fields)
+        conditions: tuple[tuple[str, str], ...] = ()
+        if parameters is not None:
+            rules.check_conditions(parameters)
+            rules.check_given_twice(parameters, headers)
+            conditions = parameters.conditions
+        if url.userinfo is not None and not any(name.lower() == "authorization" for name, _ in fields):
+            token = b64encode(unquote(url.userinfo).encode()).decode("ascii")
+            fields = (*fields, ("Authorization", f"Basic {token}"))
+        url = replace(url, userinfo=None)
+        if (signature := signature_of(url)) is not None:
+            _check_signature(signature, url, headers, is_renewable=refresh is not None)
+        if refresh is None:
+            return cls(url, fields, conditions=conditions)
+        from fastget.sources.links import Link
+
+        return cls(url, fields, conditions=conditions, link=Link(url, refresh))
 
     @property
     def display_url(self) -> str:
@@ -56,8 +97,21 @@ class HttpSource:
     def filename(self) -> str:
         return plain_name((self.named or self.url).filename)
 
+    @property
+    def store(self) -> str:
+        # Where buckets are part of the path, it is the first folder that names them.
+        return f"{self.url.origin}/{self.url.path.split('/', 2)[1]}"
+
+    @property
+    def selection(self) -> str:
+        return (self.named or self.url).query or ""
+
+    @property
+    def answers_head(self) -> bool:
+        return signature_of(self.url) is None
+
     def traits(self, info: ObjectInfo) -> StoreTraits:
-        return traits_of(info.headers, part_numbers=not is_signed(self.url))
+        return traits_of(info.headers, part_numbers=signature_of(self.url) is None)
 
     def get(self, span: Span | None = None, part_number: int | None = None, pin: Pin | None = None) -> Request:
         extra: list[tuple[str, str]] = []
@@ -68,11 +122,28 @@ class HttpSource:
     def head(self, part_number: int | None = None, pin: Pin | None = None) -> Request:
         return self._request("HEAD", None, part_number, pin, ())
 
+    def attributes(self, after: int, pin: Pin) -> Request:
+        url = self.url.with_query(ATTRIBUTES[0])
+        fields = [*plain_headers(), *attributes_headers(after)]
+        return Request("GET", url, Headers(with_user_headers(fields, self.headers, pin)), self.is_confined)
+
+    def as_stored(self, head: ResponseHead) -> HttpSource | None:
+        headers = in_stored_coding(head, self.headers)
+        return None if headers is None else replace(self, headers=headers)
+
+    def without_checksums(self) -> HttpSource | None:
+        return None
+
     def describe(self, head: ResponseHead) -> ObjectInfo:
         return object_info(head, self.display_url)
 
     def refusal(self, head: ResponseHead, body: bytes) -> FastgetError:
-        return refusal_error(head, body, self.display_url, self._secrets())
+        error = refusal_error(head, body, self.display_url, self._secrets())
+        signature = signature_of(self._at)
+        now = http_date(head.headers.get("date")) or datetime.now(UTC)
+        if isinstance(error, CredentialsError | AccessDenied) and signature is not None and signature.has_expired(now):
+            error.hint = f"it was good until {signature.expires:%Y-%m-%d %H:%M:%S} UTC: {NEW_URL_HINT}"
+        return error
 
     def redirected(self, head: ResponseHead) -> HttpSource | None:
         target = redirect_target(head, self.url, self.display_url)
@@ -87,7 +158,37 @@ class HttpSource:
             )
         same_origin = target.origin == self.url.origin
         headers = tuple(item for item in self.headers if same_origin or not stays_with_origin(item[0]))
-        return HttpSource(replace(target, userinfo=None), headers, self.named or self.url, self.hops + 1)
+        return replace(
+            self,
+            url=replace(target, userinfo=None),
+            headers=headers,
+            named=self.named or self.url,
+            hops=self.hops + 1,
+            is_confined=self.is_confined or head.is_from_public,
+        )
+
+    def corrected(
+        self, request: Request, head: ResponseHead, body: bytes, done: Collection[Correction] = ()
+    ) -> Correction | None:
+        """A signed URL that has ended is renewed by the caller's own function (faults.md H38)."""
+        if self.link is None or Correction.CREDENTIALS in done or head.status not in (400, 401, 403):
+            return None
+        if self.link.url == request.url and not self._has_ended(head, body):
+            return None
+        return Correction.CREDENTIALS if self.link.renew(request.url) else None
+
+    def _has_ended(self, head: ResponseHead, body: bytes) -> bool:
+        reply = server_reply(head, body, self._secrets())
+        if "expired" in f"{reply.code} {reply.message}".lower():
+            return True
+        signature = signature_of(self._at)
+        if signature is None or signature.expires is None:
+            return head.status != 400
+        return signature.has_expired(http_date(head.headers.get("date")) or datetime.now(UTC))
+
+    @property
+    def _at(self) -> URL:
+        return self.url if self.link is None else self.link.url
 
     def _request(
         self,
@@ -97,42 +198,52 @@ class HttpSource:
         pin: Pin | None,
         extra: Iterable[tuple[str, str]],
     ) -> Request:
-        url = self.url if part_number is None else self._part_url(part_number)
-        fields = [*plain_headers(), *extra, *range_headers(span, part_number, pin)]
-        if _may_ask_for_checksums(self.url):
+        at = self._at
+        url = at if part_number is None else self._part_url(at, part_number)
+        asked = range_headers(span.header if span is not None else None, part_number, pin)
+        fields = [*plain_headers(), *extra, *asked, *(self.conditions if pin is None else ())]
+        signature = signature_of(at)
+        # S3 refuses an x-amz- field that a signature does not cover; anyone else ignores this one.
+        if signature is None or CHECKSUM_MODE in signature.headers:
             fields.append((CHECKSUM_MODE, "ENABLED"))
-        return Request(method, url, Headers(with_user_headers(fields, self.headers, pin)))
+        return Request(method, url, Headers(with_user_headers(fields, self.headers, pin)), self.is_confined)
 
-    def _part_url(self, part_number: int) -> URL:
-        if is_signed(self.url):
+    def _part_url(self, at: URL, part_number: int) -> URL:
+        if signature_of(at) is not None:
             raise ConfigError(
                 f"{self.display_url} is a signed URL, so that no part number can be added to it",
                 hint="use split=range",
                 url=self.display_url,
             )
-        return self.url.with_query(f"partNumber={part_number}")
+        return at.with_query(f"partNumber={part_number}")
 
     def _secrets(self) -> tuple[str, ...]:
         values = [value for name, value in self.headers if is_secret(name)]
-        if self.url.query:
+        if self._at.query:
             # Short values are no secrets, and words such as "host" would be struck out of every message.
-            found = (value for _, value in _query_items(self.url))
-            values += [self.url.query, *(value for value in found if len(value) >= _SHORTEST_TOKEN)]
+            found = (value for _, value in _query_items(self._at))
+            values += [self._at.query, *(value for value in found if len(value) >= _SHORTEST_TOKEN)]
         return tuple(values)
 
 
-def is_signed(url: URL) -> bool:
-    """Whether the query carries a signature, which covers the rest of it (wire-spec.md §5)."""
-    names = (name.lower() for name, _ in _query_items(url))
-    return any(name == "sig" or "signature" in name for name in names)
+def _check_signature(signature: Signature, url: URL, headers: Mapping[str, str], *, is_renewable: bool) -> None:
+    if missing := signature.missing({CHECKSUM_MODE: "", **headers}):
+        raise ConfigError(
+            f"{url} is signed together with header fields that are not given: {', '.join(missing)}",
+            hint="give each of them, with the value that was signed, in headers",
+            url=str(url),
+        )
+    now = datetime.now(UTC)
+    if is_renewable or signature.expires is None:
+        return
+    until = f"{signature.expires:%Y-%m-%d %H:%M:%S} UTC"
+    # Whoever has a clock that is a little off learns from the store.
+    if signature.is_long_over(now):
+        raise CredentialsError(f"{url}: the signed URL has expired: it was good until {until}", hint=NEW_URL_HINT)
+    if signature.has_expired(now + SOON):
+        import logging
 
-
-def _may_ask_for_checksums(url: URL) -> bool:
-    # S3 refuses an x-amz- header that a signature does not cover; anyone else ignores this one.
-    if not is_signed(url):
-        return True
-    signed = [value for name, value in _query_items(url) if name.lower() == "x-amz-signedheaders"]
-    return any(CHECKSUM_MODE in value.lower().split(";") for value in signed)
+        logging.getLogger("fastget").warning("%s is a signed URL that is good until %s only", url, until)
 
 
 def _query_items(url: URL) -> list[tuple[str, str]]:

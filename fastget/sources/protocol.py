@@ -7,6 +7,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from fastget.core.messages import Request, ResponseHead
     from fastget.core.objectinfo import ObjectInfo, Pin
     from fastget.core.ranges import Span
@@ -124,12 +126,15 @@ class Source(Protocol):
         """
         ...
 
-    def corrected(self, request: Request, head: ResponseHead, body: bytes) -> Correction | None:
+    def corrected(
+        self, request: Request, head: ResponseHead, body: bytes, done: Collection[Correction] = ()
+    ) -> Correction | None:
         """Whether `request`, which got this answer outside 2xx, would now be built otherwise: then it is asked again.
 
         Another region, another time, new credentials or a new signed URL: found out once, by one thread, while the
         others that need it wait, and in force for every request from then on. None where nothing changes, as with
-        fixed keys. `body` is the start of the answer's body, at most 64 KiB.
+        fixed keys, or where that was `done` for this request before. `body` is the start of the answer's body, at
+        most 64 KiB.
         Raises CredentialsError, ConfigError or NetworkError where new credentials cannot be had.
         """
         ...

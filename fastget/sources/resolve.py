@@ -37,7 +37,7 @@ def resolve(url: str, config: Config, endpoints: S3Endpoints | None = None) -> S
     if scheme not in ("http", "https"):
         raise InvalidURL(f"fastget does not fetch {scheme} URLs", hint="use http://, https://, s3:// or cos://")
     check_http_options(config)
-    return HttpSource.of(URL.parse(url), config.headers, Parameters.of(config))
+    return HttpSource.of(URL.parse(url), config.headers, Parameters.of(config), config.refresh_url)
 
 
 def _scheme(url: str) -> str:

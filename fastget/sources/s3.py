@@ -204,8 +204,9 @@ class S3Source:
         region = region_named(head, body)
         if region is None or self.bucket.startswith("arn:"):
             return False
+        route = self._route()  # before the question whether it is outdated: another thread may correct it in between
         if not self._is_outdated(request):
-            if region == self._route().region:
+            if region == route.region:
                 return False
             self.endpoints.remember_region(self.settings, self.bucket, region)
         return True
@@ -220,8 +221,9 @@ class S3Source:
     def _corrected_credentials(self, request: Request, head: ResponseHead, body: bytes) -> bool:
         if self.settings.anonymous or not refuses_credentials(request, head, body):
             return False
+        route = self._route()
         if not self._is_outdated(request):
-            self.endpoints.renew(self.settings, self._route(), request, self.display_url)
+            self.endpoints.renew(self.settings, route, request, self.display_url)
         return self._is_outdated(request)
 
     def _is_outdated(self, request: Request) -> bool:

@@ -57,6 +57,7 @@ def test_a_span_becomes_an_inclusive_range_pinned_to_the_strong_etag() -> None:
     assert "Want-Repr-Digest" not in request.headers
 
 
+@pytest.mark.fault("H54", "H56")
 @pytest.mark.parametrize("etag", ['W/"abc"', None, '""', "*"])
 def test_without_a_strong_etag_the_date_pins(etag: str | None) -> None:
     date = "Wed, 21 Oct 2015 07:28:00 GMT"
@@ -66,7 +67,7 @@ def test_without_a_strong_etag_the_date_pins(etag: str | None) -> None:
 
 
 def test_a_request_never_asks_for_a_span_and_a_part() -> None:
-    with pytest.raises(ValueError, match="never for both"):
+    with pytest.raises(ValueError, match="exclude each other"):
         source("https://host/a").get(Span(0, 1), part_number=1)
 
 
@@ -79,7 +80,7 @@ def test_a_part_number_is_added_to_the_query() -> None:
     "query",
     [
         "X-Amz-Signature=1",
-        "AWSAccessKeyId=a&Signature=b&Expires=1",
+        "AWSAccessKeyId=a&Signature=b&Expires=4102444800",
         "sv=1&sig=abc",
         "X-Goog-Signature=1",
         "x-oss-signature=2",
@@ -96,7 +97,7 @@ def test_nothing_is_added_to_a_signed_url(query: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "expected"), [("host", None), ("host%3Bx-amz-checksum-mode", "ENABLED"), ("host;range", None)]
+    ("names", "expected"), [("host", None), ("host%3Bx-amz-checksum-mode", "ENABLED")]
 )
 def test_a_presigned_url_gets_the_checksum_mode_only_where_its_signature_covers_it(
     names: str, expected: str | None
@@ -135,6 +136,7 @@ def test_an_authorization_header_of_the_user_wins_over_user_info() -> None:
     )
 
 
+@pytest.mark.fault("S1", "S2", "S3")
 @pytest.mark.parametrize(
     ("url", "name"),
     [
@@ -214,6 +216,7 @@ def test_other_statuses_are_no_redirects(status: int, answer: Answer) -> None:
     assert source("https://host/a").redirected(answer(302)) is None
 
 
+@pytest.mark.fault("H29", "H31")
 @pytest.mark.parametrize(
     "location",
     [
@@ -233,6 +236,7 @@ def test_a_redirect_to_where_fastget_does_not_go_is_an_error(location: str, answ
     assert "marked" not in str(caught.value)
 
 
+@pytest.mark.fault("H32")
 def test_several_locations_are_an_error_when_they_differ(answer: Answer) -> None:
     mine = source("http://host/a")
     with pytest.raises(ProtocolError, match="several"):
@@ -242,6 +246,7 @@ def test_several_locations_are_an_error_when_they_differ(answer: Answer) -> None
     assert same.url.path == "/b"
 
 
+@pytest.mark.fault("H27")
 def test_redirects_in_a_circle_end_in_an_error(answer: Answer) -> None:
     hop: HttpSource | None = source("http://host/a")
     for _ in range(10):
@@ -267,6 +272,7 @@ SECRETS = {
 }
 
 
+@pytest.mark.fault("H28", "S15")
 @pytest.mark.parametrize("location", ["https://other/b", "https://host:8443/b", "https://sub.host/b"])
 def test_secrets_stay_with_the_origin_that_they_were_given_for(location: str, answer: Answer) -> None:
     mine = HttpSource.of(URL.parse("https://host/a"), {**SECRETS, "X-Plain": "kept"})
@@ -285,6 +291,7 @@ def test_secrets_follow_a_redirect_within_their_origin(answer: Answer) -> None:
     assert there.get().headers.get("Authorization") == "Basic bWU6cHc="
 
 
+@pytest.mark.fault("H28")
 def test_http_may_redirect_up_to_https_as_a_new_origin(answer: Answer) -> None:
     there = source("http://me:pw@host/a").redirected(answer(301, {"Location": "https://host/a"}))
     assert there is not None
@@ -292,6 +299,7 @@ def test_http_may_redirect_up_to_https_as_a_new_origin(answer: Answer) -> None:
     assert "Authorization" not in there.get().headers
 
 
+@pytest.mark.fault("S12")
 def test_an_error_repeats_no_secret_of_the_url_or_the_headers(answer: Answer) -> None:
     mine = HttpSource.of(URL.parse("https://h/a?token=marked-url-token"), {"X-Api-Key": "marked-key"})
     body = b"no entry for marked-key at /a?token=marked-url-token (marked-url-token)"

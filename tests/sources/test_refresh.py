@@ -216,12 +216,17 @@ def test_a_profile_whose_keys_were_replaced_is_read_again(
 
     def write(number: int) -> None:
         keys = f"aws_access_key_id = AKIA{number}\naws_secret_access_key = s\naws_session_token = token-{number}\n"
-        file.write_text(f"[team]\n{keys}")
+        written = tmp_path / f"credentials-{number}"
+        written.write_text(f"[team]\n{keys}")
+        written.replace(file)
 
     door = Doorkeeper({"token-1"})
 
+    first = iter(range(1))
+
     def rotate(request: ReceivedRequest) -> None:
-        write(2)
+        if next(first, None) is not None:
+            write(2)
 
     write(1)
     with (
