@@ -241,7 +241,7 @@ class S3Endpoints:
 
     def skew(self, settings: S3Settings) -> float:
         """Seconds by which the store's clock is ahead of this machine's, where that matters."""
-        return self._skews.get(settings, 0.0)
+        return self._skews.get(settings, 0.0) if self._skews else 0.0
 
     def remember_time(self, settings: S3Settings, theirs: datetime) -> None:
         """The store has another time than this machine: signatures are made for its."""

@@ -29,7 +29,7 @@ def botocore_failures(display_url: str, otherwise: type[FastgetError] = ConfigEr
         yield
     except ClientError as error:
         raise _refused(error.response, display_url) from None
-    except (BotoCoreError, ValueError) as error:
+    except (BotoCoreError, ValueError, RuntimeError) as error:
         if isinstance(error, FastgetError):
             raise
         raise _translated(error, display_url, otherwise) from None
@@ -42,6 +42,8 @@ def _translated(error: Exception, display_url: str, otherwise: type[FastgetError
         (boto.NoCredentialsError, CredentialsError, NO_CREDENTIALS_HINT),
         (boto.PartialCredentialsError, CredentialsError, "give both the access key and the secret key"),
         (boto.CredentialRetrievalError, CredentialsError, "check the profile's credential settings"),
+        # What botocore raises for credentials that are expired on arrival: those of a session, with a wrong clock.
+        (RuntimeError, CredentialsError, "set the clock of this machine, or look at what gives the credentials"),
         (boto.ProfileNotFound, ConfigError, "`aws configure list-profiles` shows the ones there are"),
         (boto.ParamValidationError, InvalidURL, "write it as s3://bucket/key"),
         (boto.HTTPClientError, NetworkError, "check the network and endpoint_url"),

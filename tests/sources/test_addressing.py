@@ -20,6 +20,7 @@ from fastget.config import Config
 from fastget.core.messages import Request
 from fastget.core.objectinfo import Pin
 from fastget.core.ranges import Span
+from fastget.errors import CredentialsError
 from fastget.sources.endpoints import S3Endpoints
 from fastget.sources.s3 import S3Source
 from fastget.transport.heads import HeadExchange
@@ -275,6 +276,23 @@ def test_a_session_of_a_directory_bucket_serves_many_requests(endpoints: S3Endpo
         assert "/s3express/aws4_request" in str(request.headers.get("Authorization"))
         assert "marked" not in repr(request)
     assert len(sessions) == 1
+
+
+@pytest.mark.row(96)
+def test_a_session_that_has_ended_on_arrival_is_a_matter_of_credentials(
+    endpoints: S3Endpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = SESSION.replace(b"2099", b"1999")
+
+    def send(_: Any, request: Any) -> AWSResponse:
+        headers: Any = {"content-type": "application/xml", "content-length": str(len(ended))}
+        raw: Any = Body(ended)
+        return AWSResponse(request.url, 200, headers, raw)
+
+    monkeypatch.setattr(URLLib3Session, "send", send)
+    with pytest.raises(CredentialsError, match="expired") as caught:
+        S3Source.of("s3://base--use1-az4--x-s3/key", Config(region="us-east-1"), endpoints).get()
+    assert "clock" in str(caught.value.hint)
 
 
 @pytest.mark.row(10, 11, 12, 13, 14, 15)
