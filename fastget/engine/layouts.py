@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from fastget.core.checksums.combine import composite
 from fastget.core.checksums.declared import part_digest
 from fastget.core.layout import MAXIMUM_PARTS, PartAnswer, PartLayout
+from fastget.core.ranges import Span
 from fastget.engine.part_questions import PartQuestions
 from fastget.engine.stores import Store
 from fastget.engine.threads import ask_each
@@ -127,11 +128,15 @@ class Surveyor:
         if ask == self._by_get and first.count > MAXIMUM_GETS:
             return None
         spans = [first.span]
-        for _, answer in self._each(ask, range(2, first.count + 1)):
-            if answer is None or answer.span.start != spans[-1].stop or answer.count != first.count:
+        size = first.total
+        for number, answer in self._each(ask, range(2, first.count + 1)):
+            if answer is not None and answer.span.start == spans[-1].stop and answer.count == first.count:
+                spans.append(answer.span)
+            elif number == first.count and spans[-1].stop == size:
+                spans.append(Span(size, size))  # no Content-Range can say where an empty part lies
+            else:
                 return None
-            spans.append(answer.span)
-        return PartLayout.of_sizes(span.length for span in spans) if spans[-1].stop == self._info.size else None
+        return PartLayout.of_sizes(span.length for span in spans) if spans[-1].stop == size else None
 
     def _by_lengths(self, first: PartReply, parts: int | None, *, exact: bool) -> PartLayout | None:
         """Ceph tells lengths only: every part lies behind those before it, and is fetched by its range."""

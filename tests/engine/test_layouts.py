@@ -48,6 +48,7 @@ def composite(content: Content) -> Callable[..., StoredObject]:
 
 
 def fetch(server: ObjectServer, destination: Path, **options: Any) -> fastget.Result:
+    destination.unlink(missing_ok=True)  # one that is here already would be looked at first
     return fastget.download("s3://b/k", destination, endpoint_url=server.base_url, **{**QUICK, **options})
 
 
@@ -126,6 +127,7 @@ class TestCost:
         with ObjectServer(objects, behaviour=NOTHING_TOLD) as server:
             fetch(server, destination)
             server.forget_requests()
+            destination.unlink()
             fastget.download("s3://c/k", destination, endpoint_url=server.base_url, **QUICK)
             assert asked(server.requests) == ["HEAD", "list"]
 

@@ -64,6 +64,7 @@ def serving(name: str, stored: StoredObject, *chosen: Any, rate: int | None = No
 
 
 def fetch(server: ObjectServer, destination: Path, **options: Any) -> fastget.Result:
+    destination.unlink(missing_ok=True)  # one that is here already would be looked at first
     return fastget.download("s3://b/k", destination, endpoint_url=server.base_url, **QUICK, **options)
 
 

@@ -6,7 +6,7 @@ import hashlib
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,13 +57,15 @@ def cut(content: bytes, lengths: tuple[int, ...]) -> list[bytes]:
     return [content[end - length : end] for end, length in zip(ends, lengths, strict=True)]
 
 
-def upload(server: Server, key: str, bodies: list[bytes], algorithm: str, kind: str) -> None:
+def upload(
+    server: Server, key: str, bodies: list[bytes], algorithm: str, kind: str, numbers: Sequence[int] = ()
+) -> None:
     client, named = server.client, {"Bucket": "samples", "Key": key}
     created = client.create_multipart_upload(ChecksumAlgorithm=algorithm, ChecksumType=kind, **named)
     named["UploadId"] = created["UploadId"]
     checksum = f"Checksum{algorithm}"
     parts = []
-    for number, body in enumerate(bodies, 1):
+    for number, body in zip(numbers or range(1, len(bodies) + 1), bodies, strict=True):
         answer = client.upload_part(PartNumber=number, Body=body, ChecksumAlgorithm=algorithm, **named)
         parts.append({"PartNumber": number, "ETag": answer["ETag"], checksum: answer[checksum]})
     client.complete_multipart_upload(MultipartUpload={"Parts": parts}, ChecksumType=kind, **named)
@@ -87,6 +89,7 @@ def in_parts(localstack: Server, large: Sample) -> Callable[[str, str, str], Par
     return make
 
 
+@pytest.mark.row(32, 33, 34, 35, 36, 42, 62, 110)
 @pytest.mark.parametrize(("layout", "split"), WAYS)
 @pytest.mark.parametrize(("kind", "algorithm"), KINDS)
 def test_the_checksum_of_an_object_in_parts_is_computed_and_compared(
@@ -140,8 +143,12 @@ def test_an_object_in_parts_goes_through_a_pipe_in_order(
     assert done.returncode == 0
 
 
+CHUNK = 8 * MIB
+
+
+@pytest.mark.row(32, 33, 34, 35, 36, 42)
 @pytest.mark.parametrize("algorithm", DIGESTS)
-@pytest.mark.parametrize("size", [0, 1, 9 * MIB])
+@pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1])
 def test_a_checksum_of_a_single_upload_is_compared(
     localstack: Server, large: Sample, algorithm: str, size: int, tmp_path: Path
 ) -> None:
@@ -151,6 +158,34 @@ def test_a_checksum_of_a_single_upload_is_compared(
     assert (tmp_path / "copy").read_bytes() == content
     assert (found.verified, found.method, found.algorithm) == (True, Method.FULL_OBJECT, algorithm.lower())
     assert found.actual == DIGESTS[algorithm](content).hex()
+
+
+@pytest.mark.row(32, 33, 34, 35, 36, 42, 62)
+@pytest.mark.parametrize("last", [1, CHUNK - 5 * MIB - 1, CHUNK - 5 * MIB, CHUNK - 5 * MIB + 1, CHUNK])
+@pytest.mark.parametrize(("kind", "algorithm"), KINDS)
+def test_parts_whose_sum_lies_around_a_chunk_are_compared(
+    localstack: Server, large: Sample, kind: str, algorithm: str, last: int, tmp_path: Path
+) -> None:
+    content, digest, key = large.content[: 5 * MIB + last], DIGESTS[algorithm], f"around-{algorithm}-{kind}-{last}"
+    bodies = cut(content, (5 * MIB, last))
+    upload(localstack, key, bodies, algorithm, kind)
+    found = fastget.download(localstack.url(key), tmp_path / "copy", **localstack.options).verification
+    assert (tmp_path / "copy").read_bytes() == content
+    assert (found.verified, found.method, found.algorithm) == (True, METHODS[kind], algorithm.lower())
+    assert found.actual == digest(content if kind == "FULL_OBJECT" else b"".join(map(digest, bodies))).hex()
+
+
+@pytest.mark.row(118)
+@pytest.mark.parametrize("algorithm", ["CRC32", "SHA256"])
+def test_the_list_of_parts_is_read_where_their_numbers_have_gaps(
+    localstack: Server, large: Sample, algorithm: str, tmp_path: Path
+) -> None:
+    content, key = large.content[: 3 * 5 * MIB + 77], f"gaps-{algorithm}"
+    bodies = cut(content, (5 * MIB, 5 * MIB, 5 * MIB, 77))
+    upload(localstack, key, bodies, algorithm, "COMPOSITE", numbers=(1, 3, 7, 8))
+    found = fastget.download(localstack.url(key), tmp_path / "copy", **localstack.options).verification
+    assert (tmp_path / "copy").read_bytes() == content
+    assert (found.verified, found.method) == (True, Method.COMPOSITE)
 
 
 def test_a_presigned_url_of_an_object_in_parts_is_fetched_without_a_key(
