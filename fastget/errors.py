@@ -9,6 +9,7 @@
      │   ├─ AccessDenied         the store refuses this caller
      │   ├─ CredentialsError     no credentials, or ones that the store does not accept
      │   ├─ ObjectArchived       the object must be restored from its archive first
+     │   │   └─ RestoreInProgress  it is being restored: try again later
      │   ├─ SourceChanged        the object is no longer the one that this download began with
      │   ├─ NotModified          the caller's own condition says that there is nothing to fetch
      │   ├─ RangeNotSupported    the server cannot serve the range that was asked for
@@ -49,6 +50,7 @@ __all__ = [
     "ObjectDeleted",
     "ProtocolError",
     "RangeNotSupported",
+    "RestoreInProgress",
     "ServerError",
     "ServerReply",
     "SourceChanged",
@@ -63,7 +65,9 @@ __all__ = [
 class ServerReply:
     """What a server said when it refused: its status and its own words.
 
-    `retry_after` is in seconds. `code`, `request_id` and `host_id` are those of S3 error documents and headers.
+    `retry_after` is in seconds. `code`, `request_id` and `host_id` are those of S3 error documents and headers,
+    `details` the further elements of the document that say what it is about (Condition, StorageClass,
+    ActualObjectSize, …), as name and text.
     """
 
     status: int
@@ -72,6 +76,11 @@ class ServerReply:
     request_id: str | None = None
     host_id: str | None = None
     retry_after: float | None = None
+    details: tuple[tuple[str, str], ...] = ()
+
+    def detail(self, name: str) -> str | None:
+        """The text of one of the details, or None."""
+        return dict(self.details).get(name)
 
 
 class FastgetError(Exception):
@@ -118,7 +127,19 @@ class NotFound(SourceError):
 
 
 class ObjectDeleted(SourceError):
-    """A delete marker stands where the object was."""
+    """A delete marker stands where the object was. `version_id` is the marker's, where the store names it."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        url: str | None = None,
+        reply: ServerReply | None = None,
+        version_id: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, url=url, reply=reply)
+        self.version_id = version_id
 
 
 class AccessDenied(SourceError):
@@ -130,7 +151,28 @@ class CredentialsError(SourceError):
 
 
 class ObjectArchived(SourceError):
-    """The object lies in an archive and must be restored first."""
+    """The object lies in an archive and must be restored first.
+
+    `storage_class` (GLACIER, DEEP_ARCHIVE, …) and `access_tier` (ARCHIVE_ACCESS, …) are what the store says of it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        url: str | None = None,
+        reply: ServerReply | None = None,
+        storage_class: str | None = None,
+        access_tier: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, url=url, reply=reply)
+        self.storage_class = storage_class
+        self.access_tier = access_tier
+
+
+class RestoreInProgress(ObjectArchived):
+    """The object is on its way out of its archive, which takes minutes to days."""
 
 
 class SourceChanged(SourceError):

@@ -39,7 +39,8 @@ def failure_fields(error: FastgetError, code: int) -> dict[str, Any]:
         "exit_code": int(code),
     }
     if error.reply is not None:
-        fields["reply"] = {name: getattr(error.reply, name) for name in ServerReply.__slots__}
+        told = {name: getattr(error.reply, name) for name in ServerReply.__slots__}
+        fields["reply"] = {**told, "details": dict(error.reply.details)}
     if isinstance(error, ChecksumMismatch):
         fields |= {name: getattr(error, name) for name in ("algorithm", "expected", "actual")}
     return fields

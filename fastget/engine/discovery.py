@@ -3,21 +3,43 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fastget.core import retry
-from fastget.errors import FastgetError, ProtocolError, SourceError
+from fastget.core.messages import Framing
+from fastget.core.ranges import ContentRange, Span
+from fastget.core.validators import SUCCESS
+from fastget.engine.asking import ask
+from fastget.errors import (
+    AccessDenied,
+    FastgetError,
+    NetworkError,
+    NotModified,
+    ObjectArchived,
+    ObjectDeleted,
+    ProtocolError,
+    RangeNotSupported,
+    SourceChanged,
+    SourceError,
+    Throttled,
+)
 from fastget.events import Event, Retried
+from fastget.sources.archives import archived_error
+from fastget.sources.refusals import explained, is_about_kms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from fastget.core.messages import Request, ResponseHead
     from fastget.core.objectinfo import ObjectInfo
     from fastget.engine.cancellation import Cancellation
     from fastget.engine.line import Line
     from fastget.sources.protocol import Source
+
+_FIRST_BYTE = Span(0, 1)
+# Digest fields that speak of the whole object in the answer to a range as well (wire-spec.md §6).
+_OF_THE_WHOLE = frozenset({"repr-digest", "x-goog-hash"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +69,13 @@ class Discovery:
         """GET the object. Raises the typed error of a refusal, NetworkError, or what the source raises."""
         return self._persist(source, lambda at: at.get())
 
+    def select(self, source: Source, build: Callable[[Source], Request]) -> Opening:
+        """Ask for the object, or for some of it, by the request that `build` makes: a 206 is an answer too.
+
+        The facts are then those of the answer, which need not be the object's. Raises as `open`.
+        """
+        return self._persist(source, build, SUCCESS)
+
     def head(self, source: Source) -> ObjectInfo:
         """The object's facts by HEAD. Raises the typed error of a refusal; it has no body to tell why."""
         info = self._persist(source, lambda at: at.head()).info
@@ -54,24 +83,72 @@ class Discovery:
         return info
 
     def facts(self, source: Source) -> Opening:
-        """The object's facts alone: by HEAD or, where that is refused, by a GET that is dropped after its head.
+        """The object's facts alone: by HEAD or, where that is refused, by a GET of one byte.
 
-        The refusal of a HEAD has no body to tell why, and some URLs (presigned ones) are good for GET only.
+        The refusal of a HEAD has no body to tell why (wire-spec.md row 78), and some URLs (presigned ones) are good
+        for GET only.
         """
+        if not source.answers_head:
+            return self._facts_of_a_byte(source)
         try:
-            opening = self._persist(source, lambda at: at.head())
+            return self._facts_by_head(source)
+        except (NotModified, ObjectDeleted, Throttled):
+            raise
         except SourceError:
-            opening = self.open(source)
-            self._line.drop()
-        else:
-            self._line.finish()
+            return self._facts_in_spite(source)
+
+    def readable(self, source: Source) -> Opening:
+        """The same, of an object that can be read now. Raises ObjectArchived or RestoreInProgress for any other."""
+        opening = self.facts(source)
+        # What a GET has been answered can be read, whatever is said of it.
+        is_by_head = opening.head.framing is Framing.NONE
+        if is_by_head and (error := archived_error(opening.info)) is not None:
+            raise error
         return opening
 
-    def _persist(self, source: Source, build: Callable[[Source], Request]) -> Opening:
+    def _facts_by_head(self, source: Source) -> Opening:
+        opening = self._persist(source, lambda at: at.head())
+        self._line.finish()
+        return opening
+
+    def _facts_in_spite(self, source: Source) -> Opening:
+        """HEAD was refused: a GET says why, or it is answered."""
+        try:
+            return self._facts_of_a_byte(source)
+        except SourceError as error:
+            # To see the checksums of an object takes the right to decrypt it, to see the rest does not (row 103).
+            quiet = source.without_checksums() if is_about_kms(error) else None
+            if quiet is None:
+                raise
+            refusal = error
+        try:
+            return self._facts_by_head(quiet)
+        except SourceError:
+            raise refusal from None
+
+    def _facts_of_a_byte(self, source: Source) -> Opening:
+        """What the answer to a GET of the first byte says of all; where it does not, that of a whole GET, dropped."""
+        try:
+            opening = self.select(source, lambda at: at.get(span=_FIRST_BYTE))
+        except SourceError as error:
+            # An empty object has no first byte (row 84), and some servers have no ranges.
+            if not isinstance(error, RangeNotSupported) and not retry.is_range_refusal(error):
+                raise
+        else:
+            self._line.drop()
+            if (info := _whole(opening)) is not None:
+                return replace(opening, info=info)
+        opening = self.open(source)
+        self._line.drop()
+        return opening
+
+    def _persist(
+        self, source: Source, build: Callable[[Source], Request], statuses: Collection[int] = (200,)
+    ) -> Opening:
         attempt = 0
         while True:
             try:
-                return self._ask(source, build)
+                return self._ask(source, build, statuses)
             except FastgetError as error:
                 attempt += 1
                 if not retry.is_transient(error) or attempt > self._retries:
@@ -81,22 +158,51 @@ class Discovery:
                 self._notify(Retried(source.display_url, 0, None, attempt, delay, error.message))
                 self._cancellation.wait(delay)
 
-    def _ask(self, source: Source, build: Callable[[Source], Request]) -> Opening:
-        """Ask where the source is, and where it is sent on to: every source bounds its own redirects."""
-        while True:
-            head = self._line.send(build(source))
-            if head.status == 200:
-                return Opening(source, source.describe(head), head)
-            moved = source.redirected(head)
-            if moved is None:
-                raise self._refused(source, head)
+    def _ask(self, source: Source, build: Callable[[Source], Request], statuses: Collection[int]) -> Opening:
+        answered = ask(self._line, source, build)
+        source, head = answered.source, answered.head
+        if answered.error is not None:
+            raise self._explained(answered.error, source)
+        if head.status not in statuses:
             self._line.drop()
-            source = moved
-
-    def _refused(self, source: Source, head: ResponseHead) -> FastgetError:
-        if 200 <= head.status < 300:
-            self._line.drop()
-            return ProtocolError(
+            raise ProtocolError(
                 f"{source.display_url}: status {head.status} answers a plain GET", url=source.display_url
             )
-        return self._line.refusal(source, head)
+        if (stored := source.as_stored(head)) is not None:
+            self._line.drop()
+            return self._ask(stored, build, statuses)
+        return Opening(source, source.describe(head), head)
+
+    def _explained(self, error: FastgetError, source: Source) -> FastgetError:
+        """A refusal of the first request, with what the caller's own options or a look at the object add to it."""
+        if type(error) is ObjectArchived:
+            return self._archived(error, source)
+        if not isinstance(error, SourceChanged | NotModified | AccessDenied):
+            return error
+        return explained(error, source.get().headers)
+
+    def _archived(self, error: ObjectArchived, source: Source) -> FastgetError:
+        """A GET says that the object lies in an archive, a HEAD also whether it is on its way out."""
+        if not source.answers_head:
+            return error
+        try:
+            answered = ask(self._line, source, lambda at: at.head())
+        except NetworkError:
+            return error
+        self._line.drop()
+        if answered.error is not None or answered.head.status != 200:
+            return error
+        return archived_error(answered.source.describe(answered.head), error.reply) or error
+
+
+def _whole(opening: Opening) -> ObjectInfo | None:
+    """The object's facts in the answer to a range of it; None where that does not say them."""
+    found = opening.head.headers.get("content-range")
+    if found is None:
+        return opening.info if opening.head.status == 200 else None
+    place = ContentRange.parse(found)
+    if place is None or place.total is None:
+        return None
+    # All digests of the answer may be of the range alone (wire-spec.md §2.2), but for these.
+    declared = tuple(digest for digest in opening.info.declared if digest.origin in _OF_THE_WHOLE)
+    return replace(opening.info, size=place.total, accepts_ranges=True, declared=declared)

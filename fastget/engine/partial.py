@@ -49,7 +49,7 @@ class PartialRead:
                 url=self._source.display_url,
             )
         with Line(self._pool, self._cancellation) as line:
-            opening = Discovery(line, self._cancellation, self._config.retries, lambda _: None).facts(self._source)
+            opening = Discovery(line, self._cancellation, self._config.retries, lambda _: None).readable(self._source)
         if opening.info.size is None:
             raise self._no_ranges("the server does not tell the object's size")
         first, last, _ = slice(start, stop).indices(opening.info.size)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastget.errors import (
     AccessDenied,
@@ -13,6 +14,7 @@ from fastget.errors import (
     NotModified,
     ObjectArchived,
     ObjectDeleted,
+    ProtocolError,
     RangeNotSupported,
     ServerError,
     ServerReply,
@@ -20,10 +22,11 @@ from fastget.errors import (
     SourceError,
     Throttled,
 )
-from fastget.sources.replies import server_reply
+from fastget.sources.archives import RESTORE_HINT
+from fastget.sources.replies import safe_text, server_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from fastget.core.messages import Headers, ResponseHead
 
@@ -60,8 +63,26 @@ _CHANGED = _Meaning(
 )
 _BUSY = _Meaning(Throttled, "the server asks for fewer requests", "try later, or with fewer connections")
 _RANGE = _Meaning(RangeNotSupported, "the server cannot serve the range that was asked for")
+_NO_PART = _Meaning(RangeNotSupported, "the object has no part of that number")
+_KMS = _Meaning(
+    AccessDenied,
+    "the KMS key that encrypts the object may not be used",
+    "reading it takes kms:Decrypt on its key; ask the key's owner, or use other credentials",
+)
+_NO_KEY = _Meaning(
+    AccessDenied,
+    "the object is encrypted with a customer's key (SSE-C)",
+    "give the key that it was stored with as sse_c_key",
+)
 _FAILED = _Meaning(ServerError, "the server failed", "try again later")
 _REFUSED = _Meaning(ServerError, "the server refused the request")
+
+_CONDITIONS = ("If-Match", "If-Unmodified-Since")
+_VALIDATORS = ("If-None-Match", "If-Modified-Since")
+_KMS_WORDS = re.compile(r"\bkms\b|kms:|ciphertext refers to a customer master key", re.IGNORECASE)
+_SSE_C_WORDS = re.compile(
+    r"stored using a form of server side encryption|requires.*customer.*encryption key", re.IGNORECASE
+)
 
 _BY_CODE = {
     "AccessDenied": _DENIED,
@@ -78,9 +99,10 @@ _BY_CODE = {
     "InvalidObjectState": _Meaning(
         ObjectArchived,
         "the object lies in an archive",
-        "restore it first (S3 RestoreObject), then run the same again",
+        RESTORE_HINT,
     ),
-    "InvalidPartNumber": _RANGE,
+    "InvalidPart": _NO_PART,
+    "InvalidPartNumber": _NO_PART,
     "InvalidRange": _RANGE,
     "InvalidSecurity": _BAD_KEY,
     "InvalidToken": _BAD_KEY,
@@ -132,17 +154,81 @@ def refusal_error(head: ResponseHead, body: bytes, display_url: str, secrets: It
 def error_of_reply(head: ResponseHead, reply: ServerReply, display_url: str) -> FastgetError:
     """The same, for a reply that has been read already."""
     meaning = _meaning(head, reply)
+    facts, more = _facts(head, reply, meaning.kind)
     return meaning.kind(
-        f"{display_url}: {meaning.says} ({_own_words(head, reply)})",
+        f"{display_url}: {meaning.says}{more} ({_own_words(head, reply)})",
         hint=_region_hint(head.headers) or meaning.hint,
         url=display_url,
+        reply=reply,
+        **facts,
+    )
+
+
+def explained(error: FastgetError, headers: Headers) -> FastgetError:
+    """The refusal of a first request, in the light of what the caller asked for: `headers` are the request's."""
+    if isinstance(error, SourceChanged) and (given := [name for name in _CONDITIONS if name in headers]):
+        return _own_condition(error, given)
+    if isinstance(error, NotModified) and not any(name in headers for name in _VALIDATORS):
+        return ProtocolError(
+            f"{error.url}: status 304 answers a request without a condition",
+            hint="a cache on the way is broken, perhaps: try without it",
+            url=error.url,
+            reply=error.reply,
+            is_transient=False,
+        )
+    if type(error) is AccessDenied and "x-amz-expected-bucket-owner" in headers and not is_about_kms(error):
+        error.hint = f"the bucket may belong to another account than expected_bucket_owner; {error.hint}"
+    return error
+
+
+def _own_condition(error: SourceChanged, given: Collection[str]) -> SourceChanged:
+    """412 to a first request: nothing has changed, but a condition of the caller's own does not hold (row 82)."""
+    reply = error.reply
+    named = (reply.detail("Condition") if reply else None) or " or ".join(given)
+    words = f" ({reply.status} {reply.code or _standard_phrase(reply.status)})" if reply else ""
+    return SourceChanged(
+        f"{error.url}: the condition {named} that was given does not hold{words}",
+        hint="the object there is another one than the condition names; without it, fastget fetches what is there",
+        url=error.url,
         reply=reply,
     )
 
 
+def is_about_kms(error: FastgetError) -> bool:
+    """Whether a refusal is about the key that encrypts the object (wire-spec.md row 103)."""
+    reply = error.reply
+    return reply is not None and _names_kms(reply)
+
+
+def _names_kms(reply: ServerReply) -> bool:
+    return (reply.code or "").startswith("KMS.") or _KMS_WORDS.search(reply.message or "") is not None
+
+
+def _facts(head: ResponseHead, reply: ServerReply, kind: type[SourceError]) -> tuple[dict[str, Any], str]:
+    """What an error of this kind keeps beside its reply, and what it adds to the sentence."""
+    if kind is ObjectArchived:
+        storage_class, tier = reply.detail("StorageClass"), reply.detail("AccessTier")
+        where = ", ".join(filter(None, (storage_class, tier)))
+        return {"storage_class": storage_class, "access_tier": tier}, f": {where}" if where else ""
+    if kind is ObjectDeleted:
+        version = safe_text(head.headers.get("x-amz-version-id") or "") or reply.detail("VersionId")
+        return {"version_id": version}, f" (version {version})" if version else ""
+    if kind is RangeNotSupported:
+        size, parts = reply.detail("ActualObjectSize"), reply.detail("ActualPartCount")
+        if parts is not None:
+            return {}, f": it has {parts}"
+        return {}, f": the object has {size} bytes" if size is not None else ""
+    return {}, ""
+
+
 def _meaning(head: ResponseHead, reply: ServerReply) -> _Meaning:
-    if head.status in (404, 405) and (head.headers.get("x-amz-delete-marker") or "").strip().lower() == "true":
+    is_marker = (head.headers.get("x-amz-delete-marker") or "").strip().lower() == "true"
+    if head.status in (404, 405) and (is_marker or reply.detail("ResourceType") == "DeleteMarker"):
         return _DELETED
+    if head.status in (400, 403) and _names_kms(reply):
+        return _KMS
+    if head.status == 400 and _SSE_C_WORDS.search(reply.message or ""):
+        return _NO_KEY
     if head.status == 403 and "expired" in (reply.message or "").lower() and reply.code in (None, "AccessDenied"):
         return _EXPIRED_URL
     known = _BY_CODE.get(reply.code or "") if head.status >= 400 else None

@@ -16,6 +16,33 @@ if TYPE_CHECKING:
 LARGEST_BODY = 64 * 1024
 _LONGEST_TEXT = 300
 _SHORTEST_SECRET = 4
+# The elements of an error document that say what it is about; others may repeat what was signed (StringToSign, …).
+_DETAILS = (
+    "AccessTier",
+    "ActualObjectSize",
+    "ActualPartCount",
+    "BucketName",
+    "Condition",
+    "Endpoint",
+    "Method",
+    "PartNumberRequested",
+    "RangeRequested",
+    "Region",
+    "ResourceType",
+    "StorageClass",
+    "VersionId",
+)
+# The names by which S3, IBM COS, GCS, Azure, Alibaba OSS, Tencent COS, R2 and others tell their operators of a request.
+_REQUEST_IDS = (
+    "x-amz-request-id",
+    "x-clv-request-id",
+    "x-guploader-uploadid",
+    "x-ms-request-id",
+    "x-oss-request-id",
+    "x-cos-request-id",
+    "cf-ray",
+    "x-request-id",
+)
 _SECONDS = re.compile(r"[0-9]{1,10}", re.ASCII)
 
 
@@ -31,9 +58,10 @@ def server_reply(head: ResponseHead, body: bytes, secrets: Iterable[str] = ()) -
         status=head.status,
         code=words(fields.get("Code"), head.headers.get("x-amz-error-code"), head.headers.get("x-minio-error-code")),
         message=words(fields.get("Message"), _plain_text(head, body)),
-        request_id=words(head.headers.get("x-amz-request-id"), fields.get("RequestId")),
+        request_id=words(*(head.headers.get(name) for name in _REQUEST_IDS), fields.get("RequestId")),
         host_id=words(head.headers.get("x-amz-id-2"), fields.get("HostId")),
         retry_after=_retry_after(head.headers),
+        details=tuple((name, safe_text(fields[name], known)) for name in _DETAILS if fields.get(name)),
     )
 
 

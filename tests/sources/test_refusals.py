@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fastget.core.messages import ResponseHead
+from fastget.core.messages import Headers, ResponseHead
 from fastget.errors import (
     AccessDenied,
     CredentialsError,
@@ -14,13 +14,14 @@ from fastget.errors import (
     NotModified,
     ObjectArchived,
     ObjectDeleted,
+    ProtocolError,
     RangeNotSupported,
     ServerError,
     SourceChanged,
     SourceError,
     Throttled,
 )
-from fastget.sources.refusals import refusal_error
+from fastget.sources.refusals import explained, is_about_kms, refusal_error
 
 Answer = Callable[..., ResponseHead]
 URL = "s3://bucket/key"
@@ -32,6 +33,7 @@ def document(code: str, message: str = "The store says so.", **more: str) -> byt
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode()
 
 
+@pytest.mark.row(74, 75, 76, 77, 81, 82, 83, 84, 85, 90, 91, 92)
 @pytest.mark.parametrize(
     ("status", "code", "kind"),
     [
@@ -101,6 +103,7 @@ def test_common_refusals_say_what_to_do(status: int, answer: Answer) -> None:
     assert refusal_error(answer(status), b"", URL).hint
 
 
+@pytest.mark.row(77)
 def test_access_denied_may_mean_missing(answer: Answer) -> None:
     error = refusal_error(answer(403), document("AccessDenied"), URL)
     assert error.hint is not None
@@ -220,3 +223,121 @@ def test_refusals_pickle(answer: Answer) -> None:
         error.reply,
         error.hint,
     )
+
+
+# What a refusal keeps of its document ----------------------------------------------------------------------------
+
+
+@pytest.mark.row(75)
+def test_an_archived_object_keeps_its_class_and_tier(answer: Answer) -> None:
+    body = document("InvalidObjectState", StorageClass="INTELLIGENT_TIERING", AccessTier="ARCHIVE_ACCESS")
+    error = refusal_error(answer(403), body, URL)
+    assert isinstance(error, ObjectArchived)
+    assert (error.storage_class, error.access_tier) == ("INTELLIGENT_TIERING", "ARCHIVE_ACCESS")
+    assert "INTELLIGENT_TIERING, ARCHIVE_ACCESS" in str(error)
+    copy = pickle.loads(pickle.dumps(error))
+    assert (copy.storage_class, copy.access_tier, copy.reply) == (error.storage_class, error.access_tier, error.reply)
+
+
+@pytest.mark.row(25, 79, 80)
+def test_a_delete_marker_is_named_by_its_version(answer: Answer) -> None:
+    marked = {"x-amz-delete-marker": "true", "x-amz-version-id": "v-1"}
+    for error in (
+        refusal_error(answer(404, marked), document("NoSuchKey"), URL),
+        refusal_error(answer(405, marked), document("MethodNotAllowed"), URL),
+        refusal_error(
+            answer(405, {"x-amz-version-id": "v-1"}), document("MethodNotAllowed", ResourceType="DeleteMarker"), URL
+        ),
+    ):
+        assert isinstance(error, ObjectDeleted)
+        assert error.version_id == "v-1"
+        assert "(version v-1)" in str(error)
+        assert pickle.loads(pickle.dumps(error)).version_id == "v-1"
+
+
+@pytest.mark.row(84, 85)
+def test_a_range_that_cannot_be_says_what_there_is(answer: Answer) -> None:
+    size = refusal_error(answer(416), document("InvalidRange", RangeRequested="bytes=9-", ActualObjectSize="5"), URL)
+    assert type(size) is RangeNotSupported
+    assert "the object has 5 bytes" in str(size)
+    part = refusal_error(answer(416), document("InvalidPartNumber", PartNumberRequested="4", ActualPartCount="3"), URL)
+    assert type(part) is RangeNotSupported
+    assert "it has 3" in str(part)
+    assert part.reply is not None
+    assert (part.reply.detail("PartNumberRequested"), part.reply.detail("Nothing")) == ("4", None)
+    assert type(refusal_error(answer(400), document("InvalidPart"), URL)) is RangeNotSupported
+
+
+@pytest.mark.row(103)
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        (403, "AccessDenied", "User: arn:aws:iam::1:user/u is not authorized to perform: kms:Decrypt on this resource"),
+        (403, "AccessDenied", "The ciphertext refers to a customer master key that does not exist"),
+        (400, "KMS.DisabledException", "The key is disabled"),
+        (400, "KMS.NotFoundException", "no"),
+    ],
+)
+def test_a_refused_kms_key_is_named_as_such(status: int, code: str, message: str, answer: Answer) -> None:
+    error = refusal_error(answer(status), document(code, message), URL)
+    assert type(error) is AccessDenied
+    assert "KMS" in str(error)
+    assert "kms:Decrypt" in (error.hint or "")
+    assert is_about_kms(error)
+    assert not is_about_kms(refusal_error(answer(403), document("AccessDenied"), URL))
+
+
+@pytest.mark.row(16, 101)
+def test_an_object_that_needs_a_customers_key_says_so(answer: Answer) -> None:
+    message = (
+        "The object was stored using a form of Server Side Encryption. "
+        "The correct parameters must be provided to retrieve the object."
+    )
+    error = refusal_error(answer(400), document("InvalidRequest", message), URL)
+    assert type(error) is AccessDenied
+    assert "sse_c_key" in (error.hint or "")
+
+
+@pytest.mark.row(82)
+def test_a_condition_of_the_callers_own_is_told_from_a_change(answer: Answer) -> None:
+    error = refusal_error(answer(412), document("PreconditionFailed", Condition="If-Match"), URL)
+    assert "no longer the one" in str(error)
+    own = explained(error, Headers([("If-Match", '"a"'), ("If-Unmodified-Since", "x")]))
+    assert type(own) is SourceChanged
+    assert str(own) == f"{URL}: the condition If-Match that was given does not hold (412 PreconditionFailed)"
+    bare = explained(refusal_error(answer(412), b"", URL), Headers([("If-Unmodified-Since", "x")]))
+    assert "the condition If-Unmodified-Since that was given" in str(bare)
+    assert explained(error, Headers()) is error
+
+
+@pytest.mark.row(83)
+@pytest.mark.fault("H16")
+def test_304_means_something_only_where_it_was_asked_for(answer: Answer) -> None:
+    error = refusal_error(answer(304), b"", URL)
+    assert type(explained(error, Headers([("If-None-Match", '"a"')]))) is NotModified
+    assert type(explained(error, Headers([("If-Modified-Since", "x")]))) is NotModified
+    assert type(explained(error, Headers())) is ProtocolError
+
+
+@pytest.mark.row(20, 88)
+def test_a_denied_request_with_an_expected_owner_may_be_about_the_owner(answer: Answer) -> None:
+    headers = Headers([("x-amz-expected-bucket-owner", "123456789012")])
+    error = explained(refusal_error(answer(403), document("AccessDenied"), URL), headers)
+    assert "expected_bucket_owner" in (error.hint or "")
+
+
+@pytest.mark.parametrize(
+    "name", ["x-amz-request-id", "x-clv-request-id", "x-guploader-uploadid", "x-ms-request-id", "cf-ray"]
+)
+def test_every_stores_name_of_a_request_is_kept(name: str, answer: Answer) -> None:
+    reply = refusal_error(answer(500, {name: "the-id"}), b"", URL).reply
+    assert reply is not None
+    assert reply.request_id == "the-id"
+
+
+def test_details_are_of_known_names_bounded_and_without_secrets(answer: Answer) -> None:
+    body = document("Odd", StringToSign="x", Condition="a\x85marked-token" + "b" * 5000, Region="eu-west-1")
+    reply = refusal_error(answer(400), body, URL, ["marked-token"]).reply
+    assert reply is not None
+    assert [name for name, _ in reply.details] == ["Condition", "Region"]
+    assert all(text.isprintable() and len(text) < 400 and "marked" not in text for _, text in reply.details)
