@@ -62,8 +62,9 @@ CONNECTION_OPTIONS = (
 )
 
 
-class GetObjectOptions(TypedDict, total=False):
-    """What `get_object` takes. The capitalised keywords are those of the SDKs; the others say how to ask.
+class Options(TypedDict, total=False):
+    """What `get_object` takes, but for the client. The capitalised keywords are those of the SDKs; the others say how
+    to ask.
 
     `SSECustomerKey` is the key itself, its MD5 is computed; where `SSECustomerKeyMD5` is given, the key is in base64.
     A datetime without a time zone is in UTC, as in the SDKs.
@@ -92,7 +93,6 @@ class GetObjectOptions(TypedDict, total=False):
     ChecksumMode: str | None
     MirrorDestination: str | None
 
-    client: Client | None
     access_key_id: str
     addressing_style: Literal["auto", "path", "virtual"]
     ca_bundle: str
@@ -114,6 +114,12 @@ class GetObjectOptions(TypedDict, total=False):
     use_accelerate_endpoint: bool
     use_dualstack_endpoint: bool
     use_fips_endpoint: bool
+
+
+class GetObjectOptions(Options, total=False):
+    """What `get_object` takes; `client` lends its connections and options."""
+
+    client: Client | None
 
 
 def get_object(**options: Unpack[GetObjectOptions]) -> dict[str, Any]:
@@ -236,6 +242,14 @@ class Body(io.BufferedReader):
                 yield line.splitlines(keepends)[0]
         if pending:
             yield pending.splitlines(keepends)[0]
+
+    def readlines(self, hint: int | None = -1, /) -> list[bytes]:
+        """The rest by lines, each with its newline; about `hint` bytes of them, where it is positive."""
+        found: list[bytes] = []
+        most = hint if hint is not None and hint > 0 else None
+        while (most is None or sum(map(len, found)) < most) and (line := self.readline()):
+            found.append(line)
+        return found
 
     def __iter__(self) -> Iterator[bytes]:
         return self.iter_chunks()

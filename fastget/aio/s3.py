@@ -12,17 +12,23 @@ from typing import TYPE_CHECKING, Any, Self
 
 from fastget.aio import Client, _Call
 from fastget.engine.cancellation import Cancellation
-from fastget.s3 import CHUNK_SIZE, request_object
+from fastget.s3 import CHUNK_SIZE, Options, request_object
 from fastget.s3 import Body as _Reader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from typing import Unpack
 
+    from fastget import client as _sync
     from fastget.events import Verification
-    from fastget.s3 import GetObjectOptions
 
-__all__ = ["Body", "get_object"]
+__all__ = ["Body", "GetObjectOptions", "get_object"]
+
+
+class GetObjectOptions(Options, total=False):
+    """What `get_object` takes; `client` lends its connections and options, of whichever face it is."""
+
+    client: Client | _sync.Client | None
 
 
 async def get_object(**options: Unpack[GetObjectOptions]) -> dict[str, Any]:

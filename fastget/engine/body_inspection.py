@@ -25,6 +25,7 @@ from fastget.core.checksums.verification import (
     verified_by,
     verified_by_size,
 )
+from fastget.core.guesses import guessed_layouts
 from fastget.core.planner import plan_parts, plan_stream
 from fastget.core.ranges import ContentRange, Span
 from fastget.errors import ChecksumMismatch
@@ -106,6 +107,7 @@ class WholeObject:
         if check.parts is not None and layout is not None:
             plan = plan_parts(layout, by_number=False, whole_parts=True)
         self._chunks: Sequence[Chunk] = plan.chunks
+        self._is_guess = check.parts is not None and layout is not None and not layout.is_proven
         self._ledger = Ledger((check,), self._chunks, layout)
         self._hasher = new_hasher(check.algorithm)
         self._index = 0
@@ -138,6 +140,8 @@ class WholeObject:
         failures = self._ledger.failures()
         if not failures:
             return verified_by(self._check)
+        if self._is_guess:
+            return verified_by_size("where the parts of its composite checksum lie cannot be learned")
         looks = self._opening.source.traits(self._opening.info).etag_may_look_like_md5
         if looks and self._check.method is Method.ETAG_MD5:
             return verified_by_size("the ETag is not the MD5 of these bytes, and this store's need not be one")
@@ -218,7 +222,7 @@ def _of_whole(opening: Opening, surveys: Surveys) -> Inspection:
     best = next(iter(choose(rungs, layout_is_known=True)), None)
     layout = None
     if best is not None and best.parts is not None and info.size and traits.part_numbers:
-        layout = surveys.layout(best.parts)
+        layout = surveys.layout(best.parts) or next(iter(guessed_layouts(info.size, best.parts)), None)
     checks = choose(rungs, layout_is_known=layout is not None)
     if checks:
         return WholeObject(opening, checks[0], layout)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastget.errors import ConfigError, ProtocolError
 from fastget.sources.parameters import CUSTOMER_KEY, Parameters
-from fastget.sources.request_rules import check_part
+from fastget.sources.request_rules import check_part, check_user_headers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,6 +87,7 @@ class Selection:
         """Where and how it is asked for. Raises ConfigError for what a store would refuse."""
         from fastget.sources.s3 import S3Source
 
+        check_user_headers(config.headers)
         return S3Source.named(self.bucket, self.key, config, self.parameters, endpoints)
 
     def check_answer(self, head: ResponseHead, display_url: str) -> None:

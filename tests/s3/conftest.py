@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -80,7 +81,7 @@ def get(client_of: Callable[..., fastget.Client]) -> Ask:
     """fastget.s3.get_object of the key k in bucket b of a server, unless other keywords say otherwise."""
 
     def ask(server: ObjectServer, **options: Any) -> dict[str, Any]:
-        return fastget.s3.get_object(**{"Bucket": "b", "Key": "k", "client": client_of(server), **options})  # type: ignore[typeddict-item]
+        return fastget.s3.get_object(**{"Bucket": "b", "Key": "k", "client": client_of(server), **options})
 
     return ask
 
@@ -96,3 +97,16 @@ def serve() -> Iterator[Serve]:
             return servers.enter_context(ObjectServer(objects or {}, **options))
 
         yield begin
+
+
+@pytest.fixture(scope="session")
+def await_gone() -> Callable[[ObjectServer], None]:
+    """Waits until a server has no connection any more."""
+
+    def wait(server: ObjectServer) -> None:
+        deadline = time.monotonic() + 60.0
+        while server.open_connections:
+            assert time.monotonic() < deadline, "a connection stays open"
+            time.sleep(0.005)
+
+    return wait

@@ -157,13 +157,13 @@ keywords = st.fixed_dictionaries(
         "MirrorDestination": field_values,
     },
 )
-places = st.one_of(
+places: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.just({}), ranges.map(lambda text: {"Range": text}), st.integers(1, 10_000).map(lambda n: {"PartNumber": n})
 )
-customers = st.one_of(
+customers: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.just({}), customer_keys.map(lambda key: {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": key})
 )
-others = st.one_of(
+others: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.just({}), moments.map(lambda moment: {"IfUnmodifiedSince": moment}), etags.map(lambda tag: {"IfNoneMatch": tag})
 )
 
@@ -325,8 +325,10 @@ def test_kept_a_keyword_that_is_none_is_not_given(server: ObjectServer, client_o
     from botocore.exceptions import ParamValidationError
 
     client = client_of(server)
-    for given_none in ({}, {"IfMatch": None, "PartNumber": None, "IfModifiedSince": None, "SSECustomerKey": None}):
-        fastget.s3.get_object(client=client, Bucket="b", Key="k", **given_none)["Body"].close()  # type: ignore[misc]
+    nones = {"IfMatch": None, "PartNumber": None, "IfModifiedSince": None, "SSECustomerKey": None}
+    choices: tuple[dict[str, Any], ...] = ({}, nones)
+    for given_none in choices:
+        fastget.s3.get_object(client=client, Bucket="b", Key="k", **given_none)["Body"].close()
     first, second = map(wire, server.requests)
     assert first == second, KEPT["None"]
     with pytest.raises(ParamValidationError):
@@ -338,6 +340,7 @@ def test_kept_a_line_break_is_refused_before_anything_is_sent(
     server: ObjectServer, client_of: Any, break_: str
 ) -> None:
     for keyword in ("IfMatch", "ResponseContentType", "MirrorDestination", "Range"):
+        chosen: dict[str, Any] = {keyword: f"a{break_}"}
         with pytest.raises(ConfigError, match="line break"):
-            fastget.s3.get_object(client=client_of(server), Bucket="b", Key="k", **{keyword: f"a{break_}"})  # type: ignore[misc]
+            fastget.s3.get_object(client=client_of(server), Bucket="b", Key="k", **chosen)
     assert not server.requests, KEPT["break"]

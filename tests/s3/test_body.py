@@ -1,0 +1,531 @@
+"""The body of get_object: every byte, verified at its end, resumed where the way breaks."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import io
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import fastget
+from fastget.errors import Cancelled, ChecksumMismatch, NetworkError, ServerError, SourceChanged
+from fastget.events import Method
+from fastget.s3 import Body
+from fastget.testing import Algorithm, Behaviour, Content, ObjectServer, RangeChecksum, StoredObject, faults
+from fastget.testing.behaviour import Attributes
+
+Ask = Callable[..., dict[str, Any]]
+Serve = Callable[..., ObjectServer]
+
+CONTENT = Content.generated(300_000, seed=5)
+DATA = CONTENT.read()
+NO_PARTS = Behaviour(part_numbers=False, attributes=Attributes.NO_PARTS)
+PARTS = (100_000, 0, 120_000, 80_000)
+# A connection may bring all of it at once, or nothing more than this before it breaks.
+BREAK = 200_000
+
+
+def whole(algorithm: Algorithm | None = Algorithm.CRC64NVME, **options: Any) -> StoredObject:
+    return StoredObject(CONTENT, checksum=algorithm, **options)
+
+
+def in_parts(algorithm: Algorithm = Algorithm.SHA256, **options: Any) -> StoredObject:
+    return whole(algorithm, part_sizes=PARTS, checksum_type="COMPOSITE", **options)
+
+
+# Verification ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.row(24, *range(32, 43))
+@pytest.mark.parametrize("algorithm", list(Algorithm))
+@pytest.mark.parametrize("make", [whole, in_parts])
+def test_a_body_read_to_its_end_is_verified(
+    serve: Serve, get: Ask, make: Callable[..., StoredObject], algorithm: Algorithm
+) -> None:
+    answer = get(serve({"/b/k": make(algorithm)}))
+    body = answer["Body"]
+    assert not body.verification
+    assert body.read() == DATA
+    assert body.verification.verified
+    assert body.verification.coverage == 1.0
+    assert body.verification.algorithm == algorithm
+    assert body.verification.method is (Method.FULL_OBJECT if make is whole else Method.COMPOSITE)
+
+
+@pytest.mark.row(24, *range(32, 43))
+@pytest.mark.parametrize("offset", [0, 150_000, len(DATA) - 1])
+@pytest.mark.parametrize("algorithm", list(Algorithm))
+@pytest.mark.parametrize("make", [whole, in_parts])
+def test_a_flipped_bit_is_found_at_the_end(
+    serve: Serve, get: Ask, make: Callable[..., StoredObject], algorithm: Algorithm, offset: int
+) -> None:
+    server = serve({"/b/k": make(algorithm)}, faults=[faults.flip_bit(offset)])
+    body = get(server)["Body"]
+    with pytest.raises(ChecksumMismatch) as caught:
+        body.read()
+    assert caught.value.algorithm == algorithm
+    assert caught.value.expected != caught.value.actual
+    assert not body.verification.verified
+    with pytest.raises(ChecksumMismatch):
+        body.read(1)
+
+
+@pytest.mark.parametrize("size", [1, 7, 64 * 1024, len(DATA)])
+def test_a_reader_that_stops_at_the_declared_length_learns_of_it_too(serve: Serve, get: Ask, size: int) -> None:
+    answer = get(serve({"/b/k": whole()}, faults=[faults.flip_bit(3)]))
+
+    def read() -> None:
+        for _ in range(0, answer["ContentLength"], size):
+            answer["Body"].read(size)
+
+    with pytest.raises(ChecksumMismatch):
+        read()
+
+
+def test_an_etag_that_is_the_md5_verifies_where_nothing_better_is_declared(serve: Serve, get: Ask) -> None:
+    body = get(serve({"/b/k": whole(None)}))["Body"]
+    assert body.read() == DATA
+    assert (body.verification.method, body.verification.verified) == (Method.ETAG_MD5, True)
+
+
+def test_an_etag_that_is_not_the_md5_verifies_nothing_in_a_store_that_only_follows_s3(serve: Serve, get: Ask) -> None:
+    body = get(serve({"/b/k": whole(None, etag='"00000000000000000000000000000000"')}))["Body"]
+    assert body.read() == DATA
+    assert not body.verification.verified
+    assert "ETag" in body.verification.reason
+
+
+def test_a_digest_of_http_verifies(serve: Serve, get: Ask) -> None:
+    import base64
+
+    digest = base64.b64encode(hashlib.sha256(DATA).digest()).decode()
+    stored = whole(None, headers={"Repr-Digest": f"sha-256=:{digest}:"})
+    body = get(serve({"/b/k": stored}))["Body"]
+    assert body.read() == DATA
+    assert (body.verification.method, body.verification.verified) == (Method.HTTP_DIGEST, True)
+
+
+def test_a_body_without_any_digest_says_so(serve: Serve, get: Ask) -> None:
+    body = get(serve({"/b/k": whole(None, etag='"opaque"')}))["Body"]
+    assert body.read() == DATA
+    assert body.verification == fastget.Verification(False, Method.SIZE, reason="the store declared no checksum")
+
+
+def test_a_composite_whose_parts_nobody_tells_falls_back_to_what_can_be_checked(serve: Serve, get: Ask) -> None:
+    stored = in_parts(etag='"opaque"')
+    body = get(serve({"/b/k": stored}, behaviour=NO_PARTS))["Body"]
+    assert body.read() == DATA
+    assert not body.verification.verified
+    assert "parts" in body.verification.reason
+
+
+def test_parts_of_the_usual_sizes_are_found_without_the_store(serve: Serve, get: Ask) -> None:
+    stored = StoredObject(
+        Content.generated(9 * 2**20, seed=1),
+        part_sizes=(8 * 2**20, 2**20),
+        checksum=Algorithm.SHA1,
+        checksum_type="COMPOSITE",
+    )
+    body = get(serve({"/b/k": stored}, behaviour=NO_PARTS))["Body"]
+    assert body.read() == stored.content.read()
+    assert body.verification.method is Method.COMPOSITE
+
+
+def test_digests_that_contradict_each_other_fail_the_body(serve: Serve, get: Ask) -> None:
+    import base64
+
+    other = base64.b64encode(hashlib.sha256(b"other").digest()).decode()
+    stored = whole(Algorithm.SHA256, headers={"Repr-Digest": f"sha-256=:{other}:"})
+    with pytest.raises(ChecksumMismatch, match="contradict"):
+        get(serve({"/b/k": stored}))["Body"].read()
+
+
+# Ranges and parts ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.row(7, 49)
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("bytes=0-0", DATA[:1]),
+        ("bytes=5-99", DATA[5:100]),
+        ("bytes=299999-", DATA[-1:]),
+        ("bytes=-7", DATA[-7:]),
+        ("bytes=0-", DATA),
+        ("bytes=-999999", DATA),
+        ("bytes=299990-400000", DATA[299_990:]),
+    ],
+)
+def test_a_range_brings_its_bytes(serve: Serve, get: Ask, text: str, expected: bytes) -> None:
+    server = serve({"/b/k": in_parts()})
+    answer = get(server, Range=text)
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 206
+    assert answer["ContentLength"] == len(expected)
+    assert answer["Body"].read() == expected
+    assert not answer["Body"].verification.verified
+    assert len(server.requests) == 1
+
+
+@pytest.mark.row(7, 109)
+def test_several_ranges_bring_the_whole_object(serve: Serve, get: Ask) -> None:
+    answer = get(serve({"/b/k": whole()}), Range="bytes=0-1,5-6")
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
+    assert answer["Body"].read() == DATA
+    assert answer["Body"].verification.verified
+
+
+@pytest.mark.row(8, 62, 110)
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+@pytest.mark.parametrize("algorithm", list(Algorithm))
+def test_a_part_is_verified_by_its_own_digest(serve: Serve, get: Ask, number: int, algorithm: Algorithm) -> None:
+    sizes = (100_000, 50_000, 70_000, 80_000)
+    stored = whole(algorithm, part_sizes=sizes, checksum_type="COMPOSITE")
+    answer = get(serve({"/b/k": stored}), PartNumber=number)
+    start = sum(sizes[: number - 1])
+    assert answer["PartsCount"] == 4
+    assert answer["Body"].read() == DATA[start : start + sizes[number - 1]]
+    found = answer["Body"].verification
+    assert (found.verified, found.method, found.coverage) == (True, Method.COMPOSITE, sizes[number - 1] / len(DATA))
+    assert f"part {number}" in found.reason
+
+
+@pytest.mark.row(8)
+def test_a_flipped_bit_in_a_part_is_found(serve: Serve, get: Ask) -> None:
+    server = serve({"/b/k": in_parts()}, faults=[faults.flip_bit(150_000)])
+    with pytest.raises(ChecksumMismatch):
+        get(server, PartNumber=3)["Body"].read()
+
+
+@pytest.mark.row(8)
+def test_the_only_part_is_verified_as_the_whole_object(serve: Serve, get: Ask) -> None:
+    body = get(serve({"/b/k": whole(Algorithm.SHA256)}), PartNumber=1)["Body"]
+    assert body.read() == DATA
+    assert (body.verification.verified, body.verification.coverage) == (True, 1.0)
+
+
+@pytest.mark.row(7, 8)
+def test_a_range_that_is_a_part_is_verified_by_the_digest_that_comes_with_it(serve: Serve, get: Ask) -> None:
+    server = serve({"/b/k": in_parts()})
+    body = get(server, Range="bytes=100000-219999")["Body"]
+    assert body.read() == DATA[100_000:220_000]
+    assert body.verification.verified
+    assert len(server.requests) == 1
+
+
+@pytest.mark.row(7, 8)
+def test_a_flipped_bit_in_a_range_that_is_a_part_is_found(serve: Serve, get: Ask) -> None:
+    server = serve({"/b/k": in_parts()}, faults=[faults.flip_bit(150_000)])
+    with pytest.raises(ChecksumMismatch):
+        get(server, Range="bytes=100000-219999")["Body"].read()
+
+
+@pytest.mark.parametrize("keywords", [{"PartNumber": 3}, {"Range": "bytes=100000-219999"}, {"Range": "bytes=7-9"}])
+def test_the_digest_of_the_object_sent_along_with_a_part_of_it_fails_nothing(
+    serve: Serve, get: Ask, keywords: dict[str, Any]
+) -> None:
+    behaviour = Behaviour(range_checksum=RangeChecksum.OBJECT)
+    server = serve({"/b/k": whole(Algorithm.CRC32, part_sizes=PARTS)}, behaviour=behaviour)
+    body = get(server, **keywords)["Body"]
+    assert body.read() in DATA
+    assert not body.verification.verified
+
+
+# Sizes -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.row(24, 30)
+@pytest.mark.parametrize("size", [0, 1, 2, 65_536])
+@pytest.mark.parametrize("algorithm", [Algorithm.CRC32, Algorithm.SHA256])
+def test_small_and_empty_objects_are_read_and_verified(serve: Serve, get: Ask, size: int, algorithm: Algorithm) -> None:
+    stored = StoredObject(Content.generated(size, seed=1), checksum=algorithm)
+    answer = get(serve({"/b/k": stored}))
+    assert answer["ContentLength"] == size
+    assert answer["Body"].read(0) == b""
+    assert answer["Body"].read() == stored.content.read()
+    assert answer["Body"].read() == b""
+    assert answer["Body"].verification.verified
+
+
+def test_a_body_of_unknown_length_is_read_and_verified(serve: Serve, get: Ask) -> None:
+    answer = get(serve({"/b/k": whole()}, behaviour=Behaviour(send_length=False)))
+    assert "ContentLength" not in answer
+    assert answer["Body"].read() == DATA
+    assert answer["Body"].verification.verified
+
+
+def test_a_flipped_bit_in_a_body_of_unknown_length_is_found(serve: Serve, get: Ask) -> None:
+    server = serve({"/b/k": whole()}, behaviour=Behaviour(send_length=False), faults=[faults.flip_bit(9)])
+    with pytest.raises(ChecksumMismatch):
+        get(server)["Body"].read()
+
+
+# A file to read --------------------------------------------------------------------------------------------------
+
+
+def lines_object() -> StoredObject:
+    return StoredObject(Content.of(b"one\ntwo\r\nthree\rfour\n\nlast"), checksum=Algorithm.CRC32)
+
+
+def test_reads_of_any_size_bring_the_bytes_in_order(serve: Serve, get: Ask) -> None:
+    body = get(serve({"/b/k": whole()}))["Body"]
+    assert body.readable()
+    assert not body.seekable()
+    assert not body.writable()
+    assert body.read(0) == b""
+    assert body.tell() == 0
+    assert body.read(5) == DATA[:5]
+    assert body.tell() == 5
+    buffer = bytearray(100_000)
+    assert body.readinto(buffer) == 100_000
+    assert bytes(buffer) == DATA[5:100_005]
+    assert body.read(10**9) == DATA[100_005:]
+    assert body.tell() == len(DATA)
+    assert body.read(1) == body.read() == b""
+    assert body.readinto(buffer) == 0
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000, 10**6])
+def test_chunks_and_lines_are_those_of_the_sdks(serve: Serve, get: Ask, sdk_client: Any, size: int) -> None:
+    server = serve({"/b/k": lines_object()})
+    theirs = sdk_client("aws", server)
+
+    def pair() -> tuple[Any, Any]:
+        return get(server)["Body"], theirs.get_object(Bucket="b", Key="k")["Body"]
+
+    for read in (
+        lambda body: list(body.iter_chunks(size)),
+        lambda body: list(body.iter_lines(size)),
+        lambda body: list(body.iter_lines(size, keepends=True)),
+        b"".join,
+        lambda body: body.readlines(),
+    ):
+        ours, other = pair()
+        assert read(ours) == read(other)
+        ours.close()
+        other.close()
+
+
+def test_a_body_is_a_file_for_those_who_want_one(serve: Serve, get: Ask) -> None:
+    server = serve({"/b/k": lines_object()})
+    with get(server)["Body"] as body:
+        assert isinstance(body, Body)
+        assert isinstance(body, io.BufferedIOBase)
+        assert body.readline() == b"one\n"
+        assert body.peek(1)[:1] == b"t"
+        assert list(io.TextIOWrapper(body, newline=""))[-1] == "last"
+
+
+def test_next_gives_chunks_until_the_end(serve: Serve, get: Ask) -> None:
+    body = get(serve({"/b/k": lines_object()}))["Body"]
+    assert next(body) == b"one\ntwo\r\nthree\rfour\n\nlast"
+    with pytest.raises(StopIteration):
+        next(body)
+
+
+def test_its_repr_tells_how_far_it_is(serve: Serve, get: Ask) -> None:
+    body = get(serve({"/b/k": lines_object()}))["Body"]
+    body.read()
+    assert repr(body) == "<Body of s3://b/k: 25 of 25 bytes>"
+
+
+# Closing ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_body_closed_early_verifies_nothing_and_drops_its_connection(serve: Serve, get: Ask, await_gone: Any) -> None:
+    content = Content.generated(30_000_000, seed=2)
+    server = serve({"/b/k": StoredObject(content, checksum=Algorithm.CRC32)})
+    with get(server)["Body"] as body:
+        assert body.read(10) == content.read(0, 10)
+    assert not body.verification.verified
+    assert "left after" in body.verification.reason
+    with pytest.raises(ValueError, match="closed"):
+        body.read(1)
+    body.close()
+    await_gone(server)
+
+
+def test_a_body_read_to_its_end_gives_its_connection_back(serve: Serve, get: Ask) -> None:
+    server = serve({"/b/k": whole()})
+    for _ in range(3):
+        get(server)["Body"].read()
+    assert server.connections == 1
+
+
+def test_closing_from_another_thread_wakes_a_read_that_waits(serve: Serve, get: Ask, await_gone: Any) -> None:
+    release, reached = threading.Event(), threading.Event()
+    server = serve({"/b/k": whole()}, faults=[faults.hold(release, after=1000, reached=reached)])
+    body = get(server)["Body"]
+    failures: list[Exception] = []
+
+    def read() -> None:
+        try:
+            body.read()
+        except (fastget.FastgetError, ValueError) as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        assert reached.wait(30)
+        body.close()
+        thread.join(30)
+        assert not thread.is_alive()
+    finally:
+        release.set()
+    assert [type(error) for error in failures] in ([Cancelled], [ValueError])
+    await_gone(server)
+
+
+def test_a_body_that_nobody_closes_leaves_nothing_open(serve: Serve, no_leaks: None) -> None:
+    server = serve({"/b/k": whole()})
+    answer = fastget.s3.get_object(
+        Bucket="b",
+        Key="k",
+        endpoint_url=server.base_url,
+        region="us-east-1",
+        addressing_style="path",
+        no_sign_request=True,
+    )
+    del answer
+    gc.collect()
+    server.close()
+
+
+def test_without_a_client_everything_is_let_go_of_at_the_end(serve: Serve, await_gone: Any) -> None:
+    server = serve({"/b/k": whole()})
+    answer = fastget.s3.get_object(
+        Bucket="b",
+        Key="k",
+        endpoint_url=server.base_url,
+        region="us-east-1",
+        addressing_style="path",
+        access_key_id="A",
+        secret_access_key="S",
+    )
+    assert answer["Body"].read() == DATA
+    await_gone(server)
+
+
+def test_a_refusal_without_a_client_lets_go_of_everything(serve: Serve, await_gone: Any) -> None:
+    server = serve({})
+    with pytest.raises(fastget.errors.NotFound):
+        fastget.s3.get_object(
+            Bucket="b", Key="k", endpoint_url=server.base_url, no_sign_request=True, region="eu-west-1"
+        )
+    await_gone(server)
+
+
+# A way that breaks -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.row(3, 7, 9, 24)
+@pytest.mark.parametrize("fault", [faults.reset, faults.close_mid_body])
+def test_a_body_that_breaks_off_is_read_on_from_where_it_stands(serve: Serve, get: Ask, fault: Any) -> None:
+    stored = whole(version_id="v 1", headers={"x-amz-meta-a": "b"})
+    server = serve({"/b/k": stored}, faults=[fault(after=BREAK).on(request=1)])
+    answer = get(server, RequestPayer="requester", ResponseContentType="text/x", IfNoneMatch='"other"')
+    assert answer["Body"].read() == DATA
+    assert answer["Body"].verification.verified
+    first, second = server.requests
+    assert second.range is not None
+    assert second.range.endswith(f"-{len(DATA) - 1}")
+    assert second.headers.get("if-match") == stored.etag
+    assert second.headers.get("if-none-match") is None
+    assert second.headers.get("x-amz-request-payer") == "requester"
+    assert "versionId=v%201" in second.target
+    assert "response-content-type=text%2Fx" in second.target
+    assert first.range is None
+
+
+@pytest.mark.parametrize(
+    ("keywords", "start", "stop"),
+    [({"Range": "bytes=1000-250000"}, 1000, 250_001), ({"PartNumber": 3}, 100_000, 220_000)],
+)
+def test_a_range_and_a_part_are_read_on_as_well(
+    serve: Serve, get: Ask, keywords: dict[str, Any], start: int, stop: int
+) -> None:
+    server = serve({"/b/k": in_parts()}, faults=[faults.close_mid_body(after=60_000).on(request=1)])
+    body = get(server, **keywords)["Body"]
+    assert body.read() == DATA[start:stop]
+    assert body.verification.verified is ("PartNumber" in keywords)
+    assert server.requests[1].range == f"bytes={start + 60_000}-{stop - 1}"
+
+
+def test_a_flipped_bit_behind_the_break_is_found(serve: Serve, get: Ask) -> None:
+    chosen = [faults.close_mid_body(after=BREAK).on(request=1), faults.flip_bit(BREAK + 5).on(request=2)]
+    server = serve({"/b/k": whole()}, faults=chosen)
+    with pytest.raises(ChecksumMismatch):
+        get(server)["Body"].read()
+
+
+def test_an_object_that_was_replaced_meanwhile_ends_the_body(serve: Serve, get: Ask) -> None:
+    server = serve({"/b/k": whole()}, faults=[faults.close_mid_body(after=BREAK).on(request=1)])
+    body = get(server)["Body"]
+    server.put("/b/k", StoredObject(Content.generated(300_000, seed=6)))
+    with pytest.raises(SourceChanged):
+        body.read()
+    with pytest.raises(SourceChanged):
+        body.read()
+
+
+def test_an_object_that_was_deleted_meanwhile_ends_the_body(serve: Serve, get: Ask) -> None:
+    server = serve({"/b/k": whole()}, faults=[faults.close_mid_body(after=BREAK).on(request=1)])
+    body = get(server)["Body"]
+    server.remove("/b/k")
+    with pytest.raises(SourceChanged):
+        body.read()
+
+
+def test_retries_come_to_an_end(serve: Serve, get: Ask) -> None:
+    server = serve({"/b/k": whole()}, faults=[faults.close_mid_body(after=100).always()])
+    with pytest.raises(NetworkError):
+        get(server, retries=2)["Body"].read()
+    assert len(server.requests) == 3
+
+
+def test_a_store_that_fails_in_between_is_asked_again(serve: Serve, get: Ask) -> None:
+    chosen = [faults.close_mid_body(after=BREAK).on(request=1), faults.internal_error().on(request=2)]
+    server = serve({"/b/k": whole()}, faults=chosen)
+    body = get(server)["Body"]
+    assert body.read() == DATA
+    assert [request.status for request in server.requests] == [200, 500, 206]
+
+
+def test_a_first_answer_that_fails_is_asked_for_again_and_counted(serve: Serve, get: Ask) -> None:
+    server = serve({"/b/k": whole()}, faults=[faults.internal_error().on(request=1)])
+    answer = get(server)
+    assert answer["ResponseMetadata"]["RetryAttempts"] == 1
+    assert answer["Body"].read() == DATA
+    with pytest.raises(ServerError):
+        get(serve({"/b/k": whole()}, faults=[faults.internal_error()]), retries=0)
+
+
+def test_without_anything_that_ties_two_answers_the_break_is_the_end(serve: Serve, get: Ask) -> None:
+    from fastget.testing import ETags
+
+    server = serve(
+        {"/b/k": whole(None)}, behaviour=Behaviour(etags=ETags.NONE), faults=[faults.close_mid_body(after=BREAK)]
+    )
+    with pytest.raises(NetworkError):
+        get(server)["Body"].read()
+    assert len(server.requests) == 1
+
+
+def test_a_server_that_ignores_the_range_is_not_believed(serve: Serve, get: Ask) -> None:
+    chosen = [faults.close_mid_body(after=BREAK).on(request=1), faults.range_ignored()]
+    server = serve({"/b/k": whole()}, faults=chosen)
+    body = get(server)["Body"]
+    assert body.read() == DATA
+    assert [request.status for request in server.requests] == [200, 200, 206]
+
+
+@pytest.mark.row(9)
+def test_who_may_not_read_by_version_is_served_by_the_etag(serve: Serve, get: Ask) -> None:
+    chosen = [faults.close_mid_body(after=BREAK).on(request=1), faults.access_denied().on(request=2)]
+    server = serve({"/b/k": whole(version_id="v1")}, faults=chosen)
+    assert get(server)["Body"].read() == DATA
+    assert ["versionId" in request.target for request in server.requests] == [False, True, False]
