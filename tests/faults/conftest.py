@@ -273,7 +273,7 @@ def strace(server_not_found: NotFound) -> Callable[..., tuple[str, ...]]:
     def words(*injections: str, output: str = os.devnull) -> tuple[str, ...]:
         injected = [word for injection in injections for word in ("-e", f"inject={injection}")]
         calls = ",".join(sorted({name for one in injections for name in one.partition(":")[0].split(",")}))
-        return (program, "-f", "-qq", "--seccomp-bpf", "-o", output, "-e", f"trace={calls}", *injected)
+        return (program, "-f", "-qq", "-o", output, "-e", f"trace={calls}", *injected)
 
     return words
 

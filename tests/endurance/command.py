@@ -1,0 +1,114 @@
+"""The command as a process of its own, for runs that kill it or take its disk away."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastget.config import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fastget.testing import Content
+
+HOME = Path(__file__).resolve().parents[2]
+# Long after which nothing moves any more: a hang.
+LIMIT = 60.0
+# Calls that change the disk; those that also read files, such as openat, would fail the interpreter's own start.
+WRITE_CLASS = (
+    "pwrite64,pwritev,pwritev2,write,writev,fallocate,ftruncate,fsync,fdatasync,sync_file_range,rename,renameat,renameat2,"
+    "link,linkat,unlink,unlinkat,fchmod"
+)
+# The last of them, which a thread comes to after few calls, and others after many: strace counts for each thread.
+FINISHING = "fsync,fdatasync,rename,renameat,renameat2,link,linkat,unlink,unlinkat,fchmod,ftruncate"
+_WITHOUT_FLOCK = """
+import fcntl, sys
+fcntl.flock = fcntl.lockf = lambda *_: None
+from fastget.__main__ import main
+sys.argv[0] = "fastget"
+main()
+"""
+
+
+def environment() -> dict[str, str]:
+    """One that takes nothing from the shell of whoever runs this."""
+    mine = ("AWS_", "FASTGET_", "BOTO_")
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(mine) and not name.lower().endswith("_proxy")
+    }
+    return {**kept, "PYTHONPATH": str(HOME), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def command(*arguments: str, before: Sequence[str] = (), flock: bool = True) -> list[str]:
+    """The words that run fastget with these arguments."""
+    program = ["-m", "fastget"] if flock else ["-c", _WITHOUT_FLOCK]
+    return [*before, sys.executable, *program, *arguments]
+
+
+def begin(words: Sequence[str], folder: Path, **options: Any) -> subprocess.Popen[bytes]:
+    """Start it in a process group of its own."""
+    return subprocess.Popen(
+        words,
+        cwd=folder,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        **options,
+    )
+
+
+def end(process: subprocess.Popen[bytes]) -> tuple[int | None, str]:
+    """Wait for its end: the exit status and what it said; None where it hung and was killed."""
+    try:
+        _, stderr = process.communicate(timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        kill(process)
+        process.communicate()
+        return None, "hung"
+    return process.returncode, stderr.decode(errors="replace")
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """kill -9 for it and its children."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def injecting(calls: str, fault: str, trace: str = os.devnull) -> tuple[str, ...]:
+    """The words of strace that make calls fail, or their process end, as `fault` says."""
+    return ("strace", "-f", "-qq", "-o", trace, "-e", f"trace={calls}", "-e", f"inject={calls}:{fault}")
+
+
+def can_resume() -> bool:
+    """Whether this fastget goes on with what a killed one has left; then it also clears that away in the end."""
+    return any(item.name == "resume" for item in dataclasses.fields(Config))
+
+
+def digest_of(content: Content) -> bytes:
+    """The SHA-256 of content."""
+    hasher = hashlib.sha256()
+    for buffers in content.blocks():
+        for buffer in buffers:
+            hasher.update(buffer)
+    return hasher.digest()
+
+
+def digest_at(path: Path) -> bytes | None:
+    """The SHA-256 of a file; None where there is none."""
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()

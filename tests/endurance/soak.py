@@ -1,0 +1,117 @@
+"""Small objects by the hundred thousand, some of which meet a fault: nothing may grow."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+import fastget
+from fastget.errors import FastgetError
+from fastget.testing import Algorithm, Chaos, Content, ObjectServer, StoredObject
+from tests.endurance.command import HOME, digest_at, digest_of, environment
+from tests.endurance.verdict import Verdict
+
+OBJECTS = 100_000
+# So many different ones, asked for again and again.
+DIFFERENT = 500
+PROBABILITY = 0.01
+AT_ONCE = 4
+# Bytes of growth allowed for 10,000 objects, once everything has been used.
+SLOPE = 2**20
+OPTIONS: dict[str, Any] = {"fsync": False, "retries": 8, "stall_timeout": 5.0, "response_timeout": 10.0}
+
+
+def stored_objects(seed: int) -> dict[str, StoredObject]:
+    """Objects of 1 to 64 KiB; the same ones in the server's process and in the client's."""
+    chance = random.Random(seed)
+    return {
+        f"/b/{number}": StoredObject(
+            Content.generated(chance.randint(1024, 65536), seed=number), checksum=Algorithm.CRC64NVME
+        )
+        for number in range(DIFFERENT)
+    }
+
+
+def serve(seed: int) -> None:
+    """Serve them until the input ends: the server's process."""
+    with ObjectServer(stored_objects(seed), faults=Chaos(PROBABILITY, seed=seed)) as server:
+        sys.stdout.write(f"{server.base_url}\n")
+        sys.stdout.flush()
+        while sys.stdin.buffer.read(65536):
+            pass
+        sys.stdout.write(f"{len(server.faults_happened)}\n")
+
+
+def run(seed: int, *, short: bool, without: tuple[str, ...]) -> Verdict:
+    """All of them, ten looks at the process on the way."""
+    del without
+    verdict, digests = Verdict(), {path: digest_of(one.content) for path, one in stored_objects(seed).items()}
+    total = 2000 if short else OBJECTS
+    source = f"from tests.endurance.soak import serve; serve({seed})"
+    with subprocess.Popen(
+        (sys.executable, "-c", source),
+        cwd=HOME,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        assert server.stdin is not None
+        samples = _fetch(server.stdout.readline().strip(), digests, total, verdict)
+        server.stdin.close()
+        happened = int(server.stdout.readline())
+    # The first half fills pools, caches and the allocator's arenas.
+    settled = samples[len(samples) // 2 :]
+    growth = (settled[-1][0] - settled[0][0]) / (total / len(samples) * (len(settled) - 1)) * 10_000
+    verdict.require(short or growth < SLOPE, f"memory grows by {growth / 2**20:.2f} MiB for 10,000 objects")
+    verdict.require(max(one[1] for one in settled) <= settled[0][1] + AT_ONCE, "descriptors grow")
+    verdict.require(all(later[2] <= first[2] for first, later in pairwise(settled)), "threads grow")
+    verdict.figures = {
+        "objects": total,
+        "faults": happened,
+        "wrong or failed": len(verdict.failures),
+        "MiB of growth for 10,000 objects": growth / 2**20,
+        "descriptors": settled[-1][1],
+        "threads": settled[-1][2],
+    }
+    return verdict
+
+
+def _fetch(base: str, digests: dict[str, bytes], total: int, verdict: Verdict) -> list[tuple[int, int, int]]:
+    """Samples of memory, descriptors and threads."""
+    process, paths, local = psutil.Process(), list(digests), threading.local()
+    with (
+        tempfile.TemporaryDirectory(prefix="fastget-soak-") as folder,
+        fastget.Client(**OPTIONS) as client,
+        ThreadPoolExecutor(AT_ONCE) as threads,
+    ):
+
+        def fetch(number: int) -> None:
+            path = paths[number % len(paths)]
+            # A file for each thread, that no run finds finished already.
+            target = getattr(local, "target", None) or Path(folder) / str(threading.get_ident())
+            local.target = target
+            try:
+                client.download(base + path, target)
+            except FastgetError as error:
+                verdict.failures.append(f"{path}: {type(error).__name__}: {error}")
+                return
+            verdict.require(digest_at(target) == digests[path], f"wrong bytes: {path}")
+            target.unlink()
+
+        samples = []
+        for part in range(10):
+            for _ in threads.map(fetch, range(part * total // 10, (part + 1) * total // 10)):
+                pass
+            samples.append((process.memory_info().rss, process.num_fds(), process.num_threads()))
+    return samples
