@@ -53,9 +53,8 @@ def test_a_run_that_there_is_not_is_a_usage_error() -> None:
 
 
 def _can_trace() -> bool:
+    words = ("strace", "-qq", "-o", os.devnull, "true")
     try:
-        return not subprocess.run(
-            ("strace", "-qq", "-o", os.devnull, "true"), capture_output=True, check=False
-        ).returncode
+        return subprocess.run(words, capture_output=True, check=False).returncode == 0
     except FileNotFoundError:
         return False

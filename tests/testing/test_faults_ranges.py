@@ -120,6 +120,11 @@ def test_a_range_is_short_and_says_so(ask: Any) -> None:
     assert answer.body == DATA[100:190]
 
 
+def test_of_a_range_that_is_shorter_than_what_is_left_out_one_byte_comes(ask: Any) -> None:
+    answer = ranged(ask, faults.short(by=10**6))
+    assert len(answer.body) == 1
+
+
 def test_a_body_is_short_of_its_content_range(ask: Any) -> None:
     answer = ranged(ask, faults.short_of_content_range(by=10))
     assert answer.headers.get("Content-Range") == "bytes 100-199/5000"

@@ -87,13 +87,14 @@ def body_shifted(by: int = 1) -> Fault:
 
 
 def short(by: int = 1) -> Fault:
-    """Fewer bytes than asked for, honestly labelled (H5)."""
+    """Fewer bytes than asked for, but one at least, honestly labelled (H5)."""
 
     def edit(_: ReceivedRequest, answer: Answer) -> Answer:
-        cut = _shortened(answer, by)
+        left_out = min(by, max(answer.length - 1, 0))
+        cut = _shortened(answer, left_out)
         if answer.span is None:
             return cut
-        span = Span(answer.span.start, answer.span.stop - by)
+        span = Span(answer.span.start, answer.span.stop - left_out)
         return replace(cut, span=span).with_content_range("bytes {first}-{last}/{total}")
 
     return Fault(name="short", when=RANGED, edit=edit)
