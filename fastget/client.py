@@ -260,6 +260,8 @@ _IMPORTED_LATE = (
 # logging is here because it hooks into forks itself: loaded in the middle of one, half of its hooks would be missing.
 _IMPORTED_SELDOM = (
     "botocore.session",
+    "fastget.sources.getobject",
+    "fastget.sources.getobject_parameters",
     "fastget.sources.s3",
     "fastget.transport.fallback",
     "h11",
