@@ -82,7 +82,8 @@ class Pager:
         self._milestone: Query = ()
         self._pages = 0
         self._empty_pages = 0
-        self._last: ObjectInfo | None = None
+        # Of objects, and of delete markers, which some stores list apart.
+        self._last: dict[bool, ObjectInfo | None] = {False: None, True: None}
         self._last_prefix: ObjectInfo | None = None
         self._before: tuple[ObjectInfo, ...] = ()
 
@@ -100,7 +101,6 @@ class Pager:
         self.query = None if place is None else self._selection.query_after(place)
         self._place = place or ()
         entries = self._wanted(page)
-        self._last = page.objects[-1] if page.objects else self._last
         self._last_prefix = page.prefixes[-1] if page.prefixes else self._last_prefix
         return entries
 
@@ -110,8 +110,8 @@ class Pager:
         objects = [info for info in page.objects if not after or order_of(info.key or "") > after]
         listed = self._last_prefix.key if self._last_prefix is not None else None
         prefixes = [info for info in page.prefixes if info.key != listed]
-        if not prefixes:
-            return objects
+        if not self._is_ordered or not (prefixes or self._selection.versions):
+            return [*objects, *prefixes]
         return sorted((*objects, *prefixes), key=lambda info: order_of(info.key or ""))
 
     # Where the next page begins ----------------------------------------------------------------------------------
@@ -150,8 +150,11 @@ class Pager:
     def _check_order(self, page: Page) -> None:
         if not self._is_ordered:
             return
-        if not _ascend(self._last, page.objects, may_repeat=self._selection.versions):
-            self._refuse("its keys go back or repeat")
+        for is_marker, last in self._last.items():
+            alike = tuple(info for info in page.objects if info.is_delete_marker is is_marker)
+            if not _ascend(last, alike, may_repeat=self._selection.versions):
+                self._refuse("its keys go back or repeat")
+            self._last[is_marker] = alike[-1] if alike else last
         # A prefix with many keys may be named by two pages in a row.
         again = page.prefixes[:1] if self._is_listed(page.prefixes) else ()
         if not _ascend(self._last_prefix, page.prefixes[len(again) :], may_repeat=False):

@@ -111,6 +111,7 @@ def test_json_has_the_same_facts() -> None:
             "request_id": "R1",
             "host_id": "H1",
             "retry_after": None,
+            "details": {},
         },
     }
 

@@ -117,6 +117,13 @@ def test_prefixes_stand_where_their_keys_would() -> None:
     assert [info.key for info in entries] == ["a", "b/", "c", "d/"]
 
 
+def test_delete_markers_that_a_store_lists_apart_stand_with_their_keys() -> None:
+    marker = ObjectInfo(URL + "a", None, key="a", version_id="9", is_delete_marker=True)
+    going = pager(Selection(versions=True))
+    entries = going.take(Page((*versions(("a", "1"), ("b", "1")), marker), is_truncated=False))
+    assert [(info.key, info.is_delete_marker) for info in entries] == [("a", False), ("a", True), ("b", False)]
+
+
 def test_what_a_store_lists_before_the_start_is_left_out() -> None:
     going = pager(Selection(start_after="b"))
     assert [info.key for info in going.take(Page(objects("abcd"), is_truncated=False))] == ["c", "d"]
