@@ -192,6 +192,8 @@ def _base64(data: bytes | None) -> str | None:
 
 def _md5(key: bytes | None) -> str | None:
     """Row 18: S3 wants the key's MD5 beside it, and the SDKs compute it."""
+    if key is None:
+        return None
     import hashlib
 
-    return None if key is None else _base64(hashlib.md5(key, usedforsecurity=False).digest())
+    return _base64(hashlib.md5(key, usedforsecurity=False).digest())
