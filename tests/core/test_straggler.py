@@ -28,6 +28,7 @@ STREAMS = st.builds(
 )
 
 
+@pytest.mark.fault("N9")
 def test_the_slow_one_among_fast_ones_is_cut() -> None:
     slow = replace(USUAL, rate=1e6)
 
@@ -41,6 +42,7 @@ def test_one_that_stands_still_is_cut_before_one_that_crawls() -> None:
     assert stragglers([USUAL, crawling, still, USUAL, USUAL], idle=[40e6] * 2) == [2, 1]
 
 
+@pytest.mark.fault("N8")
 def test_a_link_that_is_slow_as_a_whole_is_healthy() -> None:
     slow = replace(USUAL, rate=2e3)
 
@@ -96,6 +98,7 @@ def test_cuts_cost_at_most_a_twentieth_of_the_object(size: int) -> None:
     assert cuts * COST_OF_A_CUT <= size / 20
 
 
+@pytest.mark.fault("N7")
 @pytest.mark.parametrize(("rate", "watched", "is_dead"), [(1.0, 30.0, True), (1.0, 29.0, False), (FLOOR, 30.0, False)])
 def test_a_byte_a_second_is_no_life(rate: float, watched: float, is_dead: bool) -> None:
     assert is_below_floor(Stream(rate, 1000, watched), window=30.0) is is_dead

@@ -185,6 +185,7 @@ class TestList:
         assert_verified(result, destination, content_digest)
         assert all("versionId=v1" in target for target in listed)
 
+    @pytest.mark.fault("C18")
     @pytest.mark.parametrize(
         ("old", "new"),
         [
@@ -214,6 +215,7 @@ class TestList:
         assert hashlib.sha256(destination.read_bytes()).hexdigest() == content_digest
         assert (result.verification.verified, result.repairs) == (False, 0)
 
+    @pytest.mark.fault("C10")
     def test_digests_that_do_not_add_up_to_the_objects_are_not_believed(
         self, composite: Any, content_digest: str, destination: Path
     ) -> None:

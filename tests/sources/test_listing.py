@@ -132,6 +132,7 @@ def test_what_a_store_lists_before_the_start_is_left_out() -> None:
 # What is not believed --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("H57")
 @pytest.mark.parametrize(
     ("pages", "said"),
     [
@@ -161,6 +162,7 @@ def test_a_listing_that_goes_back_or_stands_still_is_refused(pages: list[Page], 
         going.take(pages[-1])
 
 
+@pytest.mark.fault("S9")
 def test_keys_outside_of_the_prefix_are_refused() -> None:
     with pytest.raises(ProtocolError, match="do not begin with the prefix"):
         pager(Selection("p/")).take(Page(objects(["p/a", "q"])))
@@ -179,6 +181,7 @@ def test_directory_buckets_have_no_order_but_no_circles_either() -> None:
         going.take(Page(objects("cab"), is_truncated=True, next=token("2")))
 
 
+@pytest.mark.fault("H57")
 @pytest.mark.parametrize("length", [2, 3, 5, 17])
 def test_a_circle_of_any_length_is_found_without_remembering_it(length: int) -> None:
     going = pager(is_ordered=False)
@@ -192,6 +195,7 @@ def test_a_circle_of_any_length_is_found_without_remembering_it(length: int) -> 
         turn_for_long()
 
 
+@pytest.mark.fault("H57")
 def test_empty_pages_are_followed_but_not_for_ever() -> None:
     going = pager()
     for turn in range(MOST_EMPTY_PAGES):

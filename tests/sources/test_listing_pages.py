@@ -58,6 +58,7 @@ def test_everything_that_a_page_says_is_kept_in_whatever_pieces_it_arrives(step:
     assert (page.is_truncated, page.next) == (True, {"NextContinuationToken": "1+%2F="})
 
 
+@pytest.mark.fault("H58")
 def test_names_are_decoded_only_where_the_page_says_that_they_are_encoded() -> None:
     page = read(page_of("<Contents><Key>a+b%20c</Key><Size>1</Size></Contents><NextMarker>a%20</NextMarker>"))
     assert page.objects[0].key == "a+b%20c"
@@ -101,6 +102,7 @@ def test_bytes_that_are_no_utf_8_stay_what_they_are() -> None:
 ENTITIES = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
 
 
+@pytest.mark.fault("S17")
 @pytest.mark.parametrize(
     ("document", "said"),
     [
@@ -147,6 +149,7 @@ def test_an_error_document_under_status_200_is_a_failure_that_may_pass() -> None
     assert caught.value.is_transient
 
 
+@pytest.mark.fault("S16")
 def test_a_page_is_bounded_in_bytes_and_in_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing_pages, "LARGEST_PAGE", 1000)
     with pytest.raises(ProtocolError, match="larger than 1000 bytes"):
@@ -169,6 +172,7 @@ NAMES = st.text(
 )
 
 
+@pytest.mark.fault("H58")
 @given(st.lists(NAMES, max_size=5), st.integers(1, 40))
 def test_any_keys_come_back_as_they_are(keys: list[str], step: int) -> None:
     inner = "".join(f"<Contents><Key>{escape(key)}</Key></Contents>" for key in keys)
