@@ -155,6 +155,7 @@ def request_object(options: Mapping[str, Any], cancellation: Cancellation) -> di
             pool,
             cancellation,
             retries=config.retries,
+            is_of_whole=selection.is_of_whole,
             part_number=selection.part_number,
             on_end=ours.close,
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fastget.core import retry
 from fastget.core.checksums.verification import verified_by_size
 from fastget.core.ranges import ContentRange, Span
-from fastget.core.validators import FORBIDDEN, Accepted, Doubt, Expectation, judge
+from fastget.core.validators import FORBIDDEN, SUCCESS, Accepted, Doubt, Expectation, judge
 from fastget.engine.asking import ask
 from fastget.engine.body_inspection import Extent, Inspection, inspection_of
 from fastget.engine.discovery import Discovery, Opening
@@ -38,18 +38,20 @@ def open_body(
     cancellation: Cancellation,
     *,
     retries: int,
+    is_of_whole: bool,
     part_number: int | None = None,
     on_end: Callable[[], None] = lambda: None,
 ) -> ObjectBody:
-    """Send the request that `build` makes of the source, and take charge of its answer: a 200, or a 206.
+    """Send the request that `build` makes of the source, and take charge of its answer.
 
-    `on_end` is called once, when no connection is held any more. Raises the typed error of a refusal, NetworkError,
-    or what the source raises.
+    That has to be a 200 where the whole object was asked for (`is_of_whole`), else it may be a 206. `on_end` is called
+    once, when no connection is held any more. Raises the typed error of a refusal, NetworkError, or what the source
+    raises.
     """
     line = Line(pool, cancellation)
     discovery = Discovery(line, cancellation, retries, lambda _: None)
     try:
-        opening = discovery.select(source, build)
+        opening = discovery.select(source, build, (200,) if is_of_whole else SUCCESS)
         if opening.head.status != 200:
             opening = replace(opening, info=_of_part(opening.info, opening.head))
         return ObjectBody(opening, line, pool, cancellation, retries, discovery.retried, part_number, on_end)

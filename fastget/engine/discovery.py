@@ -69,12 +69,14 @@ class Discovery:
         """GET the object. Raises the typed error of a refusal, NetworkError, or what the source raises."""
         return self._persist(source, lambda at: at.get())
 
-    def select(self, source: Source, build: Callable[[Source], Request]) -> Opening:
-        """Ask for the object, or for some of it, by the request that `build` makes: a 206 is an answer too.
+    def select(
+        self, source: Source, build: Callable[[Source], Request], statuses: Collection[int] = SUCCESS
+    ) -> Opening:
+        """Ask for the object, or for some of it, by the request that `build` makes, which one of `statuses` answers.
 
-        The facts are then those of the answer, which need not be the object's. Raises as `open`.
+        The facts of a 206 are those of the answer, which need not be the object's. Raises as `open`.
         """
-        return self._persist(source, build, SUCCESS)
+        return self._persist(source, build, statuses)
 
     def head(self, source: Source) -> ObjectInfo:
         """The object's facts by HEAD. Raises the typed error of a refusal; it has no body to tell why."""

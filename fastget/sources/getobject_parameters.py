@@ -6,11 +6,13 @@ refused where the request is made.
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from fastget.core.ranges import ContentRange
 from fastget.errors import ConfigError, ProtocolError
 from fastget.sources.parameters import CUSTOMER_KEY, Parameters
 from fastget.sources.request_rules import check_part, check_user_headers
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from fastget.sources.endpoints import S3Endpoints
     from fastget.sources.s3 import S3Source
 
+# A single range, as RFC 9110 §14.1.2 has it; others are up to the store.
+_SPAN = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})", re.ASCII)
 _KEY_BYTES = 32
 _KEY_DIGEST = f"{CUSTOMER_KEY}-MD5"
 # Keyword to the field of Parameters, for those that are a text.
@@ -90,8 +94,23 @@ class Selection:
         check_user_headers(config.headers)
         return S3Source.named(self.bucket, self.key, config, self.parameters, endpoints)
 
+    @property
+    def is_of_whole(self) -> bool:
+        """Whether the whole object is asked for: nothing but a 200 answers that."""
+        return self.range is None and self.part_number is None
+
     def check_answer(self, head: ResponseHead, display_url: str) -> None:
-        """Raises ProtocolError for an answer that names another customer's key than was sent (rows 55, 56)."""
+        """Raises ProtocolError for an answer with other bytes than were asked for (row 49), or that names another
+        customer's key than was sent (rows 55, 56).
+        """
+        asked = _SPAN.fullmatch(self.range or "")
+        if head.status == 206 and asked is not None and not _answers(head, asked[1], asked[2]):
+            raise ProtocolError(
+                f"{display_url}: other bytes came than were asked for by {self.range}",
+                hint="the store, or something before it, has ranges wrong",
+                url=display_url,
+                is_transient=False,
+            )
         sent = dict(self.parameters.headers(pinned=True)).get(_KEY_DIGEST)
         if sent is not None and head.headers.get(_KEY_DIGEST) not in (None, sent):
             raise ProtocolError(
@@ -100,6 +119,17 @@ class Selection:
                 url=display_url,
                 is_transient=False,
             )
+
+
+def _answers(head: ResponseHead, first: str, last: str) -> bool:
+    """Whether the Content-Range of a 206 is the range from `first` to `last`, as far as there are bytes."""
+    values = head.headers.get_all("content-range")
+    found = ContentRange.parse(values[0]) if len(values) == 1 else None
+    if found is None or found.span is None or found.total is None or not (first or last):
+        return False
+    start = int(first) if first else max(found.total - int(last), 0)
+    stop = min(int(last) + 1, found.total) if first and last else found.total
+    return (found.span.start, found.span.stop) == (start, stop)
 
 
 def _needed(given: Mapping[str, Any], name: str) -> str:

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 import fastget
-from fastget.errors import Cancelled, ChecksumMismatch, NetworkError, ServerError, SourceChanged
+from fastget.errors import Cancelled, ChecksumMismatch, NetworkError, ProtocolError, ServerError, SourceChanged
 from fastget.events import Method
 from fastget.s3 import Body
 from fastget.testing import Algorithm, Behaviour, Content, ObjectServer, RangeChecksum, StoredObject, faults
+from fastget.testing.answer import Answer, literal
 from fastget.testing.behaviour import Attributes
 
 Ask = Callable[..., dict[str, Any]]
@@ -168,6 +169,32 @@ def test_a_range_brings_its_bytes(serve: Serve, get: Ask, text: str, expected: b
     assert answer["Body"].read() == expected
     assert not answer["Body"].verification.verified
     assert len(server.requests) == 1
+
+
+@pytest.mark.row(7, 49)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faults.range_shifted(),
+        faults.no_content_range(),
+        faults.many_content_ranges(),
+        faults.content_range("bytes 0-9/*"),
+        faults.content_range("bytes 100-50/300000"),
+        faults.content_range("items 100-199/300000"),
+    ],
+)
+def test_other_bytes_than_were_asked_for_are_refused(serve: Serve, get: Ask, fault: Any) -> None:
+    server = serve({"/b/k": whole()}, faults=[fault.always()])
+    with pytest.raises(ProtocolError, match="bytes=100-199"):
+        get(server, Range="bytes=100-199")
+
+
+@pytest.mark.row(49)
+def test_a_part_of_the_object_is_no_answer_where_all_of_it_was_asked_for(serve: Serve, get: Ask) -> None:
+    some = Answer(206, (("Content-Range", "bytes 0-9/300000"),), (literal(DATA[:10]),))
+    server = serve({}, operations=[lambda _: some])
+    with pytest.raises(ProtocolError, match="206"):
+        get(server, retries=0)
 
 
 @pytest.mark.row(7, 109)
