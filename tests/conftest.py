@@ -92,6 +92,12 @@ def _descriptors() -> set[str]:
     return found
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--write-compatibility", action="store_true", help="write what stores do into docs/compatibility.md"
+    )
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     missing = {
         found.partition(_NOT_FOUND)[2].strip()

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from fastget.core.checksums.algorithms import Algorithm
 from fastget.testing import faults
-from fastget.testing.behaviour import Behaviour, EmptyRange, ETags, HeadPart, RangeChecksum
+from fastget.testing.behaviour import Attributes, Behaviour, EmptyRange, ETags, HeadPart, RangeChecksum
 from fastget.testing.chaos import Chaos
 from fastget.testing.content import Content
 from fastget.testing.fault import Fault, When
@@ -24,6 +24,7 @@ from fastget.testing.server import ObjectServer
 
 __all__ = [
     "Algorithm",
+    "Attributes",
     "Behaviour",
     "Chaos",
     "Content",

@@ -39,6 +39,13 @@ def without_checksum(stored: StoredObject) -> StoredObject:
     return replace(stored, checksum=None)
 
 
+def on_rclone(stored: StoredObject) -> StoredObject:
+    """The ETag is the MD5 of the file that it has become; a checksum is kept of what was put in one piece."""
+    md5 = digest_of(stored.content, Span(0, stored.content.size), Algorithm.MD5).hex()
+    checksum = None if stored.is_multipart else stored.checksum
+    return replace(stored, checksum=checksum, part_sizes=None, part_numbers=None, etag=f'"{md5}"')
+
+
 def transformed(stored: StoredObject) -> StoredObject:
     """What a function has sent: nothing is declared of it."""
     return replace(stored, checksum=None, etag='"transformed"', part_sizes=None, part_numbers=None)
@@ -93,7 +100,7 @@ QUIRKS: dict[str, Quirk] = {
             range_checksum=RangeChecksum.OBJECT,
             attributes=Attributes.FAILS,
         ),
-        without_checksum,
+        on_rclone,
     ),
     "ceph": Quirk(
         "Ceph RGW",

@@ -41,8 +41,6 @@ UNTOLD: dict[str, set[str]] = {
     "noobaa": _TOLD_BY_NONE,
     "ministack": _TOLD_BY_NONE,
     "seaweedfs-3.97": _TOLD_BY_NONE,
-    # No checksums there: of what S3 stores with one, the ETag is left.
-    "rclone": {*_TOLD_BY_NONE, "full"},
     # The list of parts comes with checksums only.
     "minio-gaps": {"etag-uneven"},
 }
@@ -79,7 +77,7 @@ def method_of(name: str, kind: str) -> Method:
         return Method.SIZE
     if name == "gcs":
         return Method.HTTP_DIGEST
-    if name in ("spaces", "rclone") or kind.startswith("etag"):
+    if name == "spaces" or kind.startswith("etag") or (name == "rclone" and kind != "single"):
         return Method.ETAG_MD5
     return Method.FULL_OBJECT if kind in ("single", "full") else Method.COMPOSITE
 
