@@ -60,14 +60,14 @@ class S3Settings:
         """The settings in `config`, for a URL of the scheme `store`: s3 or cos.
 
         An Authorization header of the user takes the place of a signature.
-        Raises ConfigError for an endpoint with user info in it, half a key, or an IBM COS that is nowhere.
+        Raises ConfigError for an endpoint with user info in it, half a key, or a region that IBM COS cannot have.
         """
         _check_keys(config)
         brings_its_own = any(name.lower() == "authorization" for name in config.headers)
         if "@" in urlsplit(config.endpoint_url or "").netloc:
             raise ConfigError("endpoint_url holds a user name or password", hint="S3 takes keys: give a profile")
         return cls(
-            endpoint_url=config.endpoint_url or (_ibm_endpoint(config.region) if store == "cos" else None),
+            endpoint_url=config.endpoint_url or _ibm_endpoint(store, config.region),
             region=config.region,
             profile=config.profile,
             anonymous=config.no_sign_request or brings_its_own,
@@ -118,12 +118,10 @@ class S3Settings:
         return _IBM_HOSTS.search(urlsplit(self.endpoint_url or "").hostname or "") is not None
 
 
-def _ibm_endpoint(region: str | None) -> str:
-    """The public endpoint of a region (us-south) or of a group of them (us, eu, ap)."""
-    if region is None:
-        raise ConfigError(
-            "a cos:// URL does not say where its bucket is", hint="give the bucket's region (us-south), or endpoint_url"
-        )
+def _ibm_endpoint(store: str, region: str | None) -> str | None:
+    """The public endpoint of a region (us-south) or of a group of them (us, eu, ap), where one is given."""
+    if store != "cos" or region is None:
+        return None
     if not _REGION.fullmatch(region):
         raise ConfigError(f"there is no region {region!r} of IBM COS", hint="they look like us-south, eu-de, us, eu")
     return f"https://s3.{region}.cloud-object-storage.appdomain.cloud"
@@ -188,9 +186,13 @@ class BucketRoute:
     signer: Signer | None
 
     @property
-    def token(self) -> str | None:
-        """The token that requests carry, where there is one, so that no message repeats it."""
-        return self.account.tokens.last if self.account.tokens is not None else None
+    def secrets(self) -> tuple[str, ...]:
+        """What requests carry that no message may repeat: a token in the place of a signature, or of temporary keys."""
+        held = getattr(self.account.credentials, "__dict__", {})
+        tokens = self.account.tokens
+        # Asked for by its public name, one that can be refreshed might be, over the network.
+        found = (tokens.last if tokens is not None else None, held.get("_token"), held.get("token"))
+        return tuple(secret for secret in found if secret)
 
     @property
     def can_sign_for_another_time(self) -> bool:
@@ -304,6 +306,12 @@ class S3Endpoints:
         return cast("_Value", future.result())
 
     def _make_route(self, settings: S3Settings, bucket: str, display_url: str) -> BucketRoute:
+        if settings.store == "cos" and settings.endpoint_url is None:
+            raise ConfigError(
+                f"{display_url}: a cos:// URL does not say where its bucket is",
+                hint="give the bucket's region (us-south), or endpoint_url",
+                url=display_url,
+            )
         account = self._once(settings, lambda: _make_account(settings, self._tokens(settings), display_url))
         with botocore_failures(display_url):
             sample = account.client.request("GET", bucket, "k", Headers(), {})

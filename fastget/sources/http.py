@@ -67,8 +67,7 @@ class HttpSource:
 
         RFC 7617. An Authorization header of the user wins over the user info. Of the parameters, the conditions count
         (RFC 9110 §13). `refresh` gives a new URL in the place of a signed one that has ended.
-        Raises ConfigError for ones that contradict each other, a customer's key over plain http, or a signed URL that
-        needs header fields which are not given; CredentialsError for one that has ended long ago.
+        Raises ConfigError for ones that contradict each other, or a customer's key over plain http.
         """
         fields = tuple(headers.items())
         rules.check_secrecy(url.origin, fields)
@@ -81,8 +80,6 @@ class HttpSource:
             token = b64encode(unquote(url.userinfo).encode()).decode("ascii")
             fields = (*fields, ("Authorization", f"Basic {token}"))
         url = replace(url, userinfo=None)
-        if (signature := signature_of(url)) is not None:
-            _check_signature(signature, url, headers, is_renewable=refresh is not None)
         if refresh is None:
             return cls(url, fields, conditions=conditions)
         from fastget.sources.links import Link
@@ -116,6 +113,7 @@ class HttpSource:
     def get(self, span: Span | None = None, part_number: int | None = None, pin: Pin | None = None) -> Request:
         extra: list[tuple[str, str]] = []
         if span is None and part_number is None and pin is None:
+            self._warn_of_end()
             extra.append(("Want-Repr-Digest", "sha-256=10, sha-512=5"))
         return self._request("GET", span, part_number, pin, extra)
 
@@ -142,7 +140,7 @@ class HttpSource:
         signature = signature_of(self._at)
         now = http_date(head.headers.get("date")) or datetime.now(UTC)
         if isinstance(error, CredentialsError | AccessDenied) and signature is not None and signature.has_expired(now):
-            error.hint = f"it was good until {signature.expires:%Y-%m-%d %H:%M:%S} UTC: {NEW_URL_HINT}"
+            error.hint = f"it was good until {_readable(signature)}: {NEW_URL_HINT}"
         return error
 
     def redirected(self, head: ResponseHead) -> HttpSource | None:
@@ -186,6 +184,14 @@ class HttpSource:
             return head.status != 400
         return signature.has_expired(http_date(head.headers.get("date")) or datetime.now(UTC))
 
+    def _warn_of_end(self) -> None:
+        signature = signature_of(self._at)
+        if self.link is None and signature is not None and signature.has_expired(datetime.now(UTC) + SOON):
+            import logging
+
+            until = _readable(signature)
+            logging.getLogger("fastget").warning("%s is a signed URL that is good until %s", self.display_url, until)
+
     @property
     def _at(self) -> URL:
         return self.url if self.link is None else self.link.url
@@ -203,6 +209,8 @@ class HttpSource:
         asked = range_headers(span.header if span is not None else None, part_number, pin)
         fields = [*plain_headers(), *extra, *asked, *(self.conditions if pin is None else ())]
         signature = signature_of(at)
+        if signature is not None and pin is None:
+            _check_signature(signature, self.display_url, self.headers, is_renewable=self.link is not None)
         # S3 refuses an x-amz- field that a signature does not cover; anyone else ignores this one.
         if signature is None or CHECKSUM_MODE in signature.headers:
             fields.append((CHECKSUM_MODE, "ENABLED"))
@@ -226,24 +234,27 @@ class HttpSource:
         return tuple(values)
 
 
-def _check_signature(signature: Signature, url: URL, headers: Mapping[str, str], *, is_renewable: bool) -> None:
-    if missing := signature.missing({CHECKSUM_MODE: "", **headers}):
+def _check_signature(
+    signature: Signature, display_url: str, headers: tuple[tuple[str, str], ...], *, is_renewable: bool
+) -> None:
+    """Raises what the store could only say less clearly, before a first request."""
+    if missing := signature.missing({CHECKSUM_MODE: "", **dict(headers)}):
         raise ConfigError(
-            f"{url} is signed together with header fields that are not given: {', '.join(missing)}",
+            f"{display_url} is signed together with header fields that are not given: {', '.join(missing)}",
             hint="give each of them, with the value that was signed, in headers",
-            url=str(url),
+            url=display_url,
         )
-    now = datetime.now(UTC)
-    if is_renewable or signature.expires is None:
-        return
-    until = f"{signature.expires:%Y-%m-%d %H:%M:%S} UTC"
     # Whoever has a clock that is a little off learns from the store.
-    if signature.is_long_over(now):
-        raise CredentialsError(f"{url}: the signed URL has expired: it was good until {until}", hint=NEW_URL_HINT)
-    if signature.has_expired(now + SOON):
-        import logging
+    if signature.is_long_over(datetime.now(UTC)) and not is_renewable:
+        raise CredentialsError(
+            f"{display_url}: the signed URL has expired: it was good until {_readable(signature)}",
+            hint=NEW_URL_HINT,
+            url=display_url,
+        )
 
-        logging.getLogger("fastget").warning("%s is a signed URL that is good until %s only", url, until)
+
+def _readable(signature: Signature) -> str:
+    return f"{signature.expires:%Y-%m-%d %H:%M:%S} UTC" if signature.expires is not None else "an unknown time"
 
 
 def _query_items(url: URL) -> list[tuple[str, str]]:

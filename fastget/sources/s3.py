@@ -182,7 +182,8 @@ class S3Source:
     def refusal(self, head: ResponseHead, body: bytes) -> FastgetError:
         secrets = [*self.parameters.secrets, *(value for name, value in self.headers if is_secret(name))]
         if self.settings.ibm_api_key_id is not None:
-            secrets += [secret for secret in (self.settings.ibm_api_key_id, self._route().token) if secret]
+            secrets.append(self.settings.ibm_api_key_id)
+        secrets += self._route().secrets
         return refusal_error(head, body, self.display_url, secrets)
 
     def redirected(self, head: ResponseHead) -> S3Source | None:

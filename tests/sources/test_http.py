@@ -96,9 +96,7 @@ def test_nothing_is_added_to_a_signed_url(query: str) -> None:
     assert not [name for name, _ in signed.get().headers if name.lower().startswith("x-amz-")]
 
 
-@pytest.mark.parametrize(
-    ("names", "expected"), [("host", None), ("host%3Bx-amz-checksum-mode", "ENABLED")]
-)
+@pytest.mark.parametrize(("names", "expected"), [("host", None), ("host%3Bx-amz-checksum-mode", "ENABLED")])
 def test_a_presigned_url_gets_the_checksum_mode_only_where_its_signature_covers_it(
     names: str, expected: str | None
 ) -> None:

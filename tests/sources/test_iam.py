@@ -31,8 +31,8 @@ from fastget.sources.iam import PATIENCE, Token, TokenEndpoint, Tokens
 from fastget.sources.resolve import resolve
 from fastget.testing import Algorithm, Behaviour, Content, ObjectServer, StoredObject
 from fastget.testing.answer import Answer, document
+from fastget.testing.documents import error
 from fastget.testing.received import ReceivedRequest
-from fastget.testing.s3 import error
 
 KIB = 1024
 CONTENT = Content.generated(2 * KIB * KIB + 99, seed=3)
@@ -130,6 +130,7 @@ def test_one_token_serves_every_connection_and_every_object(store: ObjectServer,
     assert {request.headers.get("authorization") for request in iam.objects} == {"Bearer marked-token-1"}
 
 
+@pytest.mark.fault("H36")
 @pytest.mark.row(92)
 @pytest.mark.parametrize("status", [400, 401, 403])
 def test_a_token_that_ends_in_mid_download_is_replaced_once(status: int, iam: Iam) -> None:
@@ -163,6 +164,7 @@ def test_a_store_that_refuses_a_new_token_too_has_said_its_last_word(store: Obje
     assert "marked" not in f"{caught.value} {caught.value.hint} {caught.value.reply}"
 
 
+@pytest.mark.fault("H35")
 def test_a_denial_costs_no_new_token(store: ObjectServer, iam: Iam) -> None:
     iam.ended = {"marked-token-1"}
     iam.refusal = error(403, "AccessDenied", "Access Denied")
@@ -171,6 +173,7 @@ def test_a_denial_costs_no_new_token(store: ObjectServer, iam: Iam) -> None:
     assert len(iam.requests) == 1
 
 
+@pytest.mark.fault("H28", "S15")
 @pytest.mark.parametrize("status", [302, 307])
 def test_no_token_and_no_key_follow_a_redirect(status: int, store: ObjectServer, iam: Iam) -> None:
     with ObjectServer({PATH: STORED}) as canary:
@@ -352,7 +355,7 @@ def test_hmac_keys_sign_for_the_endpoint_of_the_region(endpoints: S3Endpoints) -
 
 def test_a_region_or_an_endpoint_says_where_a_cos_bucket_is(endpoints: S3Endpoints) -> None:
     with pytest.raises(ConfigError, match="where its bucket is"):
-        resolve("cos://bucket/key", Config(), endpoints)
+        resolve("cos://bucket/key", Config(), endpoints).get()
     with pytest.raises(ConfigError, match="no region"):
         resolve("cos://bucket/key", Config(region="evil.example/"), endpoints)
     private = "https://s3.private.eu-de.cloud-object-storage.appdomain.cloud"
@@ -368,6 +371,7 @@ def test_a_cos_url_that_names_no_object_is_explained(url: str) -> None:
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.fault("S19")
 @pytest.mark.parametrize(
     "options",
     [
@@ -407,6 +411,7 @@ def test_cos_is_not_asked_for_object_attributes(store: ObjectServer, endpoints: 
     assert resolve("s3://bucket/key", Config(), endpoints).traits(info).object_attributes
 
 
+@pytest.mark.fault("S12")
 def test_no_key_and_no_token_shows_anywhere(store: ObjectServer, endpoints: S3Endpoints) -> None:
     source = resolve(URL, Config(**options(store)), endpoints)
     request = source.get()

@@ -18,8 +18,8 @@ from fastget.client import Client
 from fastget.errors import CredentialsError
 from fastget.testing import Algorithm, Behaviour, Content, ObjectServer, StoredObject
 from fastget.testing.answer import Answer, document
+from fastget.testing.documents import error
 from fastget.testing.received import ReceivedRequest
-from fastget.testing.s3 import error
 
 KIB = 1024
 CONTENT = Content.generated(3 * KIB * KIB + 321, seed=11)
@@ -188,6 +188,7 @@ def provider(
     return name
 
 
+@pytest.mark.fault("H36")
 @pytest.mark.row(92)
 @pytest.mark.parametrize("provider", ["process", "container", "instance", "web identity", "sso"], indirect=True)
 def test_credentials_that_end_in_mid_download_are_renewed_once_for_all_connections(
@@ -237,6 +238,7 @@ def test_a_profile_whose_keys_were_replaced_is_read_again(
     assert set(door.seen) == {"token-1", "token-2"}
 
 
+@pytest.mark.fault("H36")
 @pytest.mark.row(92)
 @pytest.mark.parametrize("provider", ["container"], indirect=True)
 def test_a_store_that_refuses_new_credentials_too_has_said_its_last_word(provider: str, issuer: Issuer) -> None:
@@ -279,6 +281,7 @@ def test_a_head_that_is_refused_without_a_word_is_asked_again_with_new_credentia
     assert issuer.issued == 2
 
 
+@pytest.mark.fault("H37")
 @pytest.mark.row(92)
 def test_a_clock_is_corrected_in_mid_download() -> None:
     """The store's clock is three hours ahead from the second request on."""
@@ -303,6 +306,7 @@ def test_a_clock_is_corrected_in_mid_download() -> None:
     assert sum(abs(off) < timedelta(minutes=15) for off in asked) <= 5
 
 
+@pytest.mark.fault("H33", "H34")
 @pytest.mark.row(89)
 @pytest.mark.parametrize("by_header", [True, False])
 def test_a_bucket_that_moves_in_mid_download_is_followed(by_header: bool) -> None:
@@ -327,6 +331,7 @@ def test_a_bucket_that_moves_in_mid_download_is_followed(by_header: bool) -> Non
     assert set(regions) == {"us-east-1", "eu-west-1"}
 
 
+@pytest.mark.fault("H33")
 @pytest.mark.row(89)
 @pytest.mark.parametrize("status", [301, 307])
 def test_two_regions_that_name_each_other_end_the_matter(status: int) -> None:
