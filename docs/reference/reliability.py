@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/reliability.md"
-FIGURES = Path(__file__).with_name("reliability_figures.md")
 SECTIONS: Any = runpy.run_path(str(Path(__file__).with_name("reliability_rows.py")))["SECTIONS"]
+RUNS: Any = runpy.run_path(str(Path(__file__).with_name("reliability_figures.py")))["RUNS"]
 # More than a reader would follow; the others carry the mark all the same.
 SHOWN = 3
 _HEAD = """\
@@ -28,6 +28,16 @@ _HEAD = """\
 
 No wrong byte is ever published, and an error never destroys a file that was there. These are the faults that this was
 tried with, what fastget does about each of them, and the tests that show it.
+"""
+_LONG = """
+## Long runs
+
+`python -m tests.endurance RUN [--seed N] [--short]` prints one line with its figures, and ends with 0 where it passes:
+no wrong byte, no hang, nothing at the final name after an error. The tests run the short forms. Last printed by the long
+ones, on two cores that server and client share:
+
+| RUN | What it does | Printed |
+|---|---|---|
 """
 
 
@@ -66,7 +76,7 @@ def page() -> str:
     for title, rows in SECTIONS:
         parts += [f"\n## {title}\n\n| # | Fault | fastget | Shown by |\n|---|---|---|---|\n"]
         parts += [_line(row, found.get(row.number, [])) for row in rows]
-    return "".join([*parts, "\n", FIGURES.read_text(encoding="utf-8")])
+    return "".join([*parts, _LONG, *(f"| `{run.words}` | {run.does} | {run.printed} |\n" for run in RUNS)])
 
 
 def _line(row: Any, tests: list[str]) -> str:

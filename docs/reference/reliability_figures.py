@@ -1,0 +1,31 @@
+"""What the long runs printed when they were last run, for docs/reliability.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One long run: its command's words after `python -m tests.endurance`, what it does, what it printed."""
+
+    words: str
+    does: str
+    printed: str = ""
+
+
+# 2 cores, Linux, loopback, November 2026.
+RUNS = (
+    Run(
+        "matrix --without drip",
+        "one fault a download: every kind × no, whole-object or per-part checksum × 1, 4, 16 connections × 20 places",
+        "passed: 4,140 runs, 23 faults, 0 wrong, 0 hung, 0 left at the final name after an error, 0 untyped errors, "
+        "100.0% recovered, 683 ended in a typed error, 180 unseen without a checksum, and said so (256 s)",
+    ),
+    Run("chaos", "15 % of all requests meet a fault, 10,000 in all, over 200 objects of 0 to 64 MiB, 6 at once"),
+    Run("kill", "kill -9 at 200 random moments, 1 to 5 for each download, then to its end"),
+    Run("syscalls", "kill -9 at each of the first 400 calls that change the disk, and at the last ones"),
+    Run("disk", "ENOSPC, EIO, EDQUOT at each of the first 200 calls that write; small disk; limit on file size"),
+    Run("processes", "2 to 8 processes with one destination, one of them killed, with flock and without; 50 rounds"),
+    Run("soak", "100,000 objects of 1 to 64 KiB, of which one in a hundred meets a fault"),
+)
