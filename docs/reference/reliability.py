@@ -33,8 +33,8 @@ _LONG = """
 ## Long runs
 
 `python -m tests.endurance RUN [--seed N] [--short]` prints one line with its figures, and ends with 0 where it passes:
-no wrong byte, no hang, nothing at the final name after an error. The tests run the short forms. Last printed by the long
-ones, on two cores that server and client share:
+no wrong byte, no hang, nothing at the final name after an error. The tests run the short forms. Last printed by the
+long ones, on two cores that server and client share:
 
 | RUN | What it does | Printed |
 |---|---|---|
