@@ -214,7 +214,7 @@ def test_any_values_become_the_fields_that_the_sdks_make_of_them(answers: Answer
     optional = {header: _KINDS.get(field, _texts) for _, header, field, _ in ROWS}
     metadata = st.dictionaries(_TOKENS.map(lambda name: f"x-amz-meta-{name}"), _texts, max_size=4)
 
-    @settings(deadline=None, max_examples=120)
+    @settings(deadline=None, max_examples=80)
     @given(st.fixed_dictionaries({}, optional=optional), metadata)
     def check(fields: dict[str, str], more: dict[str, str]) -> None:
         named = {name.lower(): (name, value) for name, value in more.items()}

@@ -31,7 +31,7 @@ KEPT = {
 UNCOMPARED_PREFIXES = ("amz-sdk-", "accept")
 UNCOMPARED = {"authorization", "connection", "user-agent", "x-amz-content-sha256", "x-amz-date", "x-amz-user-agent"}
 ONLY_IBM = {"MirrorDestination"}
-NO_DEADLINE = settings(deadline=None, max_examples=150)
+NO_DEADLINE = settings(deadline=None, max_examples=80)
 
 
 @dataclass(frozen=True)
