@@ -142,6 +142,15 @@ def test_a_connection_that_is_dropped_in_the_middle_is_replaced(
     assert_arrived()
 
 
+@pytest.mark.fault("H44", "H40")
+def test_a_real_proxy_that_refuses_every_second_request_is_outlasted(
+    serve: Serve, stored: StoredObject, proxied: Proxied, fetch: Fetch, assert_arrived: Check
+) -> None:
+    rule = "http-request return status 503 hdr Retry-After 0 if { rand(100) lt 50 }"
+    fetch(f"{proxied(serve({'/k': stored}), rule)}/k", part_size=MIB, retries=30)
+    assert_arrived()
+
+
 @pytest.mark.fault("N14")
 def test_a_name_server_that_keeps_silent_is_asked_again(
     serve: Serve, stored: StoredObject, fetch: Fetch, monkeypatch: pytest.MonkeyPatch, assert_arrived: Check
