@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import random
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from fastget.core import retry
 from fastget.core.board import Board
 from fastget.core.validators import Accepted, Doubt, Expectation, judge
 from fastget.engine.piece import Piece
+from fastget.engine.stores import Store
 from fastget.errors import ChecksumMismatch, FastgetError, ProtocolError, RangeNotSupported, SourceChanged
 from fastget.events import Repaired, Retried
 
@@ -91,6 +92,8 @@ class Task:
     """Whether a digest is going to tell if bytes of another version came in between."""
     in_order: bool
     """Whether chunks are handed out from front to back: for a sink, or a digest, that follows the front."""
+    store: Store = field(default_factory=Store)
+    """What other objects of the same store have taught about it."""
 
 
 class Recorder(Protocol):
@@ -130,7 +133,9 @@ class Job:
         self._odd_answers = 0
         self._has_succeeded = self._board.is_complete
         self._is_over = self._has_succeeded
-        self._pin = task.info.pin
+        form = task.store.facts.match_form
+        self._pin = task.info.pin.in_form(form)
+        self._is_pin_accepted = form is not None
         self.has_begun = False
         cancellation.add(self)
 
@@ -191,6 +196,7 @@ class Job:
         verdict = judge(head, asked)
         if isinstance(verdict, Accepted):
             self._prove_ranges()
+            self._accept_pin()
             return verdict.span.stop
         if verdict.doubt is Doubt.CHANGED:
             raise self.source_changed(verdict.reason)
@@ -236,6 +242,27 @@ class Job:
             self._pin = self._pin.without_version()
             return True
 
+    def loosen_pin(self, refused: Pin) -> bool:
+        """A first request was answered 412, though its ETag is the one that this store has just sent: is there another
+        form of the condition to try (wire-spec.md §4)? In the end there is none, and answers are compared instead.
+
+        False where a pinned request has been served before: then the object has changed.
+        """
+        with self._changed:
+            if self._pin != refused:
+                return True  # another worker has found that out
+            if self._is_pin_accepted or not self.task.traits.may_refuse_its_etag:
+                self.task.store.learn(match_form=None)
+                return False
+            looser = refused.loosened()
+            self._pin = looser or refused
+            return looser is not None
+
+    def _accept_pin(self) -> None:
+        if not self._is_pin_accepted:
+            self._is_pin_accepted = True
+            self.task.store.learn(match_form=self._pin.match_form)
+
     @property
     def are_ranges_refused(self) -> bool:
         return self._ranges_refused
@@ -261,6 +288,7 @@ class Job:
         Raises ChecksumMismatch when it came damaged too often.
         """
         digests = piece.digests()
+        piece.declared = piece.declared or piece.listed_digest(self.task.plan.layout)
         if piece.declared is not None and not piece.declared.holds(digests):
             return self._refetch(piece, piece.declared.value.hex(), digests[piece.declared.algorithm].hex())
         with self._changed:

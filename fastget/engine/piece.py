@@ -11,6 +11,7 @@ from fastget.core.ranges import Span
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from fastget.core.layout import PartLayout
     from fastget.core.planner import Chunk
 
 
@@ -59,6 +60,14 @@ class Piece:
     def landed(self) -> int:
         """Bytes that have reached the sink."""
         return self.position - self.chunk.span.start
+
+    def listed_digest(self, layout: PartLayout | None) -> PartDigest | None:
+        """What the store's list of parts says of this one; None where it is a slice of a part, or nothing is listed."""
+        number = self.chunk.part
+        if layout is None or number is None or layout.span(number) != self.chunk.span:
+            return None
+        found = ((algorithm, layout.digest(number, algorithm)) for algorithm in self.algorithms)
+        return next((PartDigest(algorithm, value) for algorithm, value in found if value is not None), None)
 
     def take_in(self, data: memoryview) -> None:
         """Digest the bytes that follow `position`, while they are in the processor's cache."""

@@ -19,6 +19,7 @@ from fastget.engine.job import Job, Recorder, Replan, Tally
 from fastget.engine.layouts import Surveyor
 from fastget.engine.line import ConnectionPool, Line
 from fastget.engine.preparing import Knowledge, Prepared, prepare
+from fastget.engine.stores import Store, Stores
 from fastget.engine.verifying import Verifier
 from fastget.engine.worker import Worker, Write
 from fastget.errors import FastgetError, NetworkError, SourceError
@@ -41,12 +42,15 @@ MAXIMUM_PLANS = 5
 class Transfer:
     """A download that runs once, in the thread that calls `run`. `cancellation` may be cancelled from any other."""
 
-    def __init__(self, source: Source, sink: Sink, config: Config, pool: ConnectionPool) -> None:
+    def __init__(
+        self, source: Source, sink: Sink, config: Config, pool: ConnectionPool, stores: Stores | None = None
+    ) -> None:
         self.cancellation = Cancellation()
         self._source = source
         self._sink = sink
         self._config = config
         self._pool = pool
+        self._stores = stores or Stores()
         self._tally = Tally()
         self._announcer = Announcer(config.on_event)
         self._began = 0.0
@@ -92,9 +96,7 @@ class Transfer:
         scope = self._scope()
         with Line(self._pool, scope) as line:
             opening = self._discover(line, scope)
-            prepared = prepare(
-                opening, self._sink, self._config, known, lambda parts: self._find_layout(opening, parts, known)
-            )
+            prepared = self._prepare(opening, known)
             task = prepared.task
             self._open_sink(task.plan.size)
             self._announce(prepared)
@@ -137,10 +139,21 @@ class Transfer:
                 self._tally.requests += line.requests
         return info.size if info.etag == opening.info.etag else None
 
-    def _find_layout(self, opening: Opening, parts: int | None, known: Knowledge) -> PartLayout | None:
-        surveyor = Surveyor(opening.source, opening.info, self._pool, self._scope())
+    def _prepare(self, opening: Opening, known: Knowledge) -> Prepared:
+        store = self._stores.of(opening.source.store)
+
+        def find_layout(parts: int | None, by_number: bool) -> PartLayout | None:
+            return self._find_layout(opening, store, parts, known, by_number=by_number)
+
+        return prepare(opening, self._sink, self._config, known, find_layout, store)
+
+    def _find_layout(
+        self, opening: Opening, store: Store, parts: int | None, known: Knowledge, *, by_number: bool
+    ) -> PartLayout | None:
+        surveyor = Surveyor(opening.source, opening.info, self._pool, self._scope(), store)
+        exact = known.exact_layout or not self._sink.is_seekable
         try:
-            return surveyor.layout(parts, exact=known.exact_layout or not self._sink.is_seekable)
+            return surveyor.layout(parts, exact=exact, by_number=by_number)
         finally:
             self._tally.requests += surveyor.requests
 
@@ -231,7 +244,7 @@ class Transfer:
             self._tally,
             self._announcer,
             self._run_again,
-            lambda: Surveyor(task.source, task.info, self._pool, self._scope()),
+            lambda: Surveyor(task.source, task.info, self._pool, self._scope(), task.store),
             known.seen,
         ).verify(size)
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from fastget.core import retry
 from fastget.core.checksums.declared import part_digest
-from fastget.core.validators import FORBIDDEN, SUCCESS
+from fastget.core.validators import FORBIDDEN, PRECONDITION_FAILED
+from fastget.engine.asking import ask
 from fastget.engine.job import Job, Replan
 from fastget.engine.piece import PartDigest, Piece
-from fastget.errors import Cancelled, FastgetError, NetworkError, ProtocolError, RangeNotSupported
+from fastget.errors import Cancelled, FastgetError, NetworkError, ProtocolError, RangeNotSupported, ServerError
 from fastget.events import Event
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ QUICK, SLOW = 0.01, 0.05
 
 # Statuses that an object which was there a moment ago answers with, and what has happened then (faults.md H14, H39).
 GONE = {404: "it is no longer there", 416: "it ends before the range that is missing"}
+# What a store says to the number of a part that it cannot find (faults.md H48, H49).
+NO_SUCH_PART = frozenset({400, 416, 501})
 
 Notify = Callable[[Event], None]
 Write = Callable[[int, memoryview], None]
@@ -89,7 +92,7 @@ class Worker:
         before = piece.position
         try:
             fetch(piece, buffer)
-            self._land(piece)
+            has_landed = self._land(piece)
         except RangeNotSupported:
             self._leave_to_stream(piece)
         except Cancelled:
@@ -100,7 +103,7 @@ class Worker:
                 self._job.progress(piece)
             self._recover(piece, error)
         else:
-            return True
+            return has_landed
         return False
 
     def _leave_to_stream(self, piece: Piece) -> None:
@@ -137,16 +140,22 @@ class Worker:
             self.line.finish()
 
     def _ask(self, piece: Piece, *, by_number: bool) -> ResponseHead:
-        source, pin = self._job.task.source, self._job.pin
-        request = (
-            source.get(part_number=piece.chunk.part, pin=pin) if by_number else source.get(span=piece.rest, pin=pin)
+        pin = self._job.pin
+        answered = ask(
+            self.line,
+            self._job.task.source,
+            lambda at: at.get(part_number=piece.chunk.part, pin=pin) if by_number else at.get(span=piece.rest, pin=pin),
         )
-        head = self.line.send(request)
-        if head.status in SUCCESS:
+        head, error = answered.head, answered.error
+        if error is None:
             return head
-        error = self.line.refusal(source, head)
         if head.status == FORBIDDEN and (self._job.drop_version() or self._job.pin != pin):
             return self._ask(piece, by_number=by_number)
+        if head.status == PRECONDITION_FAILED and self._job.loosen_pin(pin):
+            return self._ask(piece, by_number=by_number)
+        if by_number and head.status in NO_SUCH_PART and isinstance(error, RangeNotSupported | ServerError):
+            # Numbers may have gaps; a range, pinned all the same, tells whether the object is still there.
+            raise Replan(no_part_numbers=True)
         if head.status in GONE:
             raise self._job.source_changed(GONE[head.status])
         if retry.is_range_refusal(error):
@@ -187,12 +196,14 @@ class Worker:
         if self.on_bytes is not None:
             self.on_bytes()
 
-    def _land(self, piece: Piece) -> None:
+    def _land(self, piece: Piece) -> bool:
+        """True where the piece has; one that is damaged goes back, and the line with it."""
         repaired = self._job.land(piece)
         if repaired is not None:
             # Another connection may come from another machine.
             self.line.drop()
             self._notify(repaired)
+        return repaired is None
 
 
 def _declared(head: ResponseHead, piece: Piece) -> PartDigest | None:
