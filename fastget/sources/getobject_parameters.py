@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastget.core.ranges import ContentRange
 from fastget.errors import ConfigError, ProtocolError
-from fastget.sources.parameters import CUSTOMER_KEY, Parameters
+from fastget.sources.parameters import Parameters
 from fastget.sources.request_rules import check_part, check_user_headers
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 # A single range, as RFC 9110 §14.1.2 has it; others are up to the store.
 _SPAN = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})", re.ASCII)
 _KEY_BYTES = 32
-_KEY_DIGEST = f"{CUSTOMER_KEY}-MD5"
 # Keyword to the field of Parameters, for those that are a text.
 _TEXTS = {
     "IfMatch": "if_match",
@@ -111,14 +110,7 @@ class Selection:
                 url=display_url,
                 is_transient=False,
             )
-        sent = dict(self.parameters.headers(pinned=True)).get(_KEY_DIGEST)
-        if sent is not None and head.headers.get(_KEY_DIGEST) not in (None, sent):
-            raise ProtocolError(
-                f"{display_url}: the store has used another key (SSE-C) than the one that was sent",
-                hint="check SSECustomerKey, and what stands between here and the store",
-                url=display_url,
-                is_transient=False,
-            )
+        self.parameters.check_key(head.headers, display_url)
 
 
 def _answers(head: ResponseHead, first: str, last: str) -> bool:

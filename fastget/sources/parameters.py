@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from fastget.errors import ConfigError
+from fastget.errors import ConfigError, ProtocolError
 
 if TYPE_CHECKING:
     from fastget.config import Config
+    from fastget.core.messages import Headers
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -106,6 +107,18 @@ class Parameters:
     def secrets(self) -> tuple[str, ...]:
         """The texts that no message may repeat."""
         return tuple(value for name, value in self._constant if name.startswith(CUSTOMER_KEY))
+
+    def check_key(self, answer: Headers, display_url: str) -> None:
+        """Raises ProtocolError for an answer that names another customer's key than was sent (rows 55, 56)."""
+        name = f"{CUSTOMER_KEY}-MD5"
+        sent = next((value for field, value in self._constant if field == name), None)
+        if sent is not None and answer.get(name) not in (None, sent):
+            raise ProtocolError(
+                f"{display_url}: the store has used another key (SSE-C) than the one that was sent",
+                hint="check the key, and what stands between here and the store",
+                url=display_url,
+                is_transient=False,
+            )
 
     @cached_property
     def _first(self) -> Fields:

@@ -202,7 +202,9 @@ client.close()
 )
 
 
-@pytest.mark.parametrize("name", ["awscrt", "awscrt.checksums", "fastget.transport.connection", "fastget.transport.route"])
+@pytest.mark.parametrize(
+    "name", ["awscrt", "awscrt.checksums", "fastget.transport.connection", "fastget.transport.route"]
+)
 def test_a_fork_while_another_thread_imports_what_a_download_needs_does_not_lock_the_child_out(
     serve: Serve, script: Script, name: str
 ) -> None:

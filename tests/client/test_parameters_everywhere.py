@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 import pytest
 
 import fastget
-from fastget.errors import FastgetError, NotModified, SourceChanged
+from fastget.errors import FastgetError, NotModified, ProtocolError, SourceChanged
 from fastget.testing import Algorithm, Content, ObjectServer, RecordedRequest, StoredObject, faults
 
 KIB, MIB = 1024, 1024 * 1024
@@ -193,3 +193,20 @@ def test_nor_does_a_key_that_is_given_as_a_header_follow_a_redirect(serve: Serve
         carried = {name.lower() for name, _ in request.headers}
         assert carried & {name.lower() for name in REQUIRED} <= {"x-amz-checksum-mode", "mirror-destination"}
         assert "x-plain" in carried
+
+
+@pytest.mark.row(55, 56)
+def test_a_store_that_names_another_customers_key_is_not_believed(serve: Serve, tmp_path: Path) -> None:
+    name = "x-amz-server-side-encryption-customer-key-MD5"
+    stored = StoredObject(Content.of(b"abc"), headers={name: "AAAAAAAAAAAAAAAAAAAAAA=="})
+    server = serve({"/b/k": stored})
+    with pytest.raises(ProtocolError, match="another key"):
+        fastget.download(
+            "s3://b/k",
+            tmp_path / "k",
+            endpoint_url=server.base_url,
+            access_key_id="a",
+            secret_access_key="b",
+            sse_c_key="ab" * 32,
+        )
+    assert not list(tmp_path.iterdir())
