@@ -106,7 +106,7 @@ class Source(Protocol):
         ...
 
     def without_checksums(self) -> Source | None:
-        """The same object, asked for without its checksums; None where they are not asked for (wire-spec.md row 103)."""
+        """The object, asked for without its checksums; None where they are not asked for (wire-spec.md row 103)."""
         ...
 
     def describe(self, head: ResponseHead) -> ObjectInfo:
