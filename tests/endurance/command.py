@@ -23,10 +23,12 @@ HOME = Path(__file__).resolve().parents[2]
 LIMIT = 60.0
 # Calls that change the disk; those that also read files, such as openat, would fail the interpreter's own start.
 WRITE_CLASS = (
-    "pwrite64,pwritev,pwritev2,write,writev,fallocate,ftruncate,fsync,fdatasync,sync_file_range,rename,renameat,renameat2,"
+    "pwrite64,pwritev,pwritev2,fallocate,ftruncate,fsync,fdatasync,sync_file_range,rename,renameat,renameat2,"
     "link,linkat,unlink,unlinkat,fchmod"
 )
-# The last of them, which a thread comes to after few calls, and others after many: strace counts for each thread.
+# What journals are appended by, and messages told by. strace counts each call of each thread by itself.
+APPENDING = "write,writev"
+# The last of them, which a thread comes to after few calls.
 FINISHING = "fsync,fdatasync,rename,renameat,renameat2,link,linkat,unlink,unlinkat,fchmod,ftruncate"
 _WITHOUT_FLOCK = """
 import fcntl, sys

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fastget.testing import Algorithm, Content, ObjectServer, StoredObject
 from tests.endurance.command import (
+    APPENDING,
     FINISHING,
     WRITE_CLASS,
     begin,
@@ -60,7 +61,10 @@ def run(seed: int, *, short: bool, without: tuple[str, ...]) -> Verdict:
 def _moments(*, short: bool) -> list[tuple[str, int]]:
     if short:
         return [(WRITE_CLASS, 40), (FINISHING, 1), (FINISHING, 2)]
-    return [(WRITE_CLASS, at) for at in range(1, CALLS + 1)] + [(FINISHING, at) for at in range(1, LAST + 1)]
+    appending = [(APPENDING, at) for at in range(1, CALLS, 10)]
+    return (
+        [(WRITE_CLASS, at) for at in range(1, CALLS + 1)] + appending + [(FINISHING, at) for at in range(1, LAST + 1)]
+    )
 
 
 def _killed_at(number: int, calls: str, words: tuple[str, ...], folder: Path) -> bool:

@@ -54,9 +54,9 @@ class RawServer:
         """The head of the next request; empty where the client has gone."""
         data = b""
         while not data.endswith(b"\r\n\r\n"):
-            if not (byte := connection.recv(1)):
+            if not (more := connection.recv(65536)):
                 return b""
-            data += byte
+            data += more
         self.heads.append(data)
         return data
 
