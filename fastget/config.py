@@ -24,7 +24,12 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
     "addressing_style": ("auto", "path", "virtual"),
     "request_payer": ("requester", None),
 }
-_WHOLE_NUMBERS = {"connections": range(1, 1001), "part_size": range(1, 2**63), "retries": range(1_000_001)}
+_WHOLE_NUMBERS = {
+    "connections": range(1, 1001),
+    "jobs": range(1, 1001),
+    "part_size": range(1, 2**63),
+    "retries": range(1_000_001),
+}
 _SECONDS = ("connect_timeout", "response_timeout", "stall_timeout")
 # Sockets count a timeout in milliseconds, in 31 bits.
 _LONGEST_TIMEOUT = 2_000_000.0
@@ -51,6 +56,7 @@ class Config:
     """The options of a client or of one call. Immutable; `merged()` gives a changed copy."""
 
     connections: int | None = _option(None, "connections for one object (default: found by measuring, at most 32)")
+    jobs: int | None = _option(None, "objects that a pull fetches at a time (default: found by measuring, at most 64)")
     part_size: int | None = _option(None, "size of a byte-range piece (default: chosen by object size)")
     split: Literal["auto", "part", "range"] = _option(
         "auto", "how an object is cut: auto, part (stored parts) or range (byte ranges)"
@@ -62,6 +68,7 @@ class Config:
     checksum: str | None = _option(None, "digest that the object must have, as ALGORITHM=HEX (sha-256=…)")
     require_verified: bool = _option(False, "refuse, before the transfer, what cannot be verified by a digest")
     overwrite: bool = _option(True, "replace a file that is already there")
+    resume: bool = _option(True, "go on with an interrupted download, and skip a file that is already here")
     fsync: bool = _option(True, "flush the file and its directory to disk before the download counts as done")
     headers: Mapping[str, str] = field(
         default_factory=dict,

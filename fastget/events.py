@@ -43,7 +43,10 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A finished download. `path` is None where the bytes went to memory or to a stream."""
+    """A finished download. `path` is None where the bytes went to memory or to a stream.
+
+    `bytes_resumed` were here before, of an earlier download; with `was_here` they were the finished file.
+    """
 
     url: str
     path: str | None
@@ -60,6 +63,7 @@ class Result:
     connections: int
     split: str
     verification: Verification
+    was_here: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain data, ready for JSON."""
@@ -125,6 +129,67 @@ class Repaired:
 
 
 @dataclass(frozen=True, slots=True)
+class Resumed:
+    """An earlier download of the same object goes on: `landed` bytes of it were here, and are as they were."""
+
+    url: str
+    path: str | None
+    size: int
+    landed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """What an earlier download has left is of no use, and everything is fetched."""
+
+    url: str
+    path: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The file is already here, and is the object: nothing is fetched."""
+
+    url: str
+    path: str | None
+    size: int
+    etag: str | None
+
+
+KEPT_HINT = "the same command goes on from where it stood"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The download ends early; `landed` bytes stay beside the destination, and the same call goes on from there."""
+
+    url: str
+    path: str | None
+    size: int
+    landed: int
+
+
+@dataclass(frozen=True, slots=True)
+class PullProgress:
+    """A sample of a running pull, at most ten a second. `found` are the objects so far, all of them once `is_listed`.
+
+    `done`, `skipped`, `failed` and `size` as in `PullResult`; `received` counts payload bytes from the network.
+    """
+
+    directory: str
+    found: int
+    is_listed: bool
+    done: int
+    skipped: int
+    failed: int
+    size: int
+    received: int
+    jobs: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """The object is complete, checked and visible."""
 
@@ -140,5 +205,17 @@ class Failed:
     message: str
 
 
-Event = Started | Progress | Retried | Repaired | Done | Failed
+Event = (
+    Started
+    | Progress
+    | Retried
+    | Repaired
+    | Resumed
+    | Restarted
+    | Unchanged
+    | Kept
+    | PullProgress
+    | Done
+    | Failed
+)
 EventHandler = Callable[[Event], None]

@@ -18,8 +18,17 @@ from fastget.cli.failures import failure_lines
 from fastget.cli.quantities import count_text, percent_text, rate_text, seconds_text, share_text, size_text
 from fastget.cli.rate import RateWindow
 from fastget.cli.terminal import printable
-from fastget.cli.wording import Summary, remark, summary_text, transfer_text, verification_text
-from fastget.events import Event, Progress, Repaired, Result, Retried, Started
+from fastget.cli.wording import (
+    Summary,
+    is_worth_telling,
+    notice,
+    pull_text,
+    remark,
+    summary_text,
+    transfer_text,
+    verification_text,
+)
+from fastget.events import Event, Progress, PullProgress, Repaired, Result, Retried, Started
 
 if TYPE_CHECKING:
     from fastget.cli.exit_codes import ExitCode
@@ -59,6 +68,8 @@ class BarReporter:
         self._verbose = verbose
         self._lock = threading.Lock()
         self._transfer: Transfer | None = None
+        self._pull: PullProgress | None = None
+        self._pull_window = RateWindow()
         self._live = Live(
             console=self._console,
             get_renderable=self._draw,
@@ -72,7 +83,7 @@ class BarReporter:
     def handle(self, event: Event) -> None:
         with self._lock:
             self._take(event)
-        line = remark(event) if self._verbose else None
+        line = notice(event) or (remark(event) if self._verbose else None)
         if line is not None:
             self._print(Text(line, style="dim"))
 
@@ -95,10 +106,11 @@ class BarReporter:
         self._print(Text(text))
 
     def summarize(self, summary: Summary) -> None:
-        if summary.done + summary.failed > 1:
+        if is_worth_telling(summary):
             self._print(Text(summary_text(summary)))
 
     def close(self) -> None:
+        self._pull = None
         self._forget()
         self._live.stop()
 
@@ -110,6 +122,9 @@ class BarReporter:
             case Progress() if self._transfer is not None:
                 self._transfer.progress = event
                 self._transfer.window.add(time.monotonic(), event.received)
+            case PullProgress():
+                self._pull = event
+                self._pull_window.add(time.monotonic(), event.received)
             case Retried() if self._transfer is not None:
                 self._transfer.retries += 1
             case Repaired() if self._transfer is not None:
@@ -127,10 +142,18 @@ class BarReporter:
         self._console.print(text, soft_wrap=True)
 
     def _draw(self) -> RenderableType:
-        transfer = self._transfer
+        transfer, pull = self._transfer, self._pull
+        if pull is not None:
+            return Text(pull_line(pull, self._pull_window.rate(time.monotonic())), no_wrap=True, overflow="ellipsis")
         if transfer is None:
             return Text()
         return picture(transfer, time.monotonic(), self._console.width)
+
+
+def pull_line(pull: PullProgress, rate: float | None) -> str:
+    """The one line of a running pull."""
+    facts = [pull_text(pull), *([rate_text(rate)] if rate is not None else ()), count_text(pull.jobs, "job")]
+    return ", ".join(facts)
 
 
 def picture(transfer: Transfer, now: float, width: int) -> RenderableType:

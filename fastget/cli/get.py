@@ -14,19 +14,21 @@ from fastget.cli.options import (
     Flag,
     Verb,
     environment_help,
+    object_flags,
     output_flags,
     read_config,
-    transfer_flags,
 )
 from fastget.cli.progress import Reporter, choose_reporter
 from fastget.cli.signals import Interrupted
 from fastget.cli.wording import Summary
 from fastget.errors import Cancelled, FastgetError
+from fastget.events import KEPT_HINT, Kept, Started
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fastget.client import Client
+    from fastget.events import Event
 
 _HELP = """Download URLs to files, checked against the store's own checksums.
 
@@ -77,6 +79,7 @@ class Downloads:
         self._codes: list[ExitCode] = []
         self._size = 0
         self._url: str | None = None
+        self._is_kept = False
 
     def run(self, output: str | None, directory: str | None, options: dict[str, Any]) -> ExitCode:
         """Fetch them all and say what came of it."""
@@ -93,7 +96,7 @@ class Downloads:
         except Interrupted as stop:
             code = exit_codes.of_signal(stop.signal_number) if self._reporter.has_reader else ExitCode.BROKEN_PIPE
             if code is not ExitCode.BROKEN_PIPE:
-                self._fail(Cancelled("interrupted"), code)
+                self._fail(Cancelled("interrupted", hint=KEPT_HINT if self._is_kept else None), code)
             return code
         except BrokenPipeError:
             return ExitCode.BROKEN_PIPE
@@ -104,7 +107,7 @@ class Downloads:
         return exit_codes.of_outcomes(self._codes)
 
     def _fetch_all(self, output: str | None, directory: str | None, options: dict[str, Any]) -> None:
-        config = read_config(options, self._reporter.handle)
+        config = read_config(options, self._handle)
         paths = destinations(self._urls, output, directory)
         from fastget.client import Client
 
@@ -112,6 +115,10 @@ class Downloads:
             for url, path in zip(self._urls, paths, strict=True):
                 self._url = display_url(url)
                 self._fetch(client, url, path)
+
+    def _handle(self, event: Event) -> None:
+        self._is_kept = isinstance(event, Kept) or (self._is_kept and not isinstance(event, Started))
+        self._reporter.handle(event)
 
     def _fetch(self, client: Client, url: str, path: str) -> None:
         try:
@@ -151,7 +158,7 @@ command = Verb(
             metavar="DIR",
             help="directory for the files; it is made where it is missing (default: the current one)",
         ),
-        *transfer_flags(),
+        *object_flags(),
         *output_flags(),
     ],
 )

@@ -1,6 +1,7 @@
 """`--json`: the events of a transfer as NDJSON on standard output, one object a line.
 
-Each line is `{"v": 1, "event": NAME, ...}`: started, progress, retried and repaired as in `fastget.events`,
+Each line is `{"v": 1, "event": NAME, ...}`: started, progress, retried, repaired, resumed, restarted,
+unchanged, kept and pullprogress as in `fastget.events`,
 then done (the fields of `Result`) or failed (url, error, message, hint, exit_code, reply) for each URL, and a
 summary at the end.
 """
@@ -56,7 +57,7 @@ class JsonReporter:
 
     def summarize(self, summary: Summary) -> None:
         if self.has_reader:
-            write_line("summary", asdict(summary))
+            write_line("summary", {name: value for name, value in asdict(summary).items() if value is not None})
 
     def close(self) -> None:
         """Nothing is held."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # Short flags and other names, from fingers that know aria2, curl and s5cmd.
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "connections": ("-x", "--connections"),
+    "jobs": ("-j", "--jobs"),
     "part_size": ("-k", "--part-size"),
     "headers": ("-H", "--header"),
     "overwrite": ("-n", "--no-clobber"),
@@ -111,6 +112,9 @@ _METAVARS: Mapping[str, str] = {
     "response_content_type": "VALUE",
     "response_expires": "DATE",
 }
+# Options of a pull, and options that name one object.
+OF_MANY = frozenset({"jobs"})
+OF_ONE = frozenset({"checksum", "version_id"})
 # A function cannot be given at a shell.
 _NO_FLAG = frozenset({"on_event", "refresh_url"})
 
@@ -162,6 +166,16 @@ class Verb(click.Command):
 def transfer_flags() -> list[click.Parameter]:
     """A flag for every field of Config that a shell can give, in the order of the fields."""
     return list(_flags())
+
+
+def object_flags() -> list[click.Parameter]:
+    """Those of them that concern one object at a time."""
+    return [flag for flag in _flags() if flag.name not in OF_MANY]
+
+
+def pull_flags() -> list[click.Parameter]:
+    """Those of them that concern many objects."""
+    return [flag for flag in _flags() if flag.name not in OF_ONE]
 
 
 def request_flags() -> list[click.Parameter]:

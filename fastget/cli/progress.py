@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Protocol
 
 from fastget.cli.failures import failure_lines
 from fastget.cli.terminal import can_animate
-from fastget.cli.wording import Summary, remark, summary_text, transfer_text, verification_text
+from fastget.cli.wording import (
+    Summary,
+    is_worth_telling,
+    notice,
+    remark,
+    summary_text,
+    transfer_text,
+    verification_text,
+)
 
 if TYPE_CHECKING:
     from fastget.cli.exit_codes import ExitCode
@@ -58,6 +66,7 @@ class LineReporter:
 
     def handle(self, event: Event) -> None:
         line = remark(event) if self._verbose else None
+        line = line or (None if self._quiet else notice(event))
         if line is not None:
             self._write(line)
 
@@ -73,7 +82,7 @@ class LineReporter:
             self._write(text)
 
     def summarize(self, summary: Summary) -> None:
-        if not self._quiet and summary.done + summary.failed > 1:
+        if not self._quiet and is_worth_telling(summary):
             self._write(summary_text(summary))
 
     def close(self) -> None:

@@ -6,7 +6,19 @@ from dataclasses import dataclass
 
 from fastget.cli.quantities import count_text, rate_text, seconds_text, size_text
 from fastget.cli.terminal import printable
-from fastget.events import Event, Method, Repaired, Result, Retried, Started, Verification
+from fastget.events import (
+    Event,
+    Kept,
+    Method,
+    PullProgress,
+    Repaired,
+    Restarted,
+    Result,
+    Resumed,
+    Retried,
+    Started,
+    Verification,
+)
 
 _SAID: dict[Method, str] = {
     Method.USER_DIGEST: "the {algorithm} that was given",
@@ -20,18 +32,25 @@ _SAID: dict[Method, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a whole command came to. `size` is in bytes, `seconds` from the first object to the last."""
+    """What a whole command came to. `size` is in bytes, `seconds` from the first object to the last.
+
+    `skipped` of the done ones were here already, `unverified` of them were held to no digest: both are told of a pull.
+    """
 
     done: int
     failed: int
     size: int
     seconds: float
     exit_code: int
+    skipped: int | None = None
+    unverified: int | None = None
 
 
 def transfer_text(result: Result) -> str:
     """How an object came: `big.bin: 2.00 GiB in 1.6 s, 1.25 GiB/s, 8 connections`."""
     name = printable(result.path) if result.path is not None else "standard output"
+    if result.was_here:
+        return f"{name}: is already here, {size_text(result.size)}"
     facts = [f"{name}: {size_text(result.size)} in {seconds_text(result.seconds)}"]
     if result.seconds > 0 and result.bytes_received:
         facts.append(rate_text(result.bytes_received / result.seconds))
@@ -57,13 +76,50 @@ def verification_text(verification: Verification) -> str:
 def summary_text(summary: Summary) -> str:
     """The last line of a command with several objects."""
     total = count_text(summary.done + summary.failed, "object")
-    failed = f", {summary.failed} failed" if summary.failed else ""
-    return f"{summary.done} of {total}, {size_text(summary.size)} in {seconds_text(summary.seconds)}{failed}"
+    facts = [f"{summary.done} of {total}, {size_text(summary.size)} in {seconds_text(summary.seconds)}"]
+    if summary.skipped:
+        facts.append(f"{summary.skipped} were here already")
+    if summary.unverified:
+        facts.append(f"{summary.unverified} not verified")
+    if summary.failed:
+        facts.append(f"{summary.failed} failed")
+    return ", ".join(facts)
+
+
+def is_worth_telling(summary: Summary) -> bool:
+    """Whether there is more to a command than the line of its one object."""
+    return summary.skipped is not None or summary.done + summary.failed > 1
+
+
+def pull_text(progress: PullProgress) -> str:
+    """How far a pull is: `1200 of 5000 objects, 75.0 MiB`."""
+    more = "" if progress.is_listed else " and more"
+    facts = [f"{progress.done} of {count_text(progress.found, 'object')}{more}", size_text(progress.size)]
+    if progress.skipped:
+        facts.append(f"{progress.skipped} were here already")
+    if progress.failed:
+        facts.append(f"{progress.failed} failed")
+    return ", ".join(facts)
 
 
 def algorithm_text(algorithm: str | None) -> str:
     """An algorithm's name as people write it: CRC64NVME, SHA256."""
     return algorithm.upper() if algorithm else "digest"
+
+
+def notice(event: Event) -> str | None:
+    """What everyone is told about an event, unless they asked for quiet; or None."""
+    match event:
+        case Resumed():
+            name = event.path or event.url
+            return printable(f"{name}: goes on, {size_text(event.landed)} of {size_text(event.size)} are here already")
+        case Restarted():
+            return printable(f"{event.path or event.url}: begins anew: {event.reason}")
+        case Kept():
+            name = event.path or event.url
+            return printable(f"{name}: {size_text(event.landed)} of {size_text(event.size)} are kept")
+        case _:
+            return None
 
 
 def remark(event: Event) -> str | None:

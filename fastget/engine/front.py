@@ -5,7 +5,7 @@ A thread follows the contiguous front of what has landed and reads it back; the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from fastget.core.checksums.algorithms import Algorithm, new_hasher
 from fastget.engine.threads import Thread
@@ -58,7 +58,13 @@ class Front:
         return front
 
 
-def digest_span(sink: Sink, span: Span, algorithms: Sequence[Algorithm]) -> dict[Algorithm, bytes]:
+class Readable(Protocol):
+    """Something with bytes at offsets."""
+
+    def read_at(self, offset: int, buffer: memoryview) -> int: ...
+
+
+def digest_span(sink: Readable, span: Span, algorithms: Sequence[Algorithm]) -> dict[Algorithm, bytes]:
     """The digests of bytes that have landed in a sink, read back; nothing is read where none is wanted."""
     if not algorithms:
         return {}

@@ -19,7 +19,7 @@ from fastget.errors import ChecksumMismatch, FastgetError, ProtocolError, RangeN
 from fastget.events import Repaired, Retried
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from fastget.config import Config
     from fastget.core.checksums.algorithms import Algorithm
@@ -35,9 +35,6 @@ REPAIRS_PER_PIECE = 3
 # Range answers that prove nothing, before the server is taken for one without ranges.
 ODD_ANSWERS = 3
 BYTES_ARE_OUT = "damaged bytes have gone out already: throw away what the reader has; a file would have been repaired"
-# The discovery stream has the first eighth of an object to itself as long as there is other work: about what one
-# connection of a few fetches in the time that all of them need.
-STREAM_SHARE = 8
 
 
 class Replan(Exception):
@@ -65,15 +62,20 @@ class Replan(Exception):
 class Tally:
     """Counts of one transfer, for its progress and its result. Bytes and events.
 
-    `discarded` are those of the `received` bytes that no longer count: what has landed is the difference.
+    `resumed` bytes were there already, `discarded` are those of both kinds that no longer count.
     """
 
     received: int = 0
     discarded: int = 0
+    resumed: int = 0
     verified: int = 0
     requests: int = 0
     retries: int = 0
     repairs: int = 0
+
+    @property
+    def landed(self) -> int:
+        return self.received + self.resumed - self.discarded
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +117,17 @@ class Job:
         tally: Tally,
         cancellation: Cancellation,
         wanted: Collection[int] | None = None,
+        new_piece: Callable[[Chunk, Sequence[Algorithm]], Piece] = Piece,
     ) -> None:
         self.task = task
+        self._new_piece = new_piece
         self.tally = tally
         self.cancellation = cancellation
         self.error: BaseException | None = None
         self._changed = threading.Condition()
         self._recorder = recorder
         self._algorithms = tuple(algorithms)
-        lead = 0 if task.in_order else -(-len(task.plan.chunks) // STREAM_SHARE)
-        self._board = Board(task.plan.chunks, lead=lead, wanted=wanted)
+        self._board = Board(task.plan.chunks, lead=0 if task.in_order else task.plan.lead, wanted=wanted)
         self._pieces: dict[int, Piece] = {}
         self._repairs: dict[int, int] = {}
         self._budget = retry.RetryBudget.of(task.config.retries, len(task.plan.chunks))
@@ -180,7 +183,12 @@ class Job:
             self._changed.notify_all()
 
     def _piece(self, chunk: Chunk) -> Piece:
-        return self._pieces.pop(chunk.index, None) or Piece(chunk, self._algorithms)
+        return self._pieces.pop(chunk.index, None) or self._new_piece(chunk, self._algorithms)
+
+    def go_on_with(self, pieces: Iterable[Piece]) -> None:
+        """Have these pieces begin where an earlier run has left them. To be called before the first worker starts."""
+        for piece in pieces:
+            self._pieces[piece.chunk.index] = piece
 
     # Judging answers -------------------------------------------------------------------------------------------
 

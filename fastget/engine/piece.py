@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from fastget.core.layout import PartLayout
     from fastget.core.planner import Chunk
+    from fastget.engine.blocks import Blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +31,26 @@ class PartDigest:
 class Piece:
     """One holder at a time. `position` is the offset of the next byte.
 
-    After a failure the next holder goes on at `position` with the same hashers: nothing is fetched twice.
+    After a failure the next holder goes on at `position` with the same hashers: nothing is fetched twice. `blocks`
+    are told of what has landed, where a journal is kept of it.
     """
 
-    __slots__ = ("_hashers", "algorithms", "attempts", "chunk", "declared", "position")
+    __slots__ = ("_blocks", "_hashers", "algorithms", "attempts", "chunk", "declared", "position")
 
-    def __init__(self, chunk: Chunk, algorithms: Sequence[Algorithm]) -> None:
+    def __init__(self, chunk: Chunk, algorithms: Sequence[Algorithm], blocks: Blocks | None = None) -> None:
         self.chunk = chunk
         self.attempts = 0
         self.algorithms = tuple(algorithms)
-        self.restart()
+        self._blocks = blocks
+        self._begin()
 
     def restart(self) -> None:
         """Forget what has landed: it cannot be believed."""
+        self._begin()
+        if self._blocks is not None:
+            self._blocks.restart()
+
+    def _begin(self) -> None:
         self.position = self.chunk.span.start
         self.declared: PartDigest | None = None
         self._hashers: tuple[Hasher, ...] = tuple(new_hasher(algorithm) for algorithm in self.algorithms)
@@ -73,6 +81,23 @@ class Piece:
         """Digest the bytes that follow `position`, while they are in the processor's cache."""
         for hasher in self._hashers:
             hasher.update(data)
+
+    def advance(self, data: memoryview) -> None:
+        """The bytes that follow `position` have reached the sink."""
+        if self._blocks is not None:
+            self._blocks.take_in(self.position, data)
+        self.position += len(data)
+
+    def pause(self) -> None:
+        """The holder stops here, for now or for good: what has landed is claimed."""
+        if self._blocks is not None:
+            self._blocks.end(self.position)
+
+    def go_on_at(self, position: int) -> None:
+        """What lies before `position` has landed, in an earlier run, and was digested."""
+        self.position = position
+        if self._blocks is not None:
+            self._blocks.go_on(position)
 
     def digests(self) -> dict[Algorithm, bytes]:
         """The digests of everything up to `position`."""

@@ -14,19 +14,22 @@ from fastget.engine.announcer import Announcer
 from fastget.engine.cancellation import Cancellation
 from fastget.engine.crew import Crew, governor_for
 from fastget.engine.discovery import Discovery, Opening
+from fastget.engine.earlier import Earlier
 from fastget.engine.front import Front
 from fastget.engine.job import Job, Recorder, Replan, Tally
 from fastget.engine.layouts import Surveyor
 from fastget.engine.line import ConnectionPool, Line
+from fastget.engine.piece import Piece
 from fastget.engine.preparing import Knowledge, Prepared, prepare
 from fastget.engine.stores import Store, Stores
 from fastget.engine.verifying import Verifier
 from fastget.engine.worker import Worker, Write
-from fastget.errors import FastgetError, NetworkError, SourceError
-from fastget.events import Done, Failed, Method, Progress, Result, Started, Verification
+from fastget.errors import ChecksumMismatch, FastgetError, NetworkError, RangeNotSupported, SourceError, Unverifiable
+from fastget.events import Done, Failed, Method, Progress, Result, Started, Unchanged, Verification
+from fastget.sinks.memory import window_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from fastget.config import Config
     from fastget.core.checksums.algorithms import Algorithm
@@ -57,9 +60,13 @@ class Transfer:
         self._connections = 0
         self._has_begun = False
         self._room: list[int | None] = []
+        self._earlier = Earlier(source, sink, self._tally, self._announcer)
 
     def run(self) -> Result:
-        """Fetch, verify, publish. Raises a FastgetError, or what interrupted it; nothing is left behind then."""
+        """Fetch, verify, publish. Raises a FastgetError, or what interrupted it.
+
+        Nothing is left behind then, but for what a sink that can be resumed keeps for the next run.
+        """
         self._began = time.monotonic()
         self.cancellation.add(self._sink)
         try:
@@ -67,7 +74,8 @@ class Transfer:
             result = self._fetch()
         except BaseException as error:
             self.cancellation.cancel()
-            self._sink.discard()
+            self._earlier.end(error)
+            self._announcer.deliver()
             if isinstance(error, FastgetError):
                 self._announcer.tell(Failed(self._source.display_url, type(error).__name__, error.message))
             raise
@@ -84,7 +92,7 @@ class Transfer:
                     break
                 known = known.after(lesson)
                 self._tally.repairs += lesson.seen is not None
-                self._tally.discarded = self._tally.received
+                self._tally.discarded, self._tally.resumed = self._tally.received, 0
                 self._tally.verified = 0
         raise NetworkError(
             f"{self._source.display_url}: the transfer broke off, and the server cannot go on where it did",
@@ -95,13 +103,18 @@ class Transfer:
     def _fetch_by(self, known: Knowledge) -> Result:
         scope = self._scope()
         with Line(self._pool, scope) as line:
-            opening = self._discover(line, scope)
+            found = self._look_before(line, scope, known)
+            if isinstance(found, Result):
+                return found
+            opening, flows = (found, False) if found else self._open(line, scope)
             prepared = self._prepare(opening, known)
             task = prepared.task
-            self._open_sink(task.plan.size)
+            self._open_sink(prepared)
             self._announce(prepared)
             ledger = Ledger(prepared.checks, task.plan.chunks, task.plan.layout)
-            size, ranges_refused = self._land(prepared, ledger, line, scope)
+            if not flows:
+                self._tally.requests += line.requests
+            size, ranges_refused = self._land(prepared, ledger, line if flows else None, scope)
         if opening.least is not None and size < opening.least:
             raise Replan(stream=True)
         if ranges_refused:
@@ -117,10 +130,51 @@ class Transfer:
 
     # Before the bytes ------------------------------------------------------------------------------------------
 
-    def _discover(self, line: Line, scope: Cancellation) -> Opening:
+    def _look_before(self, line: Line, scope: Cancellation, known: Knowledge) -> Result | Opening | None:
+        """Where something stands at the destination, ask for the object's facts alone: it may be all that is needed.
+
+        The result where the object is here already, the facts where what an earlier run has left is of it, else None.
+        """
+        if known != Knowledge() or not self._earlier.is_there():
+            return None
+        facts = self._discover(line, scope, Discovery.facts)
+        if (result := self._already_here(facts, line, scope)) is not None:
+            return result
+        return facts if self._earlier.fits(facts.info) else None
+
+    def _already_here(self, facts: Opening, line: Line, scope: Cancellation) -> Result | None:
+        try:
+            prepared = self._prepare(facts, Knowledge())
+        except (ChecksumMismatch, RangeNotSupported, Unverifiable):
+            return None  # the object's own answer may say more than that to a HEAD
+        verification = self._earlier.verify_existing(prepared, scope)
+        if verification is None or (self._config.require_verified and not verification.verified):
+            return None
+        self._tally.requests += line.requests
+        self._tally.resumed = size = facts.info.size or 0
+        self._announcer.tell(Unchanged(self._source.display_url, self._sink.path, size, facts.info.etag))
+        return replace(self._result(prepared, size, verification), was_here=True)
+
+    def _open(self, line: Line, scope: Cancellation) -> tuple[Opening, bool]:
+        """The answer to a plain GET, and whether its body is wanted."""
+        opening = self._discover(line, scope, Discovery.open)
+        if not self._earlier.fits(opening.info):
+            return opening, True
+        line.drop()
+        return opening, False
+
+    def _prepare(self, opening: Opening, known: Knowledge) -> Prepared:
+        store = self._stores.of(opening.source.store)
+
+        def find_layout(parts: int | None, by_number: bool) -> PartLayout | None:
+            return self._find_layout(opening, store, parts, known, by_number=by_number)
+
+        return prepare(opening, self._sink, self._config, known, find_layout, store)
+
+    def _discover(self, line: Line, scope: Cancellation, ask: Callable[[Discovery, Source], Opening]) -> Opening:
         discovery = Discovery(line, scope, self._config.retries, self._announcer.tell)
         try:
-            opening = discovery.open(self._source)
+            opening = ask(discovery, self._source)
         finally:
             self._tally.retries += discovery.retried
         if opening.head.framing is Framing.CLOSE and is_strong(opening.info.etag):
@@ -139,14 +193,6 @@ class Transfer:
                 self._tally.requests += line.requests
         return info.size if info.etag == opening.info.etag else None
 
-    def _prepare(self, opening: Opening, known: Knowledge) -> Prepared:
-        store = self._stores.of(opening.source.store)
-
-        def find_layout(parts: int | None, by_number: bool) -> PartLayout | None:
-            return self._find_layout(opening, store, parts, known, by_number=by_number)
-
-        return prepare(opening, self._sink, self._config, known, find_layout, store)
-
     def _find_layout(
         self, opening: Opening, store: Store, parts: int | None, known: Knowledge, *, by_number: bool
     ) -> PartLayout | None:
@@ -157,13 +203,14 @@ class Transfer:
         finally:
             self._tally.requests += surveyor.requests
 
-    def _open_sink(self, size: int | None) -> None:
+    def _open_sink(self, prepared: Prepared) -> None:
         """Make room once: a second plan writes over what the first one left, unless the size is another one now."""
+        size = prepared.task.plan.size
         if self._room and self._room[-1] != size:
             self._sink.discard()
             self._room.clear()
         if not self._room:
-            self._sink.open(size)
+            self._earlier.begin(prepared)
             self._room.append(size)
 
     def _announce(self, prepared: Prepared) -> None:
@@ -186,13 +233,17 @@ class Transfer:
 
     # The bytes -------------------------------------------------------------------------------------------------
 
-    def _land(self, prepared: Prepared, ledger: Ledger, line: Line, scope: Cancellation) -> tuple[int, bool]:
+    def _land(self, prepared: Prepared, ledger: Ledger, line: Line | None, scope: Cancellation) -> tuple[int, bool]:
         """Every chunk into the sink, its digests into the ledger; the size, and whether ranges were refused."""
         task = prepared.task
         single = len(task.plan.chunks) == 1
         ordered = ledger.ordered_algorithms
         algorithms = (*ledger.chunk_algorithms, *ordered) if single else ledger.chunk_algorithms
-        job = Job(task, ledger, algorithms, self._tally, scope)
+        missing, begun = self._earlier.take_over(
+            prepared, algorithms, ledger, scope, lambda: self._progress(task.plan.size, 0)
+        )
+        job = Job(task, ledger, algorithms, self._tally, scope, missing, self._earlier.new_piece)
+        job.go_on_with(begun)
         front = None if single or not ordered else Front(job, self._sink, ordered)
         try:
             self._run(job, self._sink.write_at, line)
@@ -202,7 +253,7 @@ class Transfer:
         for algorithm in ordered:
             ledger.record_ordered(algorithm, digests[algorithm])
         raise_front_error(job)
-        size = task.plan.size if task.plan.size is not None else self._tally.received - self._tally.discarded
+        size = task.plan.size if task.plan.size is not None else self._tally.landed
         return size, job.are_ranges_refused
 
     def _run(self, job: Job, write: Write, opened: Line | None) -> None:
@@ -210,16 +261,18 @@ class Transfer:
         base = self._tally.received
         lines = [opened] if opened else []
         is_inline = plan.size is not None and plan.size <= SMALLEST_CHUNK and plan.connections == 1
+        window = window_of(self._sink) if write == self._sink.write_at else None
 
         def recruit(number: int) -> Worker:
             line = lines.pop() if lines else Line(self._pool, job.cancellation)
             # Inline, the worker runs in the caller's thread.
-            return Worker(job, line, write, self._announcer.tell if is_inline else self._announcer.keep, number)
+            return Worker(job, line, write, self._announcer.tell if is_inline else self._announcer.keep, number, window)
 
         def on_tick(crew: Crew) -> None:
             self._tally.received = base + crew.received
             self._connections = max(self._connections, crew.size)
             self._progress(plan.size, crew.size)
+            self._earlier.beat()
 
         crew = Crew(job, governor_for(plan.connections, len(plan.chunks)), recruit, on_tick)
         try:
@@ -238,6 +291,7 @@ class Transfer:
 
     def _verify(self, prepared: Prepared, ledger: Ledger, size: int, known: Knowledge) -> Verification:
         task = prepared.task
+        self._earlier.whole_was_checked = True
         return Verifier(
             prepared,
             ledger,
@@ -251,7 +305,13 @@ class Transfer:
     def _run_again(
         self, task: Task, recorder: Recorder, algorithms: Collection[Algorithm], wanted: Collection[int], write: Write
     ) -> None:
-        self._run(Job(task, recorder, algorithms, self._tally, self._scope(), wanted), write, None)
+        is_rewritten = write == self._sink.write_at
+        if is_rewritten:
+            self._earlier.withdraw(task.plan.chunks[index] for index in wanted)
+        new_piece = self._earlier.new_piece if is_rewritten else Piece
+        self._earlier.whole_was_checked = False  # what fails here is a part
+        self._run(Job(task, recorder, algorithms, self._tally, self._scope(), wanted, new_piece), write, None)
+        self._earlier.whole_was_checked = True
 
     def _result(self, prepared: Prepared, size: int, verification: Verification) -> Result:
         info, tally = prepared.task.info, self._tally
@@ -263,7 +323,7 @@ class Transfer:
             version_id=info.version_id,
             seconds=time.monotonic() - self._began,
             bytes_received=tally.received,
-            bytes_resumed=0,
+            bytes_resumed=tally.resumed,
             requests=tally.requests,
             retries=tally.retries,
             rescues=0,
@@ -280,7 +340,7 @@ class Transfer:
         self._announcer.tell(
             Progress(
                 self._source.display_url,
-                tally.received - tally.discarded,
+                tally.landed,
                 tally.received,
                 size,
                 tally.verified,

@@ -38,23 +38,28 @@ NO_SUCH_PART = frozenset({400, 416, 501})
 
 Notify = Callable[[Event], None]
 Write = Callable[[int, memoryview], None]
+# Where the bytes from an offset on, so many at most, can be received at once; None where they have to be written.
+Window = Callable[[int, int], memoryview | None]
 
 
 class Worker:
     """Fetches pieces of a job over one line. `write` takes what has arrived: the sink's, or nothing for a comparison.
 
-    `number` counts the workers of a pass from 0.
+    `number` counts the workers of a pass from 0. What `window` has room for is received there, and not written.
     `received` counts payload bytes; another thread may read it at any time. `on_bytes`, if set, is called in this
     worker's thread after every write.
     """
 
-    def __init__(self, job: Job, line: Line, write: Write, notify: Notify, number: int) -> None:
+    def __init__(
+        self, job: Job, line: Line, write: Write, notify: Notify, number: int, window: Window | None = None
+    ) -> None:
         self.received = 0
         self.line = line
         self.on_bytes: Callable[[], None] | None = None
         self._job = job
         self._write = write
         self._notify = notify
+        self._memory = window
         self._window = SMALL_BUFFER
         self._buffer_size = LARGE_BUFFER if number < FEW_WORKERS else SMALL_BUFFER
 
@@ -91,7 +96,10 @@ class Worker:
         """Fetch and land a piece. After a failure worth another try: wait, give it back, and return False."""
         before = piece.position
         try:
-            fetch(piece, buffer)
+            try:
+                fetch(piece, buffer)
+            finally:
+                piece.pause()
             has_landed = self._land(piece)
         except RangeNotSupported:
             self._leave_to_stream(piece)
@@ -173,12 +181,15 @@ class Worker:
     def _receive(self, piece: Piece, buffer: memoryview, stop: int) -> None:
         """Bytes of the running answer, up to offset `stop`."""
         while (left := stop - piece.position) > 0:
+            length = min(left, self._window)
+            memory = self._memory(piece.position, length) if self._memory is not None else None
+            place = buffer[:length] if memory is None else memory
             asked = time.monotonic()
-            count = self.line.read_into(buffer[: min(left, self._window)])
+            count = self.line.read_into(place)
             self._pace(time.monotonic() - asked, len(buffer))
             if count == 0:
                 raise NetworkError(f"the answer ended {left} bytes early")
-            self._take_in(piece, buffer[:count])
+            self._take_in(piece, place[:count], is_written=memory is not None)
 
     def _pace(self, seconds: float, most: int) -> None:
         """Read in large strides where they are quick, in small ones where bytes would wait in them to be counted."""
@@ -187,11 +198,12 @@ class Worker:
         elif seconds > SLOW:
             self._window = SMALL_BUFFER
 
-    def _take_in(self, piece: Piece, data: memoryview) -> None:
+    def _take_in(self, piece: Piece, data: memoryview, *, is_written: bool = False) -> None:
         self._job.has_begun = True
         piece.take_in(data)
-        self._write(piece.position, data)
-        piece.position += len(data)
+        if not is_written:
+            self._write(piece.position, data)
+        piece.advance(data)
         self.received += len(data)
         if self.on_bytes is not None:
             self.on_bytes()

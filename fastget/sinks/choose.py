@@ -9,7 +9,7 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 from fastget.errors import ConfigError, DestinationError
-from fastget.sinks.file import FileSink
+from fastget.sinks.kept import KeptFile
 from fastget.sinks.stream import StreamSink
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def open_sink(path: str | PathLike[str], config: Config) -> Sink:
         return StreamSink(descriptor)
     if _is_stream(name):
         return StreamSink(name)
-    return FileSink(name, fsync=config.fsync, overwrite=config.overwrite)
+    return KeptFile(name, fsync=config.fsync, overwrite=config.overwrite, resume=config.resume)
 
 
 def _stdout() -> int:
@@ -65,5 +65,5 @@ def _is_stream(path: str) -> bool:
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116  a Path would lose a trailing slash
     except (OSError, ValueError):
-        return False  # a file to be made, or one that FileSink says what is wrong with
+        return False  # a file to be made, or one that KeptFile says what is wrong with
     return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)

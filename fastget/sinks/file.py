@@ -9,16 +9,22 @@ import stat
 from contextlib import suppress
 from os import PathLike
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from fastget.errors import Cancelled, ConfigError, DestinationError
 from fastget.sinks.descriptor import SharedDescriptor, write_all
 from fastget.sinks.failures import destination_error
+from fastget.sinks.names import Names
 from fastget.sinks.space import reserve
 
-PART_SUFFIX = ".fastget-part"
-_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastget.sinks.protocol import Resumable
+
+CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
-_NO_DIRECTORY_FLUSH = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF})
+NO_DIRECTORY_FLUSH = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF})
 _DIRECTORY_HINT = "give the name of a file, or choose the directory with -d"
 
 
@@ -31,19 +37,23 @@ class FileSink:
     symbolic link to a file is itself replaced; what it points to is left alone. A replaced file hands on its
     permission bits, but not owner, ACL or extended attributes; a new one has the mode that the umask gives.
 
-    `fsync` flushes the file before the rename and the directory after it. With `overwrite=False` a
-    destination that is there, or appears meanwhile, is an error; where the file system has no hard links, the
-    name is taken by an empty file for the moment before the rename.
+    `at` is an open directory that holds the file, and outlives this; `path`, up to its last part, is then for people
+    alone. `fsync` flushes the file before the rename and the directory after it, unless that is `at`. With
+    `overwrite=False` a destination that is there, or appears meanwhile, is an error; where the file system has no hard
+    links, the name is taken by an empty file for the moment before the rename.
     """
 
     is_seekable = True
 
-    def __init__(self, path: str | PathLike[str], *, fsync: bool = True, overwrite: bool = True) -> None:
+    def __init__(
+        self, path: str | PathLike[str], *, fsync: bool = True, overwrite: bool = True, at: int | None = None
+    ) -> None:
         self._path = os.fsdecode(path)
         if not self._path or "\0" in self._path:
             raise ConfigError(f"{self._path!r} is not a file name", hint="give the path of the file to write")
         folder, self._name = os.path.split(self._path)
         self._folder = folder or os.curdir
+        self._at = at
         self._fsync = fsync
         self._overwrite = overwrite
         self._mode = 0o600
@@ -58,15 +68,17 @@ class FileSink:
         """The destination as it was given."""
         return self._path
 
+    @property
+    def resumable(self) -> Resumable | None:
+        """None: what this one has written goes with it."""
+        return None
+
     def check(self) -> None:
         """Refuse a destination that cannot work; nothing is created. Raises DestinationError."""
         try:
-            folder = os.stat(self._folder)  # noqa: PTH116  a Path would lose the trailing slash
-            if not stat.S_ISDIR(folder.st_mode):
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-            if not _is_writable(self._folder):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            self._replaced_mode(None)
+            if self._at is None:
+                _check_folder(self._folder)
+            self._replaced_mode(self._at)
         except DestinationError:
             raise
         except OSError as error:
@@ -74,15 +86,19 @@ class FileSink:
 
     def open(self, size: int | None) -> None:
         """Create the part file and take `size` bytes of the disk for it. Raises NoSpace, DestinationError."""
+        self._make(size, self._create_part)
+
+    def _make(self, size: int | None, make: Callable[[int], int]) -> None:
+        """Open the directory, and in it the part file that `make` gives the descriptor of."""
         if self._part is not None or self._directory is not None:
             raise DestinationError(f"{self._path} is already being written by this transfer", path=self._path)
         try:
-            self._directory = _open_directory(self._folder)
-            descriptor = self._create_part(self._directory)
+            self._directory = self._open_directory()
+            descriptor = make(self._directory)
             if size:
                 reserve(descriptor, size, self._path)
         except BaseException as error:
-            self.discard()
+            self._give_up(error)
             if isinstance(error, OSError) and not isinstance(error, DestinationError):
                 raise self._failure(error, "create") from error
             raise
@@ -114,11 +130,19 @@ class FileSink:
         try:
             self._finish(size)
         except BaseException as error:
-            self.discard()
+            self._give_up(error)
             if isinstance(error, OSError) and not isinstance(error, DestinationError):
                 raise self._failure(error, "finish") from error
             raise
         self._close_directory()
+
+    def _open_directory(self) -> int:
+        return open_directory(self._folder) if self._at is None else os.dup(self._at)
+
+    def _give_up(self, error: BaseException) -> None:
+        """Opening or publishing has failed."""
+        del error
+        self.discard()
 
     def discard(self) -> None:
         """Remove the part file, if there is one. A published file stays. Safe to call at any time."""
@@ -134,8 +158,12 @@ class FileSink:
             if part is not None:
                 with suppress(OSError):
                     os.unlink(part, dir_fd=directory)
+            self._leave()
             with suppress(OSError):
                 os.close(directory)
+
+    def _leave(self) -> None:
+        """The directory is about to be closed, and holds no part file of this download any more."""
 
     def abort(self) -> None:
         """Refuse every later write, and publishing, with Cancelled. No write waits here for another."""
@@ -212,9 +240,9 @@ class FileSink:
         """Create a part file and give its descriptor; the name is kept before: an interrupt may come as it appears."""
         attempts = 16
         while True:
-            self._part = _part_name(directory, self._name)
+            self._part = Names(directory, self._name, self._path).part(os.urandom(6).hex())
             try:
-                return os.open(self._part, _CREATE, mode, dir_fd=directory)
+                return os.open(self._part, CREATE, mode, dir_fd=directory)
             except FileExistsError:
                 self._part = None  # somebody else's
                 attempts -= 1
@@ -232,6 +260,7 @@ class FileSink:
             if written > size:
                 os.ftruncate(descriptor, size)
             os.fchmod(descriptor, self._mode)
+            self._sign(descriptor)
             if self._fsync:
                 _flush(descriptor)
         file.close()  # before the name is visible: no writer may hold a published file
@@ -239,6 +268,9 @@ class FileSink:
         self._rename()
         if self._fsync:
             self._flush_directory()
+
+    def _sign(self, descriptor: int) -> None:
+        """The part file holds all of its bytes, and is about to be flushed."""
 
     def _rename(self) -> None:
         part, directory = self._part, self._directory
@@ -266,7 +298,7 @@ class FileSink:
 
     def _rename_to_reserved(self, part: str, directory: int) -> None:
         try:
-            os.close(os.open(self._name, _CREATE, 0o600, dir_fd=directory))
+            os.close(os.open(self._name, CREATE, 0o600, dir_fd=directory))
         except FileExistsError:
             raise self._exists() from None
         try:
@@ -276,12 +308,12 @@ class FileSink:
             raise
 
     def _flush_directory(self) -> None:
-        if self._directory is None:
+        if self._directory is None or self._at is not None:
             return
         try:
             os.fsync(self._directory)
         except OSError as error:
-            if error.errno in _NO_DIRECTORY_FLUSH:
+            if error.errno in NO_DIRECTORY_FLUSH:
                 return  # FUSE and network file systems without such a flush, directories that cannot be read
             raise DestinationError(
                 f"{self._path} is complete, but its directory cannot be flushed: {error.strerror or error}",
@@ -290,6 +322,7 @@ class FileSink:
             ) from error
 
     def _close_directory(self) -> None:
+        self._leave()
         with self._taking:
             directory, self._directory = self._directory, None
         if directory is not None:
@@ -297,12 +330,19 @@ class FileSink:
                 os.close(directory)
 
 
+def _check_folder(folder: str) -> None:
+    if not stat.S_ISDIR(os.stat(folder).st_mode):  # noqa: PTH116  a Path would lose the trailing slash
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not _is_writable(folder):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
 def _is_writable(folder: str) -> bool:
     effective = os.access in os.supports_effective_ids
     return os.access(folder, os.W_OK | os.X_OK, effective_ids=effective)
 
 
-def _open_directory(folder: str) -> int:
+def open_directory(folder: str) -> int:
     flags = os.O_DIRECTORY | os.O_CLOEXEC
     try:
         return os.open(folder, os.O_RDONLY | flags)
@@ -310,19 +350,6 @@ def _open_directory(folder: str) -> int:
         if not hasattr(os, "O_PATH"):
             raise
         return os.open(folder, os.O_PATH | flags)  # writable and searchable is enough, a directory need not be readable
-
-
-def _part_name(directory: int, name: str) -> str:
-    ending = f".{os.urandom(6).hex()}{PART_SUFFIX}"
-    try:
-        longest = os.fpathconf(directory, "PC_NAME_MAX")
-    except OSError:
-        longest = 255
-    if 1 + len(os.fsencode(name)) + len(ending) > longest:
-        import hashlib
-
-        name = hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()
-    return f".{name}{ending}"
 
 
 def _flush(descriptor: int) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from fastget.errors import Cancelled, ConfigError, DestinationError, NoSpace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from _typeshed import WriteableBuffer
 
 # From here a mapping is used: its pages come into being as workers write them, in parallel, and a server that
@@ -30,6 +32,10 @@ class _Fixed:
         if stop > len(self._view):
             raise DestinationError(f"the buffer of {len(self._view)} bytes is too small for bytes up to {stop}")
         self._view[offset:stop] = data
+
+    def window(self, offset: int, length: int) -> memoryview | None:
+        # What would lie outside is for `write` to refuse.
+        return self._view[offset : offset + length] if offset + length <= len(self._view) else None
 
     def read(self, offset: int, buffer: memoryview) -> int:
         found = self._view[offset : offset + len(buffer)]
@@ -69,6 +75,10 @@ class _Growing:
             view[offset : offset + inside] = data[:inside]
         self._bytes += data[inside:]
 
+    def window(self, offset: int, length: int) -> memoryview | None:
+        del offset, length  # it moves when it grows
+        return None
+
     def read(self, offset: int, buffer: memoryview) -> int:
         with self._lock, memoryview(self._bytes) as view:
             return _Fixed(view).read(offset, buffer)
@@ -81,6 +91,7 @@ class _InMemory:
     """What both kinds of memory share: the way from open to publish."""
 
     is_seekable = True
+    resumable = None
     path = None
 
     def __init__(self) -> None:
@@ -93,6 +104,13 @@ class _InMemory:
     def write_at(self, offset: int, data: memoryview) -> None:
         """Copy `data` to `offset`. Raises DestinationError, NoSpace, Cancelled after `abort`."""
         self._opened().write(offset, data)
+
+    def window(self, offset: int, length: int) -> memoryview | None:
+        """The memory itself for `length` bytes at `offset`, to receive them in place of `write_at`; None for none.
+
+        Raises as `write_at`.
+        """
+        return self._opened().window(offset, length)
 
     def read_at(self, offset: int, buffer: memoryview) -> int:
         """Copy back into `buffer`; returns the bytes copied, 0 at the end. Raises DestinationError."""
@@ -149,7 +167,7 @@ class MemorySink(_InMemory):
             self._store = _Growing(self._maximum)
             return
         _check_maximum(size, self._maximum)
-        self._store = _Fixed(_allocate(size))
+        self._store = _Fixed(allocate(size))
 
     def publish(self, size: int) -> None:
         """Show the first `size` bytes. Raises DestinationError if they are fewer, Cancelled on `abort`."""
@@ -168,7 +186,7 @@ class BufferSink(_InMemory):
 
     def __init__(self, buffer: WriteableBuffer) -> None:
         super().__init__()
-        self._target: memoryview | None = _as_bytes(buffer)
+        self._target: memoryview | None = as_bytes(buffer)
 
     def open(self, size: int | None) -> None:
         """Refuse a buffer of fewer than `size` bytes, with DestinationError."""
@@ -193,6 +211,11 @@ class BufferSink(_InMemory):
         self._target = None
 
 
+def window_of(sink: object) -> Callable[[int, int], memoryview | None] | None:
+    """The `window` of a sink that is memory; None for any other."""
+    return sink.window if isinstance(sink, _InMemory) else None
+
+
 def _check_maximum(size: int, maximum: int | None) -> None:
     if maximum is not None and size > maximum:
         raise DestinationError(
@@ -201,7 +224,8 @@ def _check_maximum(size: int, maximum: int | None) -> None:
         )
 
 
-def _allocate(size: int) -> memoryview:
+def allocate(size: int) -> memoryview:
+    """Memory of fastget's own. Raises NoSpace where there is none."""
     try:
         if size < _LEAST_MAPPING:
             return memoryview(bytearray(size))
@@ -214,7 +238,8 @@ def _no_memory(size: int) -> NoSpace:
     return NoSpace(f"there is no memory for {size} bytes", hint="download to a file instead")
 
 
-def _as_bytes(buffer: WriteableBuffer) -> memoryview:
+def as_bytes(buffer: WriteableBuffer) -> memoryview:
+    """A buffer of the caller's as plain bytes. Raises ConfigError for one that cannot be written that way."""
     try:
         view = memoryview(buffer)
         if view.readonly:

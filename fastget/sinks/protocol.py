@@ -2,7 +2,94 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from fastget.core.journal import Claim, Identity
+    from fastget.core.ranges import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """What an earlier download of the same object has left. Nothing of it is to be believed before it is read again.
+
+    `refused` says why what was found is of no use, None where nothing was found or it is used. `is_elsewhere`: the
+    claimed bytes are in another file, and have to be written to the sink before they count.
+    """
+
+    claims: tuple[Claim, ...] = ()
+    refused: str | None = None
+    is_elsewhere: bool = False
+
+
+class ExistingFile(Protocol):
+    """A regular file that stands under the final name before the download. It is to be closed."""
+
+    @property
+    def size(self) -> int: ...
+
+    def may_be_from(self, place: Identity) -> bool:
+        """Whether it is worth a question whether it is a copy of the object at that place; sizes are not looked at."""
+        ...
+
+    def is_copy_of(self, identity: Identity) -> bool:
+        """Whether it was published as this very version of this object, and has not been touched since."""
+        ...
+
+    def read_at(self, offset: int, buffer: memoryview) -> int: ...
+
+    def is_unchanged(self) -> bool:
+        """Whether it is still the one, and as it was when it was opened."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Resumable(Protocol):
+    """A sink that can be left unfinished and gone on with, by another process."""
+
+    def leftover(self) -> Identity | None:
+        """Of which object an earlier download has left something here; costs next to nothing where there is none.
+
+        Raises DestinationError where a download is running.
+        """
+        ...
+
+    def clear(self) -> None:
+        """Take away what an earlier download has left. Raises DestinationError where a download is running."""
+        ...
+
+    def existing(self) -> ExistingFile | None:
+        """The file that stands under the final name, if there is one that may be replaced."""
+        ...
+
+    def begin(self, size: int, identity: Identity, *, is_journalled: bool) -> Leftover:
+        """As `open`, but take over what was left of this object, and keep a journal if `is_journalled`.
+
+        Raises NoSpace, DestinationError; also where another process is at work on the same destination.
+        """
+        ...
+
+    def read_claimed(self, offset: int, buffer: memoryview) -> int:
+        """Read what was left, as `Sink.read_at` does."""
+        ...
+
+    def claim(self, span: Span, digest: bytes) -> None:
+        """These bytes have been written, and this is their xxh3-64. From any thread; never fails."""
+        ...
+
+    def withdraw(self, span: Span) -> None:
+        """Nothing that was claimed of these bytes holds any more."""
+        ...
+
+    def beat(self) -> None:
+        """Show, now and then, that this process is at work."""
+        ...
+
+    def keep(self) -> bool:
+        """As `discard`, but leave to the next download what has landed; whether there is anything to leave."""
+        ...
 
 
 class Sink(Protocol):
@@ -19,6 +106,11 @@ class Sink(Protocol):
     @property
     def is_seekable(self) -> bool:
         """Whether bytes may be read back and written again (repair, and digests that follow the written front)."""
+        ...
+
+    @property
+    def resumable(self) -> Resumable | None:
+        """The same sink as one that can be gone on with, where it is one and that is wanted."""
         ...
 
     def check(self) -> None:

@@ -15,7 +15,7 @@ _CHEAP_TO_IMITATE = 1 << 20
 
 
 def reserve(descriptor: int, size: int, path: str) -> None:
-    """Make the empty file `size` bytes long, with its blocks allocated where the file system can do so.
+    """Make the file `size` bytes long, with its blocks allocated where the file system can do so.
 
     Raises NoSpace when the file-size limit or the free space says that it cannot fit, and OSError as the
     system does.
@@ -49,10 +49,11 @@ def _check_free(descriptor: int, size: int, path: str) -> None:
         return  # the allocation, or the writes, will tell
     if not system.f_blocks:
         return  # some network and FUSE file systems report no sizes at all
+    missing = size - os.fstat(descriptor).st_blocks * 512  # a file that is gone on with has its blocks already
     free = (system.f_bfree if os.geteuid() == 0 else system.f_bavail) * system.f_frsize
-    if size > free:
+    if missing > free:
         raise NoSpace(
-            f"cannot write {path}: it needs {size} bytes, and {free} are free",
+            f"cannot write {path}: it needs {missing} bytes, and {free} are free",
             path=path,
             hint="free some space, or choose another disk",
         )

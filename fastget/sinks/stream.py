@@ -28,6 +28,7 @@ class StreamSink:
     """
 
     is_seekable = False
+    resumable = None
 
     def __init__(self, target: int | str | PathLike[str] | RawWriter, *, window: int = 16 * MIB) -> None:
         self._path: str | None = None

@@ -1,0 +1,131 @@
+"""Going on with an earlier download: what it has left is read again, and what is as it was counts as landed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from bisect import bisect_left
+from typing import TYPE_CHECKING
+
+from fastget.core.checksums.algorithms import Algorithm, new_hasher
+from fastget.engine.threads import ask_each
+from fastget.errors import ChecksumMismatch, DestinationError, NotFound, ObjectDeleted, SourceChanged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from fastget.core.journal import Claim
+    from fastget.core.planner import Chunk
+    from fastget.engine.cancellation import Cancellation
+    from fastget.engine.piece import Piece
+    from fastget.engine.worker import Write
+    from fastget.sinks.protocol import Leftover, Resumable
+
+BUFFER_SIZE = 1024 * 1024
+# Reading is bound by the memory, or by the disk, which a few threads saturate.
+MOST_READERS = 8
+
+
+class Rehash:
+    """Reads what was left, with several threads, holds it to the digests of its claims, and feeds pieces with it.
+
+    `write` takes bytes that lie in another file than the sink's. A claim that does not hold ends its piece there: what
+    lies behind it is fetched.
+    """
+
+    def __init__(
+        self,
+        file: Resumable,
+        leftover: Leftover,
+        new_piece: Callable[[Chunk], Piece],
+        write: Write,
+        cancellation: Cancellation,
+    ) -> None:
+        self._file = file
+        self._claims = leftover.claims
+        self._starts = [claim.span.start for claim in leftover.claims]
+        self._write = write if leftover.is_elsewhere else None
+        self._new_piece = new_piece
+        self._cancellation = cancellation
+        self._own = threading.local()
+
+    def pieces(self, chunks: Sequence[Chunk]) -> Iterator[Piece]:
+        """The pieces of which something has landed, in order. Raises Cancelled, and what writing raises."""
+        for _, piece in ask_each(self._take_over, chunks, readers(), "fastget-rehash", self._cancellation.cancel):
+            if not piece.is_fresh:
+                yield piece
+
+    def _take_over(self, chunk: Chunk) -> Piece:
+        return self._piece(chunk, self._contiguous(chunk))
+
+    def _contiguous(self, chunk: Chunk) -> list[Claim]:
+        """The claims that follow each other from the start of a chunk and do not leave it."""
+        found: list[Claim] = []
+        position = chunk.span.start
+        for claim in self._claims[bisect_left(self._starts, position) :]:
+            if claim.span.start != position or claim.span.stop > chunk.span.stop:
+                break
+            found.append(claim)
+            position = claim.span.stop
+        return found
+
+    def _piece(self, chunk: Chunk, claims: Sequence[Claim]) -> Piece:
+        piece = self._new_piece(chunk)
+        for index, claim in enumerate(claims):
+            if not self._holds(claim, piece):
+                # Its hashers have seen what does not count.
+                return self._piece(chunk, claims[:index])
+            piece.go_on_at(claim.span.stop)
+        return piece
+
+    def _holds(self, claim: Claim, piece: Piece) -> bool:
+        buffer = self._buffer()
+        hasher = new_hasher(Algorithm.XXHASH3)
+        position, stop = claim.span.start, claim.span.stop
+        while position < stop:
+            self._cancellation.check()
+            count = self._read(position, buffer[: stop - position])
+            if count == 0:
+                return False
+            data = buffer[:count]
+            hasher.update(data)
+            piece.take_in(data)
+            if self._write is not None:
+                self._write(position, data)
+            position += count
+        if hasher.digest() != claim.digest:
+            return False
+        if self._write is not None:
+            self._file.claim(claim.span, claim.digest)
+        return True
+
+    def _read(self, position: int, buffer: memoryview) -> int:
+        try:
+            return self._file.read_claimed(position, buffer)
+        except DestinationError:
+            return 0  # what the disk does not give back is fetched again
+
+    def _buffer(self) -> memoryview:
+        found: memoryview | None = getattr(self._own, "buffer", None)
+        if found is None:
+            found = self._own.buffer = memoryview(bytearray(BUFFER_SIZE))
+        return found
+
+
+def readers() -> int:
+    """How many threads read at once."""
+    return min(os.cpu_count() or 1, MOST_READERS)
+
+
+def is_worthless(error: BaseException, *, whole_was_checked: bool) -> bool:
+    """Whether `error` says that what has landed must not be gone on with: it is wrong, or of an object that is gone.
+
+    A part that keeps arriving damaged says nothing about the others.
+    """
+    if isinstance(error, ChecksumMismatch):
+        return whole_was_checked
+    if isinstance(error, DestinationError):
+        cause = error.__cause__
+        return isinstance(cause, OSError) and cause.errno == errno.EIO
+    return isinstance(error, SourceChanged | NotFound | ObjectDeleted)

@@ -1,0 +1,285 @@
+"""The journal of one destination on the disk: who owns it, and how it changes hands (docs/design/0005-resume.md).
+
+A journal appears under its name in one step, with its header in it, and only where no other one stands. To take over
+that of an owner who is gone, the new one is first put under a name made of the old one's token, which only one process
+can do, and then renamed over it. No step rests on a lock: locks only tell of owners that cannot be seen otherwise.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fastget.core.journal import MAXIMUM_JOURNAL, encode_claim, encode_farewell, encode_header, read_journal
+from fastget.errors import DestinationError
+from fastget.sinks.descriptor import SharedDescriptor
+from fastget.sinks.ownership import Standing, hold, is_locked, let_go, lock, standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from fastget.core.journal import Claim, Header, Journal
+    from fastget.sinks.names import Names
+
+# An owner that cannot be seen shows itself at least this often (seconds), and counts as gone after a few silences.
+BEAT = 10.0
+SILENCE = 60.0
+# A journal is written in one go: one without a header is being born, or was torn by a crash.
+BIRTH = 10.0
+_ATTEMPTS = 20
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_WRITE = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+_ANONYMOUS = getattr(os, "O_TMPFILE", 0) | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+_NO_ANONYMOUS = frozenset(
+    {errno.EOPNOTSUPP, errno.ENOTSUP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.EPERM, errno.EXDEV, errno.EACCES}
+)
+
+
+class NotOurs(Exception):
+    """What stands under the journal's name belongs to somebody else, or is no file: it is not touched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A journal that lies there. `mark` tells it from one that takes its place; `journal` is None where unreadable."""
+
+    mark: str
+    journal: Journal | None
+    standing: Standing
+
+
+class JournalFile:
+    """A journal that this process owns, from `take` to `release` or `remove`. Records may come from any thread.
+
+    A journal that cannot be written any more is left as it is: the download goes on without (faults.md X1).
+    """
+
+    def __init__(self, names: Names, token: str, descriptor: int, size: int) -> None:
+        self._names = names
+        self._token = token
+        self._file = SharedDescriptor(descriptor)
+        self._room = MAXIMUM_JOURNAL - size
+        self._beat = time.monotonic()
+        hold(token)
+
+    def append(self, record: bytes) -> None:
+        """Write one record, with one call. A failure is nobody's concern: a journal is but a help."""
+        self._room -= len(record)
+        if self._room < 0:
+            return
+        try:
+            with self._file as descriptor:
+                written = os.write(descriptor, record)
+        except OSError:
+            written = 0
+        if written != len(record):
+            self._room = 0  # what follows a torn record is not read
+
+    def beat(self) -> None:
+        """Show that the owner lives, where nothing has been recorded for a while."""
+        if time.monotonic() - self._beat >= BEAT:
+            self._beat = time.monotonic()
+            with suppress(OSError), self._file as descriptor:
+                os.utime(descriptor)
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether nobody has taken it over."""
+        try:
+            found = look(self._names, self._names.journal)
+        except NotOurs:
+            return False
+        return found is not None and found.mark == self._token
+
+    def release(self) -> None:
+        """Leave it to whoever comes next."""
+        self.append(encode_farewell(self._token))
+        self._close()
+
+    def remove(self) -> None:
+        """Take it away, if it is still this process's own."""
+        if self.is_mine:
+            with suppress(OSError):
+                os.unlink(self._names.journal, dir_fd=self._names.directory)
+        self._close()
+
+    def _close(self) -> None:
+        with suppress(OSError):
+            self._file.close()
+        let_go(self._token)
+
+
+def look(names: Names, name: str) -> Found | None:
+    """What lies under `name`; None where nothing does. Raises NotOurs, and OSError where it cannot be read."""
+    try:
+        descriptor = os.open(name, _READ, dir_fd=names.directory)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise NotOurs from error
+    try:
+        there = os.fstat(descriptor)
+        if not stat.S_ISREG(there.st_mode) or there.st_uid != os.geteuid() or there.st_mode & 0o022:
+            raise NotOurs
+        journal = read_journal(_read_all(descriptor))
+        return Found(_mark(journal, there), journal, _standing(names, name, descriptor, there, journal))
+    finally:
+        os.close(descriptor)
+
+
+def take(
+    names: Names, compose: Callable[[Found | None], tuple[Header, Iterable[Claim]]], clear: Callable[[], None]
+) -> tuple[JournalFile, int]:
+    """Own the journal of a destination; its file and the mode that a new file has here.
+
+    `compose` says what is to stand in it, given what lies there now; it is asked again when that changes meanwhile.
+    `clear` is called once nobody else can take over what lies there, and before it is replaced.
+    Raises DestinationError where another process owns it, NotOurs, and OSError.
+    """
+    newborn = Newborn(names.directory)
+    token = ""
+    try:
+        for _ in range(_ATTEMPTS):
+            found = look(names, names.journal)
+            check_free(found, names)
+            header, claims = compose(found)
+            token = header.owner.token
+            hold(token)  # before anyone can see it
+            newborn.content = b"".join((encode_header(header), *(encode_claim(token, claim) for claim in claims)))
+            if _place(newborn, names, names.journal, found, clear):
+                return JournalFile(names, token, newborn.hand_over(), len(newborn.content)), newborn.mode
+        raise _owned(names, None)
+    except BaseException:
+        let_go(token)
+        raise
+    finally:
+        newborn.close()
+
+
+def check_free(found: Found | None, names: Names) -> None:
+    """Raise DestinationError where the owner of what was found lives, or may live."""
+    if found is not None and found.standing is Standing.ALIVE:
+        raise _owned(names, found.journal)
+
+
+class Newborn:
+    """A journal that appears whole, where the file system has files without a name; else empty, and is filled then."""
+
+    def __init__(self, directory: int) -> None:
+        self.content = b""
+        self.mode = 0o600
+        self._directory = directory
+        self._descriptor: int | None = None
+        self._has_anonymous = hasattr(os, "O_TMPFILE")
+
+    def appear(self, name: str) -> None:
+        """Stand under a name that is free. Raises FileExistsError, OSError."""
+        self.close()  # one that had a name already cannot get another
+        if not self._has_anonymous or not self._link(name):
+            self._create(name)
+
+    def hand_over(self) -> int:
+        """The descriptor, which is the caller's now."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is None:
+            raise RuntimeError("the journal has not appeared")
+        return descriptor
+
+    def close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def _link(self, name: str) -> bool:
+        """Whether that is possible here; FileExistsError where the name is taken."""
+        try:
+            descriptor = os.open(os.curdir, _ANONYMOUS, 0o666, dir_fd=self._directory)
+            self._fill(descriptor)
+            os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=self._directory, follow_symlinks=True)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            if error.errno not in _NO_ANONYMOUS:
+                raise
+            self.close()
+            self._has_anonymous = False
+        return self._has_anonymous
+
+    def _create(self, name: str) -> None:
+        descriptor = os.open(name, _WRITE | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=self._directory)
+        try:
+            self._fill(descriptor)
+        except BaseException:
+            os.unlink(name, dir_fd=self._directory)
+            raise
+
+    def _fill(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+        os.fchmod(descriptor, 0o600)
+        lock(descriptor)
+        if os.write(descriptor, self.content) != len(self.content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _place(
+    newborn: Newborn, names: Names, name: str, found: Found | None, clear: Callable[[], None] | None = None
+) -> bool:
+    """Put the new journal in the place of what was found; False where that is not there any more."""
+    if found is None:
+        try:
+            newborn.appear(name)
+        except FileExistsError:
+            return False
+        return True
+    successor = names.successor(found.mark)
+    other = look(names, successor)
+    check_free(other, names)
+    if not _place(newborn, names, successor, other):
+        return False
+    # Whoever was faster has come and gone: what stands there now is not what was found to be left.
+    now = look(names, name)
+    if now is None or now.mark != found.mark:
+        os.unlink(successor, dir_fd=names.directory)
+        return False
+    if clear is not None:
+        clear()
+    os.replace(successor, name, src_dir_fd=names.directory, dst_dir_fd=names.directory)
+    return True
+
+
+def _mark(journal: Journal | None, there: os.stat_result) -> str:
+    return journal.header.owner.token if journal is not None else f"{there.st_ino & (1 << 48) - 1:012x}"
+
+
+def _standing(names: Names, name: str, descriptor: int, there: os.stat_result, journal: Journal | None) -> Standing:
+    if journal is not None and journal.is_released:
+        return Standing.GONE
+    silence = abs(time.time() - there.st_mtime)
+    locked = is_locked(descriptor, name, names.directory)
+    if journal is None:
+        return Standing.ALIVE if locked or silence < BIRTH else Standing.GONE
+    found = standing(journal.header.owner, names.directory, is_locked=locked)
+    return Standing.ALIVE if found is Standing.UNKNOWN and silence < SILENCE else found
+
+
+def _read_all(descriptor: int) -> bytes:
+    found = bytearray()
+    while len(found) < MAXIMUM_JOURNAL and (data := os.read(descriptor, MAXIMUM_JOURNAL - len(found))):
+        found += data
+    return bytes(found)
+
+
+def _owned(names: Names, journal: Journal | None) -> DestinationError:
+    owner = journal.header.owner if journal is not None else None
+    who = f" (process {owner.pid} on {owner.host})" if owner is not None else ""
+    return DestinationError(
+        f"another fastget is downloading to {names.path}{who}",
+        path=names.path,
+        hint="wait for it, or choose another name",
+    )

@@ -1,0 +1,47 @@
+"""The hidden names beside a destination."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+PART_SUFFIX = ".fastget-part"
+JOURNAL_SUFFIX = ".fastget-journal"
+
+
+def hidden_name(directory: int, name: str, ending: str) -> str:
+    """A name beside `name` that lists do not show; hashed where it would be too long for the file system."""
+    try:
+        longest = os.fpathconf(directory, "PC_NAME_MAX")
+    except OSError:
+        longest = 255
+    if 1 + len(os.fsencode(name)) + len(ending) > longest:
+        import hashlib
+
+        name = hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()
+    return f".{name}{ending}"
+
+
+def is_own_name(path: str) -> bool:
+    """Whether a file of this name would pass for one that an unfinished download has left."""
+    return path.endswith((PART_SUFFIX, JOURNAL_SUFFIX))
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Those of one destination, in a directory that is open as long as they are used; `path` is for people."""
+
+    directory: int
+    name: str
+    path: str
+
+    @property
+    def journal(self) -> str:
+        return hidden_name(self.directory, self.name, JOURNAL_SUFFIX)
+
+    def successor(self, mark: str) -> str:
+        """Where the one successor of a journal appears before it takes its place."""
+        return hidden_name(self.directory, self.name, f".{mark}{JOURNAL_SUFFIX}")
+
+    def part(self, token: str) -> str:
+        return hidden_name(self.directory, self.name, f".{token}{PART_SUFFIX}")
