@@ -24,12 +24,14 @@ LIMIT = 60.0
 # Calls that change the disk; those that also read files, such as openat, would fail the interpreter's own start.
 WRITE_CLASS = (
     "pwrite64,pwritev,pwritev2,fallocate,ftruncate,fsync,fdatasync,sync_file_range,rename,renameat,renameat2,"
-    "link,linkat,unlink,unlinkat,fchmod"
+    "link,linkat,fchmod"
 )
 # What journals are appended by, and messages told by. strace counts each call of each thread by itself.
 APPENDING = "write,writev"
 # The last of them, which a thread comes to after few calls.
-FINISHING = "fsync,fdatasync,rename,renameat,renameat2,link,linkat,unlink,unlinkat,fchmod,ftruncate"
+FINISHING = "fsync,fdatasync,rename,renameat,renameat2,link,linkat,fchmod,ftruncate"
+# An unlink that fails leaves its file; one that ends the process is a moment like others.
+REMOVING = "unlink,unlinkat"
 _WITHOUT_FLOCK = """
 import fcntl, sys
 fcntl.flock = fcntl.lockf = lambda *_: None

@@ -20,8 +20,8 @@ from tests.endurance.command import (
 )
 from tests.endurance.verdict import Verdict
 
-# strace makes every call many times slower: a small object, in many pieces.
-SIZE, PIECE = 4 * 2**20 + 3, "16K"
+# strace makes every call many times slower: a small object, in many pieces. It is large enough for a journal.
+SIZE, PIECE = 9 * 2**20 + 3, "32K"
 CALLS, LAST = 400, 12
 OLD = b"what was there before"
 
