@@ -22,7 +22,12 @@ RUNS = (
         "passed: 4,140 runs, 23 faults, 0 wrong, 0 hung, 0 left at the final name after an error, 0 untyped errors, "
         "100.0% recovered, 683 ended in a typed error, 180 unseen without a checksum, and said so (256 s)",
     ),
-    Run("chaos", "15 % of all requests meet a fault, 10,000 in all, over 200 objects of 0 to 64 MiB, 6 at once"),
+    Run(
+        "chaos",
+        "15 % of all requests meet a fault, 10,000 in all, over 200 objects of 0 to 64 MiB, 6 at once",
+        "passed: 10,000 faults, 2,600 downloads, 0 wrong or failed, 1.03 times the bytes without faults, "
+        "3.12 times the p99 without faults (165 s)",
+    ),
     Run("kill", "kill -9 at 200 random moments, 1 to 5 for each download, then to its end"),
     Run("syscalls", "kill -9 at each of the first 400 calls that change the disk, and at the last ones"),
     Run("disk", "ENOSPC, EIO, EDQUOT at each of the first 200 calls that write; small disk; limit on file size"),
