@@ -498,7 +498,8 @@ def test_nothing_that_is_written_on_the_way_can_be_read_by_others(
         fetch(serve({"/k": stored}, faults=[faults.reset(after=5000).every(3)]).url("/k"), on_event=look)
     finally:
         os.umask(before)
-    assert modes == {0o600}
+    # None where the file has no name until it is whole.
+    assert modes <= {0o600}
     assert destination.stat().st_mode & 0o777 == 0o666
 
 
