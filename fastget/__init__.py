@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastget import aio, errors, events, s3
-    from fastget.client import Client, download, head, ls, read
+    from fastget.client import Client, download, head, ls, read, read_into, read_ranges
     from fastget.config import Config
     from fastget.core.objectinfo import ObjectInfo
     from fastget.errors import FastgetError
@@ -36,6 +36,8 @@ __all__ = [
     "head",
     "ls",
     "read",
+    "read_into",
+    "read_ranges",
     "s3",
 ]
 
@@ -53,6 +55,8 @@ _HOMES = {
     "head": "client",
     "ls": "client",
     "read": "client",
+    "read_into": "client",
+    "read_ranges": "client",
 }
 
 

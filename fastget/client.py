@@ -19,12 +19,14 @@ from fastget.engine.partial import PartialRead
 from fastget.engine.stores import Stores
 from fastget.engine.transfer import Transfer
 from fastget.sinks.choose import open_sink
-from fastget.sinks.memory import MemorySink
+from fastget.sinks.memory import BufferSink, MemorySink, as_bytes
 from fastget.sources.resolve import resolve
 from fastget.transport.pool import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from _typeshed import WriteableBuffer
 
     from fastget.core.objectinfo import ObjectInfo
     from fastget.events import Result
@@ -74,6 +76,38 @@ class Client:
         Raises the errors of fastget.errors.
         """
         return self.transfer_to_memory(url, start, stop, Cancellation(), **options)
+
+    def read_into(self, url: str, buffer: WriteableBuffer, start: int | None = None, **options: Any) -> Result:
+        """Fetch an object straight into a writable buffer: a bytearray, an mmap, the memory of numpy or torch.
+
+        It must be C-contiguous. Without `start` it gets the whole object, verified as `download` does, and must be as
+        large or larger. With `start` it gets the bytes from there on, up to its own end or the object's (negative:
+        counted from the object's end); such a slice is pinned to one version, and its length is checked. `size` of the
+        result is the number of bytes that it got, in both cases. After an error what it holds is undefined.
+
+        Raises ConfigError for a buffer that cannot be written, DestinationError for one that is too small, and the
+        other errors of fastget.errors.
+        """
+        return self.transfer_to_buffer(url, buffer, start, Cancellation(), **options)
+
+    def read_ranges(
+        self,
+        url: str,
+        ranges: Iterable[tuple[int, int]],
+        into: WriteableBuffer | Sequence[WriteableBuffer] | None = None,
+        **options: Any,
+    ) -> list[memoryview]:
+        """The bytes of each (start, stop) of an object, in the order asked, all of one version.
+
+        Ranges may overlap and be empty. Neighbours share a request, and requests go out side by side. The bytes come
+        straight into the memory that is returned: views of one new block, which lives as long as any of them, or of
+        `into`, a writable buffer for each range or one that takes them one after another. They have no digest of their
+        own; each is held to its length.
+
+        Raises ConfigError for what is no range and for buffers that do not fit, RangeNotSupported for a range beyond
+        the object's end, and the other errors of fastget.errors.
+        """
+        return self.transfer_ranges(url, ranges, into, Cancellation(), **options)
 
     def head(self, url: str, **options: Any) -> ObjectInfo:
         """The facts of an object: size, ETag, version, declared digests. Raises the errors of fastget.errors."""
@@ -129,7 +163,40 @@ class Client:
                 sink = MemorySink()
                 self._run(Transfer(source, sink, config, pool, _stores), cancellation)
                 return sink.getvalue()
-            return PartialRead(source, config, pool, cancellation).run(start or 0, stop)
+            return PartialRead(source, config, pool, cancellation, _stores.of(source.store)).run(start or 0, stop)
+
+    def transfer_to_buffer(
+        self, url: str, buffer: WriteableBuffer, start: int | None, cancellation: Cancellation, **options: Any
+    ) -> Result:
+        """`read_into`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
+        config = self.config.merged(**options)
+        target = as_bytes(buffer)
+        sink = BufferSink(target)
+        with self._pool_for(config) as pool:
+            source = self._resolve(url, config)
+            if start is None:
+                return self._run(Transfer(source, sink, config, pool, _stores), cancellation)
+            partial = PartialRead(source, config, pool, cancellation, _stores.of(source.store))
+            return partial.run_into(sink, len(target), start)
+
+    def transfer_ranges(
+        self,
+        url: str,
+        ranges: Iterable[tuple[int, int]],
+        into: WriteableBuffer | Sequence[WriteableBuffer] | None,
+        cancellation: Cancellation,
+        **options: Any,
+    ) -> list[memoryview]:
+        """`read_ranges`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
+        from fastget.engine.scattered import ScatteredRead, memories_for, spans_of
+
+        config = self.config.merged(**options)
+        spans = spans_of(ranges)
+        memories = memories_for(spans, into)
+        with self._pool_for(config) as pool:
+            source = self._resolve(url, config)
+            ScatteredRead(source, config, pool, cancellation, _stores.of(source.store)).run(spans, memories)
+        return memories
 
     def ask(self, url: str, cancellation: Cancellation, **options: Any) -> ObjectInfo:
         """`head`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
@@ -260,6 +327,7 @@ _IMPORTED_LATE = (
 # logging is here because it hooks into forks itself: loaded in the middle of one, half of its hooks would be missing.
 _IMPORTED_SELDOM = (
     "botocore.session",
+    "fastget.engine.scattered",
     "fastget.sources.getobject",
     "fastget.sources.getobject_parameters",
     "fastget.sources.s3",
@@ -315,6 +383,23 @@ def read(url: str, start: int | None = None, stop: int | None = None, **options:
     """The bytes of an object, or a slice of them, with a client of its own; see `Client.read`."""
     with Client() as client:
         return client.read(url, start, stop, **options)
+
+
+def read_into(url: str, buffer: WriteableBuffer, start: int | None = None, **options: Any) -> Result:
+    """Fetch an object, or what follows `start`, into a writable buffer; see `Client.read_into`."""
+    with Client() as client:
+        return client.read_into(url, buffer, start, **options)
+
+
+def read_ranges(
+    url: str,
+    ranges: Iterable[tuple[int, int]],
+    into: WriteableBuffer | Sequence[WriteableBuffer] | None = None,
+    **options: Any,
+) -> list[memoryview]:
+    """The bytes of many ranges of an object, with a client of its own; see `Client.read_ranges`."""
+    with Client() as client:
+        return client.read_ranges(url, ranges, into, **options)
 
 
 def ls(url: str, **options: Any) -> Iterator[ObjectInfo]:

@@ -29,6 +29,8 @@ NAMES = {
     "head": client.head,
     "ls": client.ls,
     "read": client.read,
+    "read_into": client.read_into,
+    "read_ranges": client.read_ranges,
     "s3": fastget.s3,
 }
 # What costs more than everything that it takes to say `import fastget`, or is needed by one face alone.

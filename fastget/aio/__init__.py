@@ -20,14 +20,16 @@ from fastget import client as _sync
 from fastget.engine.cancellation import Cancellation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from _typeshed import WriteableBuffer
 
     from fastget.aio import s3
     from fastget.config import Config
     from fastget.core.objectinfo import ObjectInfo
     from fastget.events import Result
 
-__all__ = ["Client", "download", "head", "ls", "read", "s3"]
+__all__ = ["Client", "download", "head", "ls", "read", "read_into", "read_ranges", "s3"]
 
 T = TypeVar("T")
 # Each running call holds one thread of its own; the engine bounds connections, this bounds callers.
@@ -63,6 +65,20 @@ class Client:
     async def read(self, url: str, start: int | None = None, stop: int | None = None, **options: Any) -> bytes:
         """See `fastget.Client.read`."""
         return await _Call(lambda scope: self._client.transfer_to_memory(url, start, stop, scope, **options)).result()
+
+    async def read_into(self, url: str, buffer: WriteableBuffer, start: int | None = None, **options: Any) -> Result:
+        """See `fastget.Client.read_into`. Once this has ended, in whatever way, the buffer is left alone."""
+        return await _Call(lambda scope: self._client.transfer_to_buffer(url, buffer, start, scope, **options)).result()
+
+    async def read_ranges(
+        self,
+        url: str,
+        ranges: Iterable[tuple[int, int]],
+        into: WriteableBuffer | Sequence[WriteableBuffer] | None = None,
+        **options: Any,
+    ) -> list[memoryview]:
+        """See `fastget.Client.read_ranges`. Once this has ended, in whatever way, the buffers are left alone."""
+        return await _Call(lambda scope: self._client.transfer_ranges(url, ranges, into, scope, **options)).result()
 
     async def head(self, url: str, **options: Any) -> ObjectInfo:
         """See `fastget.Client.head`."""
@@ -184,6 +200,23 @@ async def read(url: str, start: int | None = None, stop: int | None = None, **op
     """The bytes of an object, or a slice of them; see `fastget.read`."""
     async with Client() as client:
         return await client.read(url, start, stop, **options)
+
+
+async def read_into(url: str, buffer: WriteableBuffer, start: int | None = None, **options: Any) -> Result:
+    """Fetch an object, or what follows `start`, into a writable buffer; see `fastget.Client.read_into`."""
+    async with Client() as client:
+        return await client.read_into(url, buffer, start, **options)
+
+
+async def read_ranges(
+    url: str,
+    ranges: Iterable[tuple[int, int]],
+    into: WriteableBuffer | Sequence[WriteableBuffer] | None = None,
+    **options: Any,
+) -> list[memoryview]:
+    """The bytes of many ranges of an object; see `fastget.Client.read_ranges`."""
+    async with Client() as client:
+        return await client.read_ranges(url, ranges, into, **options)
 
 
 def ls(url: str, **options: Any) -> Listing:

@@ -138,7 +138,7 @@ class Discovery:
                 raise
         else:
             self._line.drop()
-            if (info := _whole(opening)) is not None:
+            if (info := whole(opening)) is not None:
                 return replace(opening, info=info)
         opening = self.open(source)
         self._line.drop()
@@ -197,7 +197,7 @@ class Discovery:
         return archived_error(answered.source.describe(answered.head), error.reply) or error
 
 
-def _whole(opening: Opening) -> ObjectInfo | None:
+def whole(opening: Opening) -> ObjectInfo | None:
     """The object's facts in the answer to a range of it; None where that does not say them."""
     found = opening.head.headers.get("content-range")
     if found is None:

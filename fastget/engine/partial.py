@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fastget.core.planner import Chunk, Plan, plan_ranges, plan_stream
-from fastget.core.ranges import Span
-from fastget.engine.crew import Crew, governor_for
-from fastget.engine.discovery import Discovery, Opening
-from fastget.engine.job import Job, Replan, Tally, Task
-from fastget.engine.line import ConnectionPool, Line
-from fastget.engine.worker import Worker
-from fastget.errors import NetworkError, RangeNotSupported, Unverifiable
-from fastget.sinks.memory import MemorySink
+from fastget.core.planner import SMALLEST_CHUNK, Chunk, Plan, plan_ranges, plan_stream
+from fastget.core.ranges import MAXIMUM_SIZE, Span
+from fastget.engine.range_pass import RangePass
+from fastget.events import Method, Result, Verification
+from fastget.sinks.memory import BufferSink, MemorySink
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from fastget.config import Config
-    from fastget.core.checksums.algorithms import Algorithm
+    from fastget.core.objectinfo import ObjectInfo
     from fastget.engine.cancellation import Cancellation
+    from fastget.engine.line import ConnectionPool
+    from fastget.engine.stores import Store
     from fastget.sources.protocol import Source
+
+NO_DIGEST = "a slice has no digest of its own: its length and the object's version were compared"
 
 
 class PartialRead:
     """Reads a slice, once. Every answer is pinned to the ETag and the size that the object had at the start.
 
-    A slice has no digest of its own: it is held to its length and to its version.
+    Where the slice begins is known of all but those that count from the end: then the first request is for its
+    beginning, and the answer tells the rest.
     """
 
-    def __init__(self, source: Source, config: Config, pool: ConnectionPool, cancellation: Cancellation) -> None:
+    def __init__(
+        self, source: Source, config: Config, pool: ConnectionPool, cancellation: Cancellation, store: Store
+    ) -> None:
         self._source = source
         self._config = config
-        self._pool = pool
-        self._cancellation = cancellation
+        self._pass = RangePass(source, config, pool, cancellation, store)
 
     def run(self, start: int, stop: int | None) -> bytes:
         """The bytes from `start` up to `stop` (None: the end); negative ones count from the end, as in a slice.
@@ -42,81 +43,78 @@ class PartialRead:
         Raises Unverifiable where a digest is required, RangeNotSupported where the server has no ranges or no size,
         and the errors of a download.
         """
-        if self._config.require_verified or self._config.checksum:
-            raise Unverifiable(
-                f"{self._source.display_url}: a slice has no digest that it could be verified by",
-                hint="read the whole object, or leave out checksum and require_verified",
-                url=self._source.display_url,
-            )
-        with Line(self._pool, self._cancellation) as line:
-            opening = Discovery(line, self._cancellation, self._config.retries, lambda _: None).readable(self._source)
-        if opening.info.size is None:
-            raise self._no_ranges("the server does not tell the object's size")
-        first, last, _ = slice(start, stop).indices(opening.info.size)
-        if last <= first:
-            return b""
-        try:
-            return self._read(opening, Span(first, last))
-        except Replan:
-            if opening.info.pin.can_be_combined:
-                raise self._no_ranges("the server ignores ranges") from None
-            raise NetworkError(
-                f"{self._source.display_url}: the answer broke off, and nothing ties a second one to the same version",
-                hint="try again",
-                url=self._source.display_url,
-            ) from None
-
-    def _read(self, opening: Opening, span: Span) -> bytes:
         sink = MemorySink()
-        sink.open(span.length)
-        task = Task(
-            source=opening.source,
-            info=opening.info,
-            traits=opening.source.traits(opening.info),
-            plan=_shifted(self._plan(opening, span.length), span.start),
-            sink=sink,
-            config=self._config,
-            can_resume=opening.info.pin.can_be_combined,
-            content_is_checked=False,
-            in_order=True,
-        )
-        job = Job(task, _NoRecord(), (), Tally(), self._cancellation)
-
-        def write(offset: int, data: memoryview) -> None:
-            sink.write_at(offset - span.start, data)
-
-        crew = Crew(
-            job,
-            governor_for(task.plan.connections, len(task.plan.chunks)),
-            lambda number: Worker(job, Line(self._pool, self._cancellation), write, lambda _: None, number),
-            lambda _: None,
-        )
-        if len(task.plan.chunks) == 1:
-            crew.run_inline(first_continues=False)
-        else:
-            crew.run(first_continues=False)
-        sink.publish(span.length)
+        with self._pass:
+            info, span = self._locate(start, stop)
+            self._read(info, span, sink)
         return sink.getvalue()
 
-    def _plan(self, opening: Opening, length: int) -> Plan:
-        """Several answers are put together only where something holds them together."""
-        if not opening.info.pin.can_be_combined:
-            return plan_stream(length)
-        return plan_ranges(length, connections=self._config.connections)
+    def run_into(self, sink: BufferSink, length: int, start: int) -> Result:
+        """The `length` bytes from `start` on, or those up to the object's end, into `sink`. Raises as `run`."""
+        began = time.monotonic()
+        with self._pass:
+            info, found = self._locate(start, start + length if start >= 0 else None)
+            span = Span(found.start, min(found.stop, found.start + length))
+            split = self._read(info, span, sink)
+        tally = self._pass.tally
+        return Result(
+            url=self._source.display_url,
+            path=None,
+            size=span.length,
+            etag=info.etag,
+            version_id=info.version_id,
+            seconds=time.monotonic() - began,
+            bytes_received=tally.received,
+            bytes_resumed=0,
+            requests=tally.requests,
+            retries=tally.retries,
+            rescues=0,
+            repairs=0,
+            connections=self._pass.connections,
+            split=split,
+            verification=Verification(verified=False, method=Method.SIZE, reason=NO_DIGEST),
+        )
 
-    def _no_ranges(self, reason: str) -> RangeNotSupported:
-        url = self._source.display_url
-        return RangeNotSupported(f"{url}: no part of it can be read: {reason}", hint="read the whole object", url=url)
+    def _locate(self, start: int, stop: int | None) -> tuple[ObjectInfo, Span]:
+        """The object's facts, and where the slice lies in it."""
+        self._pass.check_options()
+        end = MAXIMUM_SIZE if stop is None else min(stop, MAXIMUM_SIZE)
+        if 0 <= start < end:
+            info, size = self._pass.begin(Span(start, min(end, start + SMALLEST_CHUNK)))
+        else:
+            info, size = self._pass.ask()
+        first, last, _ = slice(start, stop).indices(size)
+        return info, Span(first, max(first, last))
 
+    def _read(self, info: ObjectInfo, span: Span, sink: MemorySink | BufferSink) -> str:
+        """Fetch the slice; returns how it was split."""
+        sink.open(span.length)
+        plan = self._plan(info, span)
 
-class _NoRecord:
-    """A recorder for bytes that nothing is declared for."""
+        def window(offset: int, length: int) -> memoryview:
+            found = sink.window(offset - span.start, length)
+            if found is None:
+                raise RuntimeError("the memory of a slice does not move")
+            return found
 
-    def record(self, index: int, digests: Mapping[Algorithm, bytes]) -> bool:
-        del index, digests
-        return False
+        if plan.chunks:
+            self._pass.run(plan, sink, window)
+        sink.publish(span.length)
+        return plan.split
 
-
-def _shifted(plan: Plan, start: int) -> Plan:
-    chunks = tuple(Chunk(chunk.index, Span(chunk.span.start + start, chunk.span.stop + start)) for chunk in plan.chunks)
-    return replace(plan, chunks=chunks)
+    def _plan(self, info: ObjectInfo, span: Span) -> Plan:
+        """The first chunk is what the first request has asked for. Several answers are put together only where
+        something holds them together.
+        """
+        if not span.length:
+            return Plan(0, "stream", (), 1)
+        if not info.pin.can_be_combined:
+            return replace(plan_stream(span.length), chunks=(Chunk(0, span),))
+        first = Span(span.start, min(span.stop, span.start + SMALLEST_CHUNK))
+        rest = plan_ranges(span.stop - first.stop, connections=self._config.connections)
+        spans = (chunk.span for chunk in rest.chunks if chunk.span.length)
+        chunks = [Chunk(0, first)]
+        chunks += (Chunk(at, Span(s.start + first.stop, s.stop + first.stop)) for at, s in enumerate(spans, 1))
+        if len(chunks) == 1:
+            return Plan(span.length, "stream", tuple(chunks), 1)
+        return Plan(span.length, "range", tuple(chunks), self._config.connections)

@@ -7,7 +7,7 @@ import mmap
 
 import pytest
 
-from fastget.errors import ConfigError, DestinationError, NoSpace
+from fastget.errors import Cancelled, ConfigError, DestinationError, NoSpace
 from fastget.sinks.memory import BufferSink, MemorySink
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -162,3 +162,27 @@ def test_the_callers_buffer_is_let_go_of(ending: str) -> None:
     assert len(target) == 6
     with pytest.raises(DestinationError):
         sink.open(5)
+
+
+@pytest.mark.parametrize("sink", [MemorySink(), BufferSink(bytearray(20))], ids=["own", "caller's"])
+def test_what_is_received_into_a_window_needs_no_writing(sink: MemorySink | BufferSink) -> None:
+    sink.open(20)
+    window = sink.window(5, 10)
+    assert window is not None
+    window[:] = b"0123456789"
+    found = bytearray(20)
+    assert sink.read_at(0, memoryview(found)) == 20
+    assert found == bytes(5) + b"0123456789" + bytes(5)
+    assert sink.window(15, 10) is None  # which write_at refuses
+    sink.abort()
+    with pytest.raises(Cancelled):
+        sink.window(5, 10)
+    window.release()
+    sink.discard()
+
+
+def test_memory_that_grows_has_no_windows() -> None:
+    sink = MemorySink()
+    sink.open(None)
+    assert sink.window(0, 1) is None
+    sink.discard()

@@ -1,0 +1,261 @@
+"""Parts of an object by range, held together by what the first answer to a range says: no question comes before it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
+
+from fastget.core import retry
+from fastget.core.ranges import Span
+from fastget.core.validators import Accepted, Doubt, Expectation, judge
+from fastget.engine.crew import Crew, governor_for
+from fastget.engine.discovery import Discovery, whole
+from fastget.engine.job import Job, Replan, Tally, Task
+from fastget.engine.line import ConnectionPool, Line
+from fastget.engine.worker import LARGE_BUFFER, SMALL_BUFFER, Worker
+from fastget.errors import NetworkError, ProtocolError, RangeNotSupported, SourceError, Unverifiable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from fastget.config import Config
+    from fastget.core.checksums.algorithms import Algorithm
+    from fastget.core.objectinfo import ObjectInfo
+    from fastget.core.planner import Plan
+    from fastget.engine.cancellation import Cancellation
+    from fastget.engine.discovery import Opening
+    from fastget.engine.piece import Piece
+    from fastget.engine.stores import Store
+    from fastget.sinks.protocol import Sink
+    from fastget.sources.protocol import Source
+
+_RANGE_STATUSES = (206, 200)
+
+
+class RangePass:
+    """One object, asked once for its facts and then for ranges. Use it as a context manager.
+
+    Ranges have no digest of their own: each is held to its length, and all to one version of the object.
+    """
+
+    def __init__(
+        self, source: Source, config: Config, pool: ConnectionPool, cancellation: Cancellation, store: Store
+    ) -> None:
+        self.tally = Tally()
+        self.connections = 0
+        self._source = source
+        self._config = config
+        self._pool = pool
+        self._cancellation = cancellation
+        self._store = store
+        self._line = Line(pool, cancellation)
+        self._opening: Opening | None = None
+        self._answered: Span | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._line.drop()
+
+    def check_options(self) -> None:
+        """Raises Unverifiable where a digest is required."""
+        if self._config.require_verified or self._config.checksum:
+            raise Unverifiable(
+                f"{self._source.display_url}: a slice has no digest that it could be verified by",
+                hint="read the whole object, or leave out checksum and require_verified",
+                url=self._source.display_url,
+            )
+
+    # The facts -------------------------------------------------------------------------------------------------
+
+    def ask(self) -> tuple[ObjectInfo, int]:
+        """The object's facts and size, by a question of their own.
+
+        Raises as `Discovery.readable`, and RangeNotSupported where the size stays unknown.
+        """
+        self._line.drop()
+        return self._sized(self._discover(Discovery.readable))
+
+    def begin(self, span: Span) -> tuple[ObjectInfo, int]:
+        """The object's facts and size from the answer to `span`, which must not be empty; what it holds is kept.
+
+        Where that answer does not tell them, or lies beyond the end, by a question of their own. Raises as `ask`.
+        """
+        try:
+            opening = self._discover(lambda by, at: by.select(at, lambda s: s.get(span=span), _RANGE_STATUSES))
+        except SourceError as error:
+            if not isinstance(error, RangeNotSupported) and not retry.is_range_refusal(error):
+                raise
+            return self.ask()
+        info = whole(opening)
+        if info is None:
+            return self.ask()
+        info, size = self._sized(replace(opening, info=info))
+        if span.start >= size:
+            return self.ask() if opening.head.status == 206 else (info, size)
+        wanted = Span(span.start, min(span.stop, size))
+        full_status = opening.source.traits(info).full_status_ranges
+        verdict = judge(opening.head, Expectation(wanted, info.pin, full_status_ranges=full_status))
+        if isinstance(verdict, Accepted):
+            self._answered = verdict.span
+        elif verdict.doubt is Doubt.RANGE_IGNORED:
+            raise self._no_ranges("the server ignores ranges")
+        else:
+            return self.ask()
+        return info, size
+
+    def _discover(self, ask: Callable[[Discovery, Source], Opening]) -> Opening:
+        discovery = Discovery(self._line, self._cancellation, self._config.retries, lambda _: None)
+        try:
+            return ask(discovery, self._source)
+        finally:
+            self.tally.retries += discovery.retried
+
+    def _sized(self, opening: Opening) -> tuple[ObjectInfo, int]:
+        self._opening = opening
+        if opening.info.size is None:
+            raise self._no_ranges("the server does not tell the object's size")
+        return opening.info, opening.info.size
+
+    # The bytes -------------------------------------------------------------------------------------------------
+
+    def run(self, plan: Plan, sink: Sink, window: Callable[[int, int], memoryview]) -> None:
+        """Fetch the chunks of `plan`, each straight into its `window`, after `ask` or `begin`.
+
+        With more than one chunk, the pin must be one that can be combined. Raises the errors of a download;
+        RangeNotSupported where the server ignores ranges.
+        """
+        if self._opening is None:
+            raise RuntimeError("nothing is known of the object yet")
+        task = Task(
+            source=self._opening.source,
+            info=self._opening.info,
+            traits=self._opening.source.traits(self._opening.info),
+            plan=plan,
+            sink=sink,
+            config=self._config,
+            can_resume=self._opening.info.pin.can_be_combined,
+            content_is_checked=False,
+            in_order=True,
+            store=self._store,
+        )
+        try:
+            self._fetch(_RangeJob(task, self.tally, self._cancellation), window)
+        except Replan:
+            if task.can_resume:
+                raise self._no_ranges("the server ignores ranges") from None
+            raise NetworkError(
+                f"{self._source.display_url}: the answer broke off, and nothing ties a second one to the same version",
+                hint="try again",
+                url=self._source.display_url,
+            ) from None
+
+    def _fetch(self, job: _RangeJob, window: Callable[[int, int], memoryview]) -> None:
+        plan = job.task.plan
+        first = job.take_first(self._answered)
+        if first is None:
+            self._line.drop()
+        lines = [] if first is None else [self._line]
+
+        def recruit(number: int) -> Worker:
+            line = lines.pop() if lines else Line(self._pool, self._cancellation)
+            return _RangeWorker(job, line, window, number, first, self._answered)
+
+        crew = Crew(job, governor_for(plan.connections, len(plan.chunks)), recruit, lambda _: None)
+        try:
+            if len(plan.chunks) == 1:
+                crew.run_inline(first_continues=first is not None)
+            else:
+                crew.run(first_continues=first is not None)
+        finally:
+            self.tally.received += crew.received
+            self.tally.requests += sum(worker.line.requests for worker in crew.workers)
+            self.tally.requests += self._line.requests if first is None else 0
+            self.connections = crew.size
+
+    def _no_ranges(self, reason: str) -> RangeNotSupported:
+        url = self._source.display_url
+        return RangeNotSupported(f"{url}: no part of it can be read: {reason}", hint="read the whole object", url=url)
+
+
+class _NoRecord:
+    """A recorder for bytes that nothing is declared for."""
+
+    def record(self, index: int, digests: Mapping[Algorithm, bytes]) -> bool:
+        del index, digests
+        return False
+
+
+class _RangeJob(Job):
+    """A job whose chunks are ranges, apart from each other; nobody follows their front."""
+
+    def __init__(self, task: Task, tally: Tally, cancellation: Cancellation) -> None:
+        super().__init__(task, _NoRecord(), (), tally, cancellation)
+
+    def take_first(self, answered: Span | None) -> Piece | None:
+        """The first piece, where the answer that has come is of it; the server then serves ranges.
+
+        Where nothing could be put behind that answer, it has to be of all of the piece.
+        """
+        wanted = self.task.plan.chunks[0].span
+        if answered is None or answered.start != wanted.start or answered.stop > wanted.stop:
+            return None
+        if answered != wanted and not self.task.can_resume:
+            return None
+        self._prove_ranges()
+        return self.claim()
+
+    def land(self, piece: Piece) -> None:
+        """As in any job, but nobody is woken by one of thousands: what has landed is waited for by no one."""
+        with self._changed:
+            self._board.land(piece.chunk)
+            self._budget.succeed()
+            if self._board.is_complete:
+                self._has_succeeded = self._is_over = True
+                self._changed.notify_all()
+
+
+class _RangeWorker(Worker):
+    """A worker that receives straight into the memory where the bytes belong."""
+
+    def __init__(
+        self,
+        job: _RangeJob,
+        line: Line,
+        window: Callable[[int, int], memoryview],
+        number: int,
+        first: Piece | None,
+        answered: Span | None,
+    ) -> None:
+        super().__init__(job, line, lambda _, __: None, lambda _: None, number)
+        self._window_at = window
+        self._first = first
+        self._answered = answered
+        self._buffer_size = SMALL_BUFFER  # for what an answer without a declared length has behind its end
+
+    def _run_on(self, buffer: memoryview) -> None:
+        if self._first is not None:
+            self._attempt(self._first, buffer, self._fetch_on)
+
+    def _fetch_on(self, piece: Piece, buffer: memoryview) -> None:
+        """The rest of the answer that has come, and what it does not hold of the piece."""
+        self._receive(piece, buffer, self._answered.stop if self._answered is not None else piece.position)
+        if not self.line.is_at_end():
+            self._job.restart(piece)
+            raise ProtocolError("the answer holds more bytes than it declared")
+        self.line.finish()
+        self._fetch(piece, buffer)
+
+    def _receive(self, piece: Piece, buffer: memoryview, stop: int) -> None:
+        del buffer
+        self._job.has_begun = True
+        while (left := stop - piece.position) > 0:
+            asked = time.monotonic()
+            count = self.line.read_into(self._window_at(piece.position, min(left, self._window)))
+            self._pace(time.monotonic() - asked, LARGE_BUFFER)
+            if count == 0:
+                raise NetworkError(f"the answer ended {left} bytes early")
+            piece.position += count
+            self.received += count

@@ -1,0 +1,141 @@
+"""Many ranges of one object, in as few requests as pay, straight into the memory where each belongs."""
+
+from __future__ import annotations
+
+from operator import index
+from typing import TYPE_CHECKING
+
+from fastget.core.coalesce import Fetch, coalesce
+from fastget.core.planner import Chunk, Plan
+from fastget.core.ranges import MAXIMUM_SIZE, Span
+from fastget.engine.range_pass import RangePass
+from fastget.errors import ConfigError, RangeNotSupported
+from fastget.sinks.memory import allocate, as_bytes
+from fastget.sinks.scattered import ScatteredSink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from _typeshed import WriteableBuffer
+
+    from fastget.config import Config
+    from fastget.core.objectinfo import ObjectInfo
+    from fastget.engine.cancellation import Cancellation
+    from fastget.engine.line import ConnectionPool
+    from fastget.engine.stores import Store
+    from fastget.sources.protocol import Source
+
+
+def spans_of(ranges: Iterable[tuple[int, int]]) -> list[Span]:
+    """The ranges as spans. Raises ConfigError for one that is none."""
+    spans = []
+    for number, (first, last) in enumerate(ranges):
+        try:
+            start, stop = index(first), index(last)
+        except TypeError:
+            raise ConfigError(f"range {number} is not two whole numbers", hint="give (start, stop)") from None
+        if not 0 <= start <= stop <= MAXIMUM_SIZE:
+            raise ConfigError(
+                f"range {number} is ({start}, {stop}), which is no range of an object",
+                hint="give (start, stop) with 0 <= start <= stop; read() counts from the end",
+            )
+        spans.append(Span(start, stop))
+    return spans
+
+
+def memories_for(spans: Sequence[Span], into: WriteableBuffer | Sequence[WriteableBuffer] | None) -> list[memoryview]:
+    """Memory for each span, in bytes: of the caller's `into`, one after another or each its own, or one new block.
+
+    Raises ConfigError for buffers that are too few, too small or not writable, NoSpace without memory.
+    """
+    if into is None:
+        return _consecutive(spans, allocate(sum(span.length for span in spans)))
+    try:
+        block = memoryview(into)  # type: ignore[arg-type]
+    except TypeError:
+        return _separate(spans, list(into))  # type: ignore[arg-type]
+    return _consecutive(spans, as_bytes(block))
+
+
+def _consecutive(spans: Sequence[Span], block: memoryview) -> list[memoryview]:
+    memories, position = [], 0
+    for span in spans:
+        memories.append(block[position : position + span.length])
+        position += span.length
+    if position > len(block):
+        raise ConfigError(
+            f"the ranges have {position} bytes, the buffer {len(block)}", hint="give a buffer for all of them"
+        )
+    return memories
+
+
+def _separate(spans: Sequence[Span], buffers: Sequence[WriteableBuffer]) -> list[memoryview]:
+    if len(buffers) != len(spans):
+        raise ConfigError(
+            f"there are {len(spans)} ranges and {len(buffers)} buffers",
+            hint="give a buffer for each, or one that takes them one after another",
+        )
+    memories = []
+    for number, (span, buffer) in enumerate(zip(spans, buffers, strict=True)):
+        memory = as_bytes(buffer)
+        if len(memory) < span.length:
+            raise ConfigError(f"range {number} has {span.length} bytes, its buffer {len(memory)}")
+        memories.append(memory[: span.length])
+    return memories
+
+
+class ScatteredRead:
+    """Reads ranges, once; all of one version of the object.
+
+    The first request is for the first of them, and its answer tells what the others are pinned to.
+    """
+
+    def __init__(
+        self, source: Source, config: Config, pool: ConnectionPool, cancellation: Cancellation, store: Store
+    ) -> None:
+        self._source = source
+        self._config = config
+        self._pass = RangePass(source, config, pool, cancellation, store)
+
+    def run(self, spans: Sequence[Span], memories: Sequence[memoryview]) -> None:
+        """Fill `memories[i]` with the bytes of `spans[i]`.
+
+        Raises Unverifiable where a digest is required, RangeNotSupported for a range beyond the object's end and where
+        the server has no ranges or no size, and the errors of a download. What the memories hold then is undefined.
+        """
+        fetches = coalesce(spans)
+        with self._pass:
+            self._pass.check_options()
+            if not fetches:
+                return
+            info, size = self._pass.begin(fetches[0].span)
+            self._check(spans, size)
+            fetches = self._held_together(fetches, info)
+            sink = ScatteredSink(spans, memories, fetches)
+            self._pass.run(self._plan(fetches), sink, sink.window)
+            sink.publish(sum(fetch.span.length for fetch in fetches))
+
+    def _check(self, spans: Sequence[Span], size: int) -> None:
+        for number, span in enumerate(spans):
+            if span.stop > size:
+                url = self._source.display_url
+                raise RangeNotSupported(
+                    f"{url}: range {number}, ({span.start}, {span.stop}), goes beyond the end: it has {size} bytes",
+                    hint="ask for ranges within the object; head() tells its size",
+                    url=url,
+                )
+
+    @staticmethod
+    def _held_together(fetches: list[Fetch], info: ObjectInfo) -> list[Fetch]:
+        """One request for all where no strong ETag and no version ties several answers to each other."""
+        if info.pin.can_be_combined or len(fetches) == 1:
+            return fetches
+        members = tuple(member for fetch in fetches for member in fetch.members)
+        return [Fetch(Span(fetches[0].span.start, fetches[-1].span.stop), members)]
+
+    def _plan(self, fetches: Sequence[Fetch]) -> Plan:
+        chunks = tuple(Chunk(number, fetch.span) for number, fetch in enumerate(fetches))
+        size = sum(fetch.span.length for fetch in fetches)
+        if len(chunks) == 1:
+            return Plan(size, "stream", chunks, 1)
+        return Plan(size, "range", chunks, self._config.connections)

@@ -1,0 +1,211 @@
+"""Objects, slices and ranges straight into memory of the caller: what it gets, what it keeps, and how it is let go."""
+
+from __future__ import annotations
+
+import mmap
+import threading
+from array import array
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import pytest
+
+import fastget
+from fastget import aio
+from fastget.errors import ConfigError, DestinationError, RangeNotSupported, SourceChanged, Unverifiable
+from fastget.events import Method
+from fastget.testing import Algorithm, Behaviour, Content, ETags, ObjectServer, StoredObject, faults
+
+MIB = 1024 * 1024
+Serve = Callable[..., ObjectServer]
+AssertIdle = Callable[[int], None]
+Await = Callable[[Callable[[], bool], str], None]
+
+
+@pytest.mark.parametrize("connections", [None, 1, 4])
+def test_a_whole_object_is_verified_in_the_buffer(
+    serve: Serve, stored: StoredObject, content: Content, connections: int | None
+) -> None:
+    server = serve({"/b/k": stored})
+    into = bytearray(content.size)
+    result = fastget.read_into(server.url("/b/k"), into, connections=connections, part_size=MIB)
+    assert into == content.read()
+    assert (result.size, result.path, result.etag) == (content.size, None, stored.etag)
+    assert (result.verification.method, result.verification.verified) == (Method.FULL_OBJECT, True)
+
+
+def test_what_lies_behind_the_object_is_left_alone(serve: Serve, stored: StoredObject, content: Content) -> None:
+    server = serve({"/b/k": stored})
+    into = mmap.mmap(-1, content.size + 100)
+    into[content.size :] = b"\xaa" * 100
+    assert fastget.read_into(server.url("/b/k"), into).size == content.size
+    assert into[: content.size] == content.read()
+    assert into[content.size :] == b"\xaa" * 100
+    into.close()  # which nobody holds any more
+
+
+def test_a_buffer_that_is_too_small_for_the_object_is_an_error(serve: Serve, stored: StoredObject) -> None:
+    server = serve({"/b/k": stored})
+    with pytest.raises(DestinationError, match="the buffer holds 10 bytes"):
+        fastget.read_into(server.url("/b/k"), bytearray(10))
+
+
+def test_an_object_of_unknown_length_comes_into_a_buffer_that_holds_it(serve: Serve, content: Content) -> None:
+    server = serve({"/b/k": StoredObject(content)}, faults=[faults.chunked().always()])
+    into = bytearray(content.size + 5)
+    assert fastget.read_into(server.url("/b/k"), into).size == content.size
+    assert into == content.read() + bytes(5)
+
+
+def test_one_that_turns_out_longer_than_the_buffer_is_an_error(serve: Serve, content: Content) -> None:
+    server = serve({"/b/k": StoredObject(content)}, faults=[faults.chunked().always()])
+    with pytest.raises(DestinationError, match="too small"):
+        fastget.read_into(server.url("/b/k"), bytearray(content.size - 5))
+
+
+def test_damage_is_repaired_in_the_buffer(serve: Serve, content: Content) -> None:
+    parts = StoredObject(
+        content, part_sizes=(MIB, 3 * MIB, 2 * MIB + 4321), checksum=Algorithm.CRC32C, checksum_type="COMPOSITE"
+    )
+    server = serve({"/b/k": parts}, faults=[faults.flip_bit(2 * MIB)])
+    into = bytearray(content.size)
+    result = fastget.read_into(server.url("/b/k"), into, connections=3)
+    assert into == content.read()
+    assert (result.repairs, result.verification.verified) == (1, True)
+
+
+@pytest.mark.parametrize("start", [0, 1, 3 * MIB, -1000, -7 * MIB])
+@pytest.mark.parametrize("length", [0, 1, 1000, 2 * MIB])
+def test_a_start_makes_it_a_slice_as_long_as_the_buffer(
+    serve: Serve, stored: StoredObject, content: Content, start: int, length: int
+) -> None:
+    server = serve({"/b/k": stored})
+    into = bytearray(length)
+    result = fastget.read_into(server.url("/b/k"), into, start)
+    first = start if start >= 0 else max(content.size + start, 0)
+    expected = content.read()[first : first + length]
+    assert into[: result.size] == expected
+    assert result.size == len(expected)
+    assert result.verification.method is Method.SIZE
+    assert not result.verification.verified
+    assert result.verification.reason
+
+
+@pytest.mark.parametrize("start", [6 * MIB, 60 * MIB])
+def test_a_slice_ends_where_the_object_does(serve: Serve, stored: StoredObject, content: Content, start: int) -> None:
+    server = serve({"/b/k": stored})
+    into = bytearray(b"\xaa") * 10_000
+    result = fastget.read_into(server.url("/b/k"), into, start)
+    expected = content.read()[start:]
+    assert result.size == len(expected)
+    assert into == expected + b"\xaa" * (10_000 - len(expected))
+
+
+def test_a_long_slice_comes_over_several_connections(serve: Serve) -> None:
+    content = Content.generated(40 * MIB + 11, seed=3)
+    server = serve({"/b/k": StoredObject(content)})
+    into = array("d", bytes(32 * MIB))
+    result = fastget.read_into(server.url("/b/k"), into, 1000, connections=3)
+    assert into.tobytes() == content.read(1000, 1000 + 32 * MIB)
+    assert (result.size, result.split, result.connections) == (32 * MIB, "range", 3)
+    assert result.requests == len(server.requests)
+
+
+@pytest.mark.parametrize("etags", [ETags.WEAK, ETags.NONE])
+def test_without_a_strong_etag_a_long_slice_is_one_answer(serve: Serve, etags: ETags) -> None:
+    content = Content.generated(20 * MIB, seed=3)
+    server = serve({"/b/k": StoredObject(content)}, behaviour=Behaviour(etags=etags))
+    into = bytearray(19 * MIB)
+    assert fastget.read_into(server.url("/b/k"), into, 100).size == 19 * MIB
+    assert into == content.read(100, 100 + 19 * MIB)
+    assert server.requests[-1].headers.get("range") == f"bytes=100-{19 * MIB + 99}"
+
+
+def test_a_slice_of_an_object_that_changes_midway_is_an_error(serve: Serve) -> None:
+    stored, other = (StoredObject(Content.generated(40 * MIB, seed=seed)) for seed in (1, 2))
+    server = serve({"/b/k": stored}, faults=[faults.replaced(other).on(request=2)])
+    with pytest.raises(SourceChanged):
+        fastget.read_into(server.url("/b/k"), bytearray(30 * MIB), 0, connections=2)
+
+
+def test_a_slice_cannot_be_verified(serve: Serve, stored: StoredObject) -> None:
+    server = serve({"/b/k": stored})
+    with pytest.raises(Unverifiable):
+        fastget.read_into(server.url("/b/k"), bytearray(10), 0, require_verified=True)
+    assert not server.requests
+
+
+def test_a_slice_needs_a_server_with_ranges(serve: Serve, stored: StoredObject) -> None:
+    server = serve({"/b/k": stored}, behaviour=Behaviour(ranges=False))
+    with pytest.raises(RangeNotSupported):
+        fastget.read_into(server.url("/b/k"), bytearray(10), 5)
+
+
+@pytest.mark.parametrize("buffer", [b"bytes", memoryview(bytearray(8))[::2], "text", None], ids=repr)
+def test_what_cannot_be_written_is_refused_before_any_request(serve: Serve, stored: StoredObject, buffer: Any) -> None:
+    server = serve({"/b/k": stored})
+    with pytest.raises(ConfigError):
+        fastget.read_into(server.url("/b/k"), buffer)
+    assert not server.requests
+
+
+# Awaitable ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def run(request: pytest.FixtureRequest) -> Callable[[Callable[[], Awaitable[None]]], None]:
+    """Runs a coroutine function to its end in an event loop of its own."""
+    return lambda main: anyio.run(main, backend=request.param)
+
+
+def test_the_awaitable_verbs_give_the_same(
+    serve: Serve, stored: StoredObject, content: Content, run: Callable[..., None], assert_idle: AssertIdle
+) -> None:
+    server = serve({"/b/k": stored})
+    url, asked = server.url("/b/k"), [(MIB, MIB + 100), (0, 7)]
+
+    async def main() -> None:
+        whole, part, ranges = bytearray(content.size), bytearray(50), bytearray(107)
+        assert (await aio.read_into(url, whole)).verification.verified
+        assert (await aio.read_into(url, part, -50)).size == 50
+        found = await aio.read_ranges(url, asked, ranges)
+        assert whole == content.read()
+        assert part == content.read()[-50:]
+        assert [bytes(one) for one in found] == [content.read(*one) for one in asked]
+        assert ranges == b"".join(found)
+
+    run(main)
+    assert_idle(server.port)
+
+
+@pytest.mark.parametrize("held", ["first answer", "later answers"])
+def test_cancelled_ranges_leave_nothing_at_work(
+    serve: Serve,
+    stored: StoredObject,
+    content: Content,
+    run: Callable[..., None],
+    released: threading.Event,
+    assert_idle: AssertIdle,
+    await_condition: Await,
+    held: str,
+) -> None:
+    hold = faults.hold(released, after=1000)
+    server = serve({"/b/k": stored}, faults=[hold if held == "first answer" else hold.on(request=3).always()])
+    asked = [(at, at + 5000) for at in range(0, 6 * MIB, 300_000)]
+
+    def is_held() -> bool:
+        return any("hold" in request.faults for request in server.requests)
+
+    async def main() -> None:
+        async with aio.Client(connections=4) as client:
+            async with anyio.create_task_group() as group:
+                group.start_soon(client.read_ranges, server.url("/b/k"), asked)
+                await anyio.to_thread.run_sync(await_condition, is_held, "an answer is held")
+                group.cancel_scope.cancel()
+            assert_idle(server.port)
+            released.set()
+            found = await client.read_ranges(server.url("/b/k"), asked)
+            assert [bytes(one) for one in found] == [content.read(*one) for one in asked]
+
+    run(main)
