@@ -230,11 +230,15 @@ class FileSink:
         # made with that, and shut at once: who could open it in between may open the finished file as well.
         wanted = 0o666 if replaced is None else 0o600
         descriptor = self._create_unique(directory, wanted)
+        self._own(descriptor, replaced)
+        return descriptor
+
+    def _own(self, descriptor: int, replaced: int | None) -> None:
+        """Write to this part file, new and made with the mode of a new file unless a file with `replaced` is there."""
         self._file = SharedDescriptor(descriptor)
         self._mode = stat.S_IMODE(os.fstat(descriptor).st_mode) if replaced is None else replaced
         if replaced is None:
             os.fchmod(descriptor, 0o600)
-        return descriptor
 
     def _create_unique(self, directory: int, mode: int) -> int:
         """Create a part file and give its descriptor; the name is kept before: an interrupt may come as it appears."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from fastget.core.journal import MAXIMUM_JOURNAL, encode_claim, encode_farewell, encode_header, read_journal
 from fastget.errors import DestinationError
+from fastget.sinks.anonymous import create_anonymous, give_name
 from fastget.sinks.descriptor import SharedDescriptor
 from fastget.sinks.ownership import Standing, hold, is_locked, let_go, lock, standing
 
@@ -34,10 +35,6 @@ BIRTH = 10.0
 _ATTEMPTS = 20
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-_ANONYMOUS = getattr(os, "O_TMPFILE", 0) | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
-_NO_ANONYMOUS = frozenset(
-    {errno.EOPNOTSUPP, errno.ENOTSUP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.EPERM, errno.EXDEV, errno.EACCES}
-)
 
 
 class NotOurs(Exception):
@@ -175,12 +172,11 @@ class Newborn:
         self.mode = 0o600
         self._directory = directory
         self._descriptor: int | None = None
-        self._has_anonymous = hasattr(os, "O_TMPFILE")
 
     def appear(self, name: str) -> None:
         """Stand under a name that is free. Raises FileExistsError, OSError."""
         self.close()  # one that had a name already cannot get another
-        if not self._has_anonymous or not self._link(name):
+        if not self._link(name):
             self._create(name)
 
     def hand_over(self) -> int:
@@ -197,18 +193,14 @@ class Newborn:
 
     def _link(self, name: str) -> bool:
         """Whether that is possible here; FileExistsError where the name is taken."""
-        try:
-            descriptor = os.open(os.curdir, _ANONYMOUS, 0o666, dir_fd=self._directory)
-            self._fill(descriptor)
-            os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=self._directory, follow_symlinks=True)
-        except FileExistsError:
-            raise
-        except OSError as error:
-            if error.errno not in _NO_ANONYMOUS:
-                raise
-            self.close()
-            self._has_anonymous = False
-        return self._has_anonymous
+        descriptor = create_anonymous(self._directory, os.O_WRONLY | os.O_APPEND, 0o666)
+        if descriptor is None:
+            return False
+        self._fill(descriptor)
+        if give_name(descriptor, name, self._directory):
+            return True
+        self.close()
+        return False
 
     def _create(self, name: str) -> None:
         descriptor = os.open(name, _WRITE | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=self._directory)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fastget.core.journal import Claim, Header, Identity, encode_claim, encode_withdrawal
 from fastget.errors import DestinationError
+from fastget.sinks.anonymous import create_anonymous, give_name
 from fastget.sinks.descriptor import SharedDescriptor
 from fastget.sinks.existing import open_existing, sign
 from fastget.sinks.file import CREATE, FileSink
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from fastget.sinks.existing import OpenedFile
     from fastget.sinks.protocol import Resumable
 
+# Two system calls of another process lie in between: seconds for each wait, and the number of them.
+_MOMENT, _ATTEMPTS = 0.01, 20
 _REOPEN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -56,6 +60,9 @@ class KeptFile(FileSink):
         # The part file that an earlier run has left, until it is this one's, and one that is only read from.
         self._old: int | None = None
         self._is_flushing = False
+        # Whether the part file has no name, and by which descriptor it gets one.
+        self._is_anonymous = False
+        self._finished: int | None = None
 
     @property
     def resumable(self) -> Resumable | None:
@@ -137,18 +144,26 @@ class KeptFile(FileSink):
         journal, self._journal = self._journal, None
         if journal is not None:
             journal.remove()
-        old, self._old = self._old, None
-        if old is not None:
-            with suppress(OSError):
-                os.close(old)
+        for descriptor in (self._old, self._finished):
+            if descriptor is not None:
+                with suppress(OSError):
+                    os.close(descriptor)
+        self._old = self._finished = None
+        self._is_anonymous = False
 
     def _sign(self, descriptor: int) -> None:
         if self._identity is not None:
             sign(descriptor, self._identity)
+        if self._is_anonymous:
+            # By this one it gets its name, when the one that it was written by is closed.
+            self._finished = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
         self._is_flushing = True
 
     def _rename(self) -> None:
         self._is_flushing = False
+        if self._is_anonymous:
+            self._name_it()
+            return
         if self._journal is not None and not self._journal.is_mine:
             raise DestinationError(
                 f"another fastget has taken over the download to {self._path}",
@@ -156,6 +171,41 @@ class KeptFile(FileSink):
                 hint="this process had not shown itself for long; the other one is going to finish it",
             )
         super()._rename()
+
+    def _name_it(self) -> None:
+        directory, finished = self._directory, self._finished
+        if directory is None or finished is None:
+            raise DestinationError(f"{self._path} was discarded while it was being finished", path=self._path)
+        try:
+            is_named = give_name(finished, self._name, directory)
+        except FileExistsError:
+            if not self._overwrite:
+                raise self._exists() from None
+            is_named = self._replace(finished, Names(directory, self._name, self._path).finished, directory)
+        if not is_named:
+            raise OSError(errno.EOPNOTSUPP, "a file without a name cannot get one here")
+        self._file = None
+
+    def _replace(self, finished: int, between: str, directory: int) -> bool:
+        """Take the place of the file that is there, by way of a name that one process has at a time."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                if not give_name(finished, between, directory):
+                    return False
+                break
+            except FileExistsError:
+                # Somebody else's for a moment; or forever, where that one was killed.
+                if attempt == _ATTEMPTS - 2:
+                    os.unlink(between, dir_fd=directory)
+                else:
+                    time.sleep(_MOMENT)
+        try:
+            os.replace(between, self._name, src_dir_fd=directory, dst_dir_fd=directory)
+        except FileNotFoundError:
+            if not os.fstat(finished).st_nlink:
+                raise
+            # Another one has given this file its name, in place of its own.
+        return True
 
     def _give_up(self, error: BaseException) -> None:
         # After a flush that failed the system may claim that the bytes are there, though the disk lost them (X4).
@@ -170,7 +220,17 @@ class KeptFile(FileSink):
     def _clear_and_create(self, directory: int) -> int:
         """A part file without a journal; nothing stays of what an earlier run has left."""
         self._clear(directory)
-        return self._create_part(directory)
+        return self._create_anonymous(directory)
+
+    def _create_anonymous(self, directory: int) -> int:
+        """A part file that vanishes with the process, where there are such files."""
+        replaced = self._replaced_mode(directory)
+        descriptor = create_anonymous(directory, os.O_RDWR, 0o666 if replaced is None else 0o600)
+        if descriptor is None:
+            return self._create_part(directory)
+        self._is_anonymous = True
+        self._own(descriptor, replaced)
+        return descriptor
 
     def _clear(self, directory: int) -> None:
         names = Names(directory, self._name, self._path)
@@ -201,7 +261,7 @@ class KeptFile(FileSink):
             raise
         except (NotOurs, OSError):
             self._leftover = Leftover()
-            return self._create_part(directory)  # it goes without
+            return self._create_anonymous(directory)  # it goes without
         self._mode = mode if replaced is None else replaced
         self._part = names.part(self._part_token)
         if self._leftover.claims and not self._leftover.is_elsewhere and self._old is not None:

@@ -43,5 +43,10 @@ class Names:
         """Where the one successor of a journal appears before it takes its place."""
         return hidden_name(self.directory, self.name, f".{mark}{JOURNAL_SUFFIX}")
 
+    @property
+    def finished(self) -> str:
+        """Where a finished file without a name stands for the moment before it replaces another."""
+        return hidden_name(self.directory, self.name, PART_SUFFIX)
+
     def part(self, token: str) -> str:
         return hidden_name(self.directory, self.name, f".{token}{PART_SUFFIX}")

@@ -14,7 +14,9 @@ from threading import Event, Thread
 import pytest
 
 import fastget.sinks
+from fastget.core.journal import Identity
 from fastget.sinks.file import FileSink
+from fastget.sinks.kept import KeptFile
 from fastget.sinks.memory import BufferSink, MemorySink
 from fastget.sinks.protocol import Sink
 from fastget.sinks.stream import StreamSink
@@ -24,6 +26,8 @@ KINDS = (
     "file",
     "new-file",
     "unflushed-file",
+    "kept-file",
+    "journalled-file",
     "memory",
     "buffer",
     "pipe",
@@ -79,12 +83,26 @@ def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]
 def _file(kind: str, folder: Path) -> Subject:
     target = folder / "object.bin"
     sink = FileSink(target, fsync=kind != "unflushed-file", overwrite=kind != "new-file")
+    if kind == "kept-file":
+        sink = KeptFile(target)
+    elif kind == "journalled-file":
+        sink = _Journalled(target)
     return Subject(
         sink,
         lambda: target.read_bytes() if target.exists() else None,
         is_hidden=True,
         strays=lambda: [found.name for found in folder.iterdir() if found != target],
     )
+
+
+class _Journalled(KeptFile):
+    """Opened as a transfer opens it, where the size is known."""
+
+    def open(self, size: int | None) -> None:
+        if size is None:
+            super().open(size)
+        else:
+            self.begin(size, Identity("https://host/key", "", size, '"etag"'), is_journalled=True)
 
 
 def _memory() -> Subject:

@@ -16,9 +16,10 @@ from fastget.errors import Cancelled, DestinationError
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 SIZES = (0, 1, 4097, 3 << 20)
-hidden_only = pytest.mark.parametrize("subject", ["file", "new-file", "unflushed-file", "memory"], indirect=True)
+FILES = ("file", "new-file", "unflushed-file", "kept-file", "journalled-file")
+hidden_only = pytest.mark.parametrize("subject", [*FILES, "memory"], indirect=True)
 seekable_only = pytest.mark.parametrize(
-    "subject", ["file", "new-file", "unflushed-file", "memory", "buffer"], indirect=True
+    "subject", [*FILES, "memory", "buffer"], indirect=True
 )
 streams_only = pytest.mark.parametrize("subject", ["pipe", "named-pipe", "redirected", "writer"], indirect=True)
 
