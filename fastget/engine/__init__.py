@@ -8,6 +8,7 @@ preparing     from the first answer to the checks, the layout and the plan
 job           what the workers of a pass share: chunks, digests, retries, the first error
 worker        a thread with one connection and one buffer
 crew          the threads of one pass, from start to end
+rescue        streams that hold a pass up, cut for others to go on
 piece         a chunk on its way, with its running digests
 front         digests of whole objects that need their bytes in order
 verifying     holding what has landed to the declared digests, and fetching again what is damaged

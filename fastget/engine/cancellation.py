@@ -55,6 +55,12 @@ class Cancellation:
         if self._event.is_set():
             target.abort()
 
+    def abort_one(self, target: Abortable) -> None:
+        """Abort `target` alone, if it is still inside: one that was taken out may be in someone else's hands."""
+        with self._lock:
+            if target in self._targets:
+                target.abort()
+
     def remove(self, target: Abortable) -> None:
         """`target` is out of the scope's reach again."""
         with self._lock:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fastget.core.governor import LIMIT, START, Governor, Sample
 from fastget.engine.job import Job, Replan
+from fastget.engine.rescue import Watch
 from fastget.engine.threads import PATIENCE, Thread
 from fastget.errors import Cancelled
 
@@ -42,6 +43,12 @@ class Crew:
         self._threads: list[Thread] = []
         self._looked = 0.0
         self._told = 0.0
+        self._watch = Watch(job)
+
+    @property
+    def rescues(self) -> int:
+        """How many streams were cut for others to go on."""
+        return self._watch.rescues
 
     @property
     def received(self) -> int:
@@ -65,6 +72,7 @@ class Crew:
             while any(thread.is_alive for thread in self._threads) and not job.wait(self._pause):
                 self._look()
                 self._tell()
+                self._watch.look(self.workers)
             # The next plan may use the same sink: then nobody may be left who still writes.
             self._join(None if job.has_succeeded or isinstance(job.error, Replan) else PATIENCE)
         except BaseException:
@@ -77,7 +85,7 @@ class Crew:
     def run_inline(self, *, first_continues: bool) -> None:
         """Run one worker in this thread: for an object so small that a thread would cost more than it brings."""
         worker = self._recruit(self.size)
-        worker.on_bytes = self._tell
+        worker.on_bytes = partial(self._tell_inline, worker)
         self.workers.append(worker)
         worker.run(continues_stream=first_continues)
         raise_outcome(self._job)
@@ -101,6 +109,10 @@ class Crew:
         if now - self._told >= TICK:
             self._told = now
             self._on_tick(self)
+
+    def _tell_inline(self, worker: Worker) -> None:
+        self._tell()
+        self._watch.check(worker)
 
     def _grow(self, wanted: int) -> None:
         while self.size < wanted and self._job.has_free_chunks:

@@ -72,6 +72,7 @@ class Tally:
     requests: int = 0
     retries: int = 0
     repairs: int = 0
+    rescues: int = 0
 
     @property
     def landed(self) -> int:

@@ -68,6 +68,11 @@ class Line:
             self.drop()
             raise
 
+    def cut(self) -> None:
+        """From any thread: end the running exchange, with Cancelled; the next one takes another connection."""
+        if (connection := self._connection) is not None:
+            self._cancellation.abort_one(connection)
+
     def rest(self) -> bytes:
         """The start of the last answer's body, which tells why something was refused; the connection goes back."""
         body = bytearray(ERROR_BODY_LIMIT)

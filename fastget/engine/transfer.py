@@ -284,6 +284,7 @@ class Transfer:
             self._has_begun = self._has_begun or job.has_begun
             self._tally.received = base + crew.received
             self._tally.requests += sum(worker.line.requests for worker in crew.workers)
+            self._tally.rescues += crew.rescues
             self._connections = max(self._connections, crew.size)
             self._announcer.deliver()
 
@@ -326,7 +327,7 @@ class Transfer:
             bytes_resumed=tally.resumed,
             requests=tally.requests,
             retries=tally.retries,
-            rescues=0,
+            rescues=tally.rescues,
             repairs=tally.repairs,
             connections=self._connections,
             split=prepared.task.plan.split,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastget.core import retry
@@ -36,6 +37,15 @@ GONE = {404: "it is no longer there", 416: "it ends before the range that is mis
 # What a store says to the number of a part that it cannot find (faults.md H48, H49).
 NO_SUCH_PART = frozenset({400, 416, 501})
 
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Why a stream is ended from outside: for a faster one to go on, or as the failure that `error` says."""
+
+    error: FastgetError | None = None
+
+
 Notify = Callable[[Event], None]
 Write = Callable[[int, memoryview], None]
 # Where the bytes from an offset on, so many at most, can be received at once; None where they have to be written.
@@ -46,8 +56,9 @@ class Worker:
     """Fetches pieces of a job over one line. `write` takes what has arrived: the sink's, or nothing for a comparison.
 
     `number` counts the workers of a pass from 0. What `window` has room for is received there, and not written.
-    `received` counts payload bytes; another thread may read it at any time. `on_bytes`, if set, is called in this
-    worker's thread after every write.
+    `on_bytes`, if set, is called in this worker's thread after every write. For another thread to read at any time:
+    `received` counts payload bytes, `piece` is what is being fetched, `since` when that began, `last_seconds` and
+    `last_rate` are of the last piece that landed.
     """
 
     def __init__(
@@ -56,6 +67,11 @@ class Worker:
         self.received = 0
         self.line = line
         self.on_bytes: Callable[[], None] | None = None
+        self.piece: Piece | None = None
+        self.since = 0.0
+        self.last_seconds = 0.0
+        self.last_rate = 0.0
+        self._cut: Cut | None = None
         self._job = job
         self._write = write
         self._notify = notify
@@ -94,25 +110,42 @@ class Worker:
 
     def _attempt(self, piece: Piece, buffer: memoryview, fetch: Callable[[Piece, memoryview], None]) -> bool:
         """Fetch and land a piece. After a failure worth another try: wait, give it back, and return False."""
-        before = piece.position
+        before, self._cut = piece.position, None
+        self.piece, self.since = piece, time.monotonic()
         try:
             try:
                 fetch(piece, buffer)
             finally:
                 piece.pause()
+                self.piece = None
             has_landed = self._land(piece)
         except RangeNotSupported:
             self._leave_to_stream(piece)
-        except Cancelled:
-            raise
         except FastgetError as error:
-            self.line.drop()
-            if piece.position - before >= retry.PROGRESS:
-                self._job.progress(piece)
-            self._recover(piece, error)
+            self._fail(piece, before, error)
         else:
+            self.last_seconds = time.monotonic() - self.since
+            self.last_rate = (piece.position - before) / max(self.last_seconds, 1e-6)
             return has_landed
         return False
+
+    def cut(self, cut: Cut) -> None:
+        """From another thread: end the running answer; what is left of its piece goes to whoever is free."""
+        self._cut = cut
+        self.line.cut()
+
+    def _fail(self, piece: Piece, before: int, error: FastgetError) -> None:
+        """Give the piece back, at once where it was cut, else after a wait if there is a try left."""
+        cut = None if self._job.cancellation.is_cancelled else self._cut
+        if cut is None and isinstance(error, Cancelled):
+            raise error
+        self.line.drop()
+        if cut is not None and cut.error is None:
+            self._job.give_back(piece)
+            return
+        if piece.position - before >= retry.PROGRESS:
+            self._job.progress(piece)
+        self._recover(piece, error if cut is None or cut.error is None else cut.error)
 
     def _leave_to_stream(self, piece: Piece) -> None:
         """The server ignored a range: the discovery stream fetches everything, unless a range was served by now."""

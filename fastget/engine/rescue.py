@@ -1,0 +1,116 @@
+"""Streams that hold a pass up: cut, so that what they still owe is fetched over another connection.
+
+Which ones they are is decided by core/straggler.py; here is the counting. Runs in the caller's thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from fastget.core.straggler import FLOOR, WINDOW, CutBudget, Stream, is_below_floor, stragglers
+from fastget.engine.worker import Cut
+from fastget.errors import Stalled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fastget.engine.job import Job
+    from fastget.engine.worker import Worker
+
+# Seconds between two looks: some within each window.
+LOOK = 0.25
+
+
+class Watch:
+    """Watches the workers of one pass. `rescues` counts the streams that were cut for others to go on."""
+
+    def __init__(self, job: Job) -> None:
+        self.rescues = 0
+        self._job = job
+        self._budget = CutBudget.of(job.task.plan.size or 0)
+        self._stall_timeout = job.task.config.stall_timeout
+        self._logs: dict[int, _Log] = {}
+        self._looked = 0.0
+
+    def look(self, workers: Sequence[Worker]) -> None:
+        """Cut the streams that are worth it now; at most a few times a second, however often it is called."""
+        now = time.monotonic()
+        if now - self._looked < LOOK:
+            return
+        self._looked = now
+        longest = max((worker.last_seconds for worker in workers), default=0.0)
+        streams = [self._log(worker).stream(worker, now, longest) for worker in workers]
+        for worker, stream in zip(workers, streams, strict=True):
+            self._check_floor(worker, stream)
+        if self._job.task.can_resume and not self._job.has_free_chunks:
+            self._rescue(workers, streams)
+
+    def check(self, worker: Worker) -> None:
+        """The same for a worker alone, in its own thread. Raises Stalled where its stream only seems to live."""
+        log = self._log(worker)
+        if is_below_floor(log.life(worker, time.monotonic()), self._stall_timeout):
+            raise self._stalled()
+
+    def _rescue(self, workers: Sequence[Worker], streams: Sequence[Stream]) -> None:
+        busy = [index for index, worker in enumerate(workers) if worker.piece is not None]
+        idle = [worker.last_rate for worker in workers if worker.piece is None and worker.last_rate]
+        for chosen in stragglers([streams[index] for index in busy], idle):
+            if self._budget.pay():
+                self.rescues += 1
+                workers[busy[chosen]].cut(Cut())
+
+    def _check_floor(self, worker: Worker, stream: Stream) -> None:
+        life = self._log(worker).life(worker, time.monotonic())
+        if stream.left and is_below_floor(life, self._stall_timeout):
+            worker.cut(Cut(self._stalled()))
+
+    def _stalled(self) -> Stalled:
+        return Stalled(f"less than {FLOOR:g} bytes a second came for {self._stall_timeout:g} s")
+
+    def _log(self, worker: Worker) -> _Log:
+        return self._logs.setdefault(id(worker), _Log())
+
+
+class _Log:
+    """How many bytes one worker had received, when: over the last window, and over the last stall timeout."""
+
+    def __init__(self) -> None:
+        self._since = 0.0
+        self._samples: deque[tuple[float, int]] = deque()
+        self._mark = (0.0, 0)
+
+    def stream(self, worker: Worker, now: float, longest: float) -> Stream:
+        """How the worker fares with its piece. `longest`: the seconds that a piece of its siblings took at most.
+
+        One that has no byte yet is not judged until it has waited twice as long as they needed for all of theirs.
+        """
+        piece, received = worker.piece, worker.received
+        self._begin(worker, now)
+        self._samples.append((now, received))
+        while len(self._samples) > 2 and now - self._samples[1][0] >= WINDOW:
+            self._samples.popleft()
+        began, before = self._samples[0]
+        watched = now - began
+        if received == before and now - worker.since < max(WINDOW, 2 * longest):
+            watched = 0.0
+        left = piece.rest.length if piece is not None else 0
+        return Stream((received - before) / watched if watched else 0.0, left, watched)
+
+    def life(self, worker: Worker, now: float) -> Stream:
+        """The rate since it was last found to be alive."""
+        self._begin(worker, now)
+        at, before = self._mark
+        watched = now - at
+        stream = Stream((worker.received - before) / watched if watched else 0.0, 1, watched)
+        if worker.received - before >= FLOOR * watched and watched >= WINDOW:
+            self._mark = (now, worker.received)
+        return stream
+
+    def _begin(self, worker: Worker, now: float) -> None:
+        """A new piece is a new stream."""
+        if worker.since != self._since:
+            self._since = worker.since
+            self._samples.clear()
+            self._mark = (now, worker.received)
