@@ -18,8 +18,6 @@ class Row:
     untested: str = ""
 
 
-_WITH_PULL = "with `pull`, which does not exist yet: a single download is never named by a listing"
-
 NETWORK = (
     Row(
         "N1", "connection reset in mid-body", "keeps what has come, asks for the rest with If-Match on a new connection"
@@ -224,7 +222,7 @@ SECURITY = (
     Row("S4", "reserved names of Windows", "refused there"),
     Row("S5", "keys that a file system folds into one", "the second is refused"),
     Row("S6", "`a` and `a/b`", "reported; neither overwrites the other"),
-    Row("S7", "symbolic link planted inside of the destination", "not followed", _WITH_PULL),
+    Row("S7", "symbolic link planted inside of the destination", "not followed"),
     Row("S8", "key of 1,024 bytes, or 500 deep", "an error of that key"),
     Row("S9", "listing outside of the prefix that was asked for", "refused"),
     Row("S10", "terminal escapes in anything that a server says", "printed as `\\x1b`, never sent to the terminal"),
