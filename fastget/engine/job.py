@@ -318,6 +318,7 @@ class Job:
         with self._changed:
             times = self._repairs[piece.chunk.index] = self._repairs.get(piece.chunk.index, 0) + 1
             self.tally.repairs += 1
+        self.restart(piece)
         is_final = not self.task.sink.is_seekable
         if is_final or times > REPAIRS_PER_PIECE:
             raise ChecksumMismatch(
@@ -328,7 +329,6 @@ class Job:
                 hint=BYTES_ARE_OUT if is_final else "the store keeps sending other bytes than it declares",
                 url=url,
             )
-        self.restart(piece)
         self.give_back(piece)
         return Repaired(url, span.start, span.stop, f"part {piece.chunk.part} had {algorithm} {actual}, not {expected}")
 

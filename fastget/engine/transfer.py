@@ -106,7 +106,7 @@ class Transfer:
             found = self._look_before(line, scope, known)
             if isinstance(found, Result):
                 return found
-            opening, flows = (found, False) if found else self._open(line, scope)
+            opening, flows = (found, False) if found else self._open(line, scope, known)
             prepared = self._prepare(opening, known)
             task = prepared.task
             self._open_sink(prepared)
@@ -155,10 +155,10 @@ class Transfer:
         self._announcer.tell(Unchanged(self._source.display_url, self._sink.path, size, facts.info.etag))
         return replace(self._result(prepared, size, verification), was_here=True)
 
-    def _open(self, line: Line, scope: Cancellation) -> tuple[Opening, bool]:
-        """The answer to a plain GET, and whether its body is wanted."""
+    def _open(self, line: Line, scope: Cancellation, known: Knowledge) -> tuple[Opening, bool]:
+        """The answer to a plain GET, and whether its body is wanted: not where what it begins with is here already."""
         opening = self._discover(line, scope, Discovery.open)
-        if not self._earlier.fits(opening.info):
+        if known != Knowledge() or not self._earlier.fits(opening.info):
             return opening, True
         line.drop()
         return opening, False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from typing import Any
 
 import pytest
 import xxhash
@@ -216,9 +217,10 @@ def test_blocks_are_small_and_their_number_is_bounded(size: int) -> None:
 # Identities ------------------------------------------------------------------------------------------------------
 
 
-def _identity(query: str = "", **facts: object) -> Identity:
-    options: dict[str, object] = {"size": 10, "etag": '"e"', **facts}
-    found = Identity.of("https://host/key", query, ObjectInfo("https://host/key", **options))  # type: ignore[arg-type]
+def _identity(query: str = "", **facts: Any) -> Identity:
+    found = Identity.of(
+        "https://host/key", query, ObjectInfo("https://host/key", **{"size": 10, "etag": '"e"', **facts})
+    )
     assert found is not None
     return found
 
@@ -236,7 +238,7 @@ def test_an_object_of_unknown_size_has_no_identity() -> None:
         ({"version_id": "v"}, ""),
     ],
 )
-def test_a_changed_object_is_told(facts: dict[str, object], said: str) -> None:
+def test_a_changed_object_is_told(facts: dict[str, Any], said: str) -> None:
     difference = _identity().difference(_identity(**facts))
     assert difference is not None
     assert said in difference
@@ -272,5 +274,5 @@ def test_no_secret_of_a_url_is_written() -> None:
         ({"etag": None, "version_id": "v1"}, True),
     ],
 )
-def test_only_what_names_a_content_is_strong(facts: dict[str, object], is_strong: bool) -> None:
+def test_only_what_names_a_content_is_strong(facts: dict[str, Any], is_strong: bool) -> None:
     assert _identity(**facts).is_strong is is_strong
