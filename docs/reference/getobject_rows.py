@@ -166,7 +166,7 @@ REFUSALS = (
     Row(75, "InvalidObjectState", "403", "ObjectArchived, with the storage class and how to restore it"),
     Row(76, "missing, to whoever may list", "404", "NotFound"),
     Row(77, "missing, to whoever may not list", "403", "AccessDenied, which says that it may be missing"),
-    Row(78, "HEAD is refused", "a status without a body", "one GET of one byte learns the reason"),
+    Row(78, "HEAD is refused", "a status without a body", "a GET, dropped after its head, learns the reason"),
     Row(79, "the current version is a delete marker", "404, `x-amz-delete-marker`", "ObjectDeleted"),
     Row(80, "the version that was asked for is a delete marker", "405, `x-amz-delete-marker`", "ObjectDeleted"),
     Row(81, "NoSuchVersion", "404", "NotFound"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fastget.core import retry
 from fastget.core.messages import Framing
-from fastget.core.ranges import ContentRange, Span
+from fastget.core.ranges import ContentRange
 from fastget.core.validators import SUCCESS
 from fastget.engine.asking import ask
 from fastget.errors import (
@@ -19,7 +19,6 @@ from fastget.errors import (
     ObjectArchived,
     ObjectDeleted,
     ProtocolError,
-    RangeNotSupported,
     SourceChanged,
     SourceError,
     Throttled,
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from fastget.engine.line import Line
     from fastget.sources.protocol import Source
 
-_FIRST_BYTE = Span(0, 1)
 # Digest fields that speak of the whole object in the answer to a range as well (wire-spec.md §6).
 _OF_THE_WHOLE = frozenset({"repr-digest", "x-goog-hash"})
 
@@ -85,13 +83,13 @@ class Discovery:
         return info
 
     def facts(self, source: Source) -> Opening:
-        """The object's facts alone: by HEAD or, where that is refused, by a GET of one byte.
+        """The object's facts alone: by HEAD or, where that is refused, by a GET that is dropped after its head.
 
         The refusal of a HEAD has no body to tell why (wire-spec.md row 78), and some URLs (presigned ones) are good
         for GET only.
         """
         if not source.answers_head:
-            return self._facts_of_a_byte(source)
+            return self._facts_by_get(source)
         try:
             return self._facts_by_head(source)
         except (NotModified, ObjectDeleted, Throttled):
@@ -116,7 +114,7 @@ class Discovery:
     def _facts_in_spite(self, source: Source) -> Opening:
         """HEAD was refused: a GET says why, or it is answered."""
         try:
-            return self._facts_of_a_byte(source)
+            return self._facts_by_get(source)
         except SourceError as error:
             # To see the checksums of an object takes the right to decrypt it, to see the rest does not (row 103).
             quiet = source.without_checksums() if is_about_kms(error) else None
@@ -128,18 +126,8 @@ class Discovery:
         except SourceError:
             raise refusal from None
 
-    def _facts_of_a_byte(self, source: Source) -> Opening:
-        """What the answer to a GET of the first byte says of all; where it does not, that of a whole GET, dropped."""
-        try:
-            opening = self.select(source, lambda at: at.get(span=_FIRST_BYTE))
-        except SourceError as error:
-            # An empty object has no first byte (row 84), and some servers have no ranges.
-            if not isinstance(error, RangeNotSupported) and not retry.is_range_refusal(error):
-                raise
-        else:
-            self._line.drop()
-            if (info := whole(opening)) is not None:
-                return replace(opening, info=info)
+    def _facts_by_get(self, source: Source) -> Opening:
+        """What a GET is answered, dropped after its head: only a whole answer speaks of the whole (wire-spec.md §0)."""
         opening = self.open(source)
         self._line.drop()
         return opening

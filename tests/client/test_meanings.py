@@ -101,12 +101,12 @@ def test_a_deleted_object_names_the_marker(serve: Serve, destination: Path, of_v
 
 
 @pytest.mark.row(74, 78)
-def test_a_refused_head_is_explained_by_a_get_of_one_byte(serve: Serve) -> None:
+def test_a_refused_head_is_explained_by_a_get(serve: Serve) -> None:
     gone = error(404, "NoSuchBucket", "The specified bucket does not exist")
     server = serve({}, operations=[lambda _: gone])
     with pytest.raises(NotFound, match="no such bucket"):
         fastget.head(server.url("/b/k"))
-    assert asked(server) == [("HEAD", None), ("GET", "bytes=0-0")]
+    assert asked(server) == [("HEAD", None), ("GET", None)]
 
 
 # Facts -----------------------------------------------------------------------------------------------------------
@@ -114,13 +114,12 @@ def test_a_refused_head_is_explained_by_a_get_of_one_byte(serve: Serve) -> None:
 
 @pytest.mark.row(78)
 @pytest.mark.fault("H46")
-def test_facts_come_from_one_byte_where_a_head_is_refused(serve: Serve) -> None:
+def test_facts_come_from_a_dropped_get_where_a_head_is_refused(serve: Serve) -> None:
     server = serve({"/b/k": stored(x_amz_meta_a="1")}, behaviour=Behaviour(head=False))
     info = fastget.head(server.url("/b/k"))
     assert (info.size, info.etag, info.accepts_ranges) == (len(DATA), stored().etag, True)
-    assert (info.declared, info.headers.get("x-amz-meta-a")) == ((), "1")
-    assert asked(server) == [("HEAD", None), ("GET", "bytes=0-0")]
-    assert server.requests[-1].bytes_sent == 1
+    assert info.headers.get("x-amz-meta-a") == "1"
+    assert asked(server) == [("HEAD", None), ("GET", None)]
     assert fastget.read(server.url("/b/k"), 100, 200) == DATA[100:200]
 
 
@@ -129,7 +128,7 @@ def test_a_signed_url_is_asked_by_get_alone(serve: Serve) -> None:
     server = serve({"/b/k": stored()})
     info = fastget.head(server.url("/b/k", "X-Amz-Signature=marked"))
     assert info.size == len(DATA)
-    assert asked(server) == [("GET", "bytes=0-0")]
+    assert asked(server) == [("GET", None)]
 
 
 @pytest.mark.parametrize(
@@ -141,15 +140,15 @@ def test_a_signed_url_is_asked_by_get_alone(serve: Serve) -> None:
     ],
     ids=["no ranges", "ranges as 200", "plain"],
 )
-def test_the_size_is_that_of_the_object_however_a_byte_is_answered(serve: Serve, behaviour: Behaviour) -> None:
+def test_the_size_is_that_of_the_object_whatever_the_server_makes_of_ranges(serve: Serve, behaviour: Behaviour) -> None:
     server = serve({"/b/k": stored()}, behaviour=behaviour)
     assert fastget.head(server.url("/b/k")).size == len(DATA)
 
 
-def test_a_digest_of_the_whole_is_kept_from_the_answer_to_a_byte(serve: Serve) -> None:
+def test_a_digest_of_the_whole_is_among_the_facts_of_a_get(serve: Serve) -> None:
     digest = "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:"
     server = serve({"/b/k": stored(Repr_Digest=digest)}, behaviour=Behaviour(head=False))
-    assert [found.origin for found in fastget.head(server.url("/b/k")).declared] == ["repr-digest"]
+    assert "repr-digest" in [found.origin for found in fastget.head(server.url("/b/k")).declared]
 
 
 @pytest.mark.row(84)
@@ -175,7 +174,7 @@ def test_facts_are_told_to_those_who_may_not_decrypt(serve: Serve, monkeypatch: 
     server = serve({"/b/k": stored()}, operations=[kms])
     options: dict[str, Any] = {"endpoint_url": server.base_url}
     assert fastget.head("s3://b/k", **options).size == len(DATA)
-    assert asked(server) == [("HEAD", None), ("GET", "bytes=0-0"), ("HEAD", None)]
+    assert asked(server) == [("HEAD", None), ("GET", None), ("HEAD", None)]
     with pytest.raises(AccessDenied, match="KMS key"):
         fastget.read("s3://b/k", **options)
 
