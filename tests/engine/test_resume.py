@@ -131,6 +131,7 @@ def test_a_stopped_download_goes_on_where_it_stood(
     assert all(request.headers.get("if-match") for request in server.requests if request.method == "GET")
 
 
+@pytest.mark.fault("X18")
 def test_a_download_that_is_stopped_again_and_again_gets_through(
     large: Content, large_bytes: bytes, client: Client, destination: Path
 ) -> None:
@@ -176,6 +177,7 @@ def test_errors_of_the_way_keep_what_has_landed(
     assert destination.read_bytes() == large_bytes
 
 
+@pytest.mark.fault("X24")
 @pytest.mark.parametrize("damage", ["flipped bit", "zeros", "cut off", "longer"])
 def test_bytes_that_are_not_as_they_were_are_fetched_again(
     large: Content, large_bytes: bytes, client: Client, destination: Path, leave: Callable[..., None], damage: str
@@ -205,6 +207,7 @@ def test_bytes_that_are_not_as_they_were_are_fetched_again(
     assert result.bytes_received + result.bytes_resumed == SIZE
 
 
+@pytest.mark.fault("X21")
 @pytest.mark.parametrize("damage", ["empty", "zeros", "garbage", "half", "a flipped bit in the header"])
 def test_a_damaged_journal_costs_time_alone(
     large: Content, large_bytes: bytes, client: Client, destination: Path, leave: Callable[..., None], damage: str
@@ -232,6 +235,7 @@ def test_a_damaged_journal_costs_time_alone(
         assert restarted.reason
 
 
+@pytest.mark.fault("X25")
 def test_a_changed_object_is_begun_anew_and_told(
     large: Content, client: Client, destination: Path, leave: Callable[..., None]
 ) -> None:
@@ -248,6 +252,7 @@ def test_a_changed_object_is_begun_anew_and_told(
     assert list(destination.parent.iterdir()) == [destination]
 
 
+@pytest.mark.fault("C3")
 def test_an_object_that_changes_while_it_goes_on_is_not_mixed(
     large: Content, client: Client, destination: Path, leave: Callable[..., None]
 ) -> None:
@@ -342,6 +347,7 @@ def test_bytes_that_are_wrong_altogether_are_not_kept(large: Content, client: Cl
     assert list(destination.parent.iterdir()) == []
 
 
+@pytest.mark.fault("X17")
 def test_a_worker_loses_at_most_one_block(large: Content, client: Client, destination: Path) -> None:
     """What a process that is killed leaves is what the journal says at that moment."""
     found: list[tuple[int, int]] = []
@@ -373,6 +379,7 @@ def test_small_objects_and_unknown_sizes_have_no_journal(client: Client, destina
     assert not {name for name in names if name.endswith("journal")}
 
 
+@pytest.mark.fault("X14")
 def test_two_downloads_to_one_destination_do_not_meet(large: Content, client: Client, destination: Path) -> None:
     refused: list[DestinationError] = []
     with ObjectServer({"/k": StoredObject(large)}, behaviour=SLOW) as server:
@@ -491,6 +498,7 @@ def test_two_urls_with_one_destination_replace_each_other(client: Client, destin
             assert destination.read_bytes() == stored.content.read()
 
 
+@pytest.mark.fault("X14")
 def test_threads_with_one_destination_leave_one_whole_file(
     large: Content, large_bytes: bytes, destination: Path
 ) -> None:

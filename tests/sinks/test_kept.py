@@ -131,6 +131,7 @@ def test_where_nothing_has_landed_nothing_is_kept(target: Path, names: Names) ->
     assert names(target.parent) == []
 
 
+@pytest.mark.fault("X22", "X25")
 def test_another_version_is_begun_anew_and_nothing_of_the_first_stays(target: Path, names: Names) -> None:
     _interrupted(target)
     sink = KeptFile(target)
@@ -142,6 +143,7 @@ def test_another_version_is_begun_anew_and_nothing_of_the_first_stays(target: Pa
     assert names(target.parent) == ["f"]
 
 
+@pytest.mark.fault("X24")
 @pytest.mark.parametrize("damage", ["gone", "a link", "another's name", "a directory"])
 def test_a_part_file_that_may_be_another_is_not_used(target: Path, names: Names, damage: str) -> None:
     _interrupted(target)
@@ -165,6 +167,7 @@ def test_a_part_file_that_may_be_another_is_not_used(target: Path, names: Names,
     assert victim.read_bytes() == b"must stay"
 
 
+@pytest.mark.fault("X21")
 def test_journals_that_cannot_be_read_are_begun_anew(target: Path, names: Names) -> None:
     for data in (b"", bytes(5000), b"garbage", os.urandom(1 << 16)):
         journal = target.parent / JOURNAL
@@ -178,6 +181,7 @@ def test_journals_that_cannot_be_read_are_begun_anew(target: Path, names: Names)
         assert names(target.parent) == ["f"]
 
 
+@pytest.mark.fault("X21", "S16")
 def test_a_journal_of_a_gigabyte_is_read_in_bounded_memory(target: Path) -> None:
     _leave(target.parent, _gone())
     os.truncate(target.parent / JOURNAL, 1 << 30)
@@ -186,6 +190,7 @@ def test_a_journal_of_a_gigabyte_is_read_in_bounded_memory(target: Path) -> None
     sink.discard()
 
 
+@pytest.mark.fault("X23", "S13")
 def test_journal_and_part_file_are_private_and_the_result_has_the_mode_of_a_new_file(target: Path) -> None:
     before = os.umask(0o027)
     try:
@@ -200,6 +205,7 @@ def test_journal_and_part_file_are_private_and_the_result_has_the_mode_of_a_new_
         os.umask(before)
 
 
+@pytest.mark.fault("X23")
 @pytest.mark.parametrize("kind", ["link", "directory", "pipe"])
 def test_what_is_no_journal_of_this_user_is_left_alone_and_done_without(target: Path, kind: str) -> None:
     journal, victim = target.parent / JOURNAL, target.parent / "victim"
@@ -221,6 +227,7 @@ def test_what_is_no_journal_of_this_user_is_left_alone_and_done_without(target: 
     assert os.path.lexists(journal)
 
 
+@pytest.mark.fault("X23")
 def test_a_journal_that_others_may_write_is_not_believed(target: Path) -> None:
     _leave(target.parent, _gone())
     (target.parent / JOURNAL).chmod(0o666)
@@ -285,6 +292,7 @@ def test_no_room_for_the_rest_keeps_what_has_landed(target: Path, names: Names, 
 # Failures --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("X1")
 def test_a_disk_without_room_for_the_journal_costs_only_the_journal(target: Path, fail: Fail, names: Names) -> None:
     sink = _begin(target)
     fail("write", errno.ENOSPC)
@@ -300,6 +308,7 @@ def test_a_disk_without_room_for_a_new_journal_costs_only_the_journal(target: Pa
     assert names(target.parent) == ["f"]
 
 
+@pytest.mark.fault("X20", "X21")
 def test_a_record_that_was_torn_is_the_last_one(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sink = _begin(target)
     _write(sink, 0, 100)
@@ -315,6 +324,7 @@ def test_a_record_that_was_torn_is_the_last_one(target: Path, monkeypatch: pytes
     again.discard()
 
 
+@pytest.mark.fault("X4")
 @pytest.mark.parametrize(("call", "is_kept"), [("fsync", False), ("replace", True), ("fchmod", True)])
 def test_bytes_are_kept_when_publishing_fails_unless_the_disk_may_have_lost_them(
     target: Path, names: Names, fail: Fail, call: str, is_kept: bool
@@ -367,6 +377,7 @@ def test_while_one_writes_no_other_begins(target: Path) -> None:
     assert target.read_bytes() == CONTENT
 
 
+@pytest.mark.fault("X14", "X15")
 @pytest.mark.usefixtures("locking", "births")
 @pytest.mark.parametrize("left", ["nothing", "a gone owner", "one that let go"])
 def test_of_many_that_begin_at_once_exactly_one_succeeds(target: Path, names: Names, left: str) -> None:
@@ -458,6 +469,7 @@ def test_an_owner_of_before_a_restart_of_this_machine_is_gone(target: Path, monk
     _begin(target).discard()
 
 
+@pytest.mark.fault("X14")
 @pytest.mark.usefixtures("births")
 def test_who_has_lost_the_journal_does_not_publish(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sleeper = _begin(target)
