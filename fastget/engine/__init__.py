@@ -14,6 +14,7 @@ front         digests of whole objects that need their bytes in order
 verifying     holding what has landed to the declared digests, and fetching again what is damaged
 asking        one request: its redirects, and what a source corrects about itself
 line          requests and answers of one thread, over the connections of the pool
+gate          where requests wait when a store asks for fewer
 threads       threads that can be joined at any moment
 announcer     events on their way to the caller's thread
 cancellation  how a transfer is stopped from outside

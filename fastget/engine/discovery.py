@@ -11,6 +11,7 @@ from fastget.core.messages import Framing
 from fastget.core.ranges import ContentRange
 from fastget.core.validators import SUCCESS
 from fastget.engine.asking import ask
+from fastget.engine.gate import Gate
 from fastget.errors import (
     AccessDenied,
     FastgetError,
@@ -56,7 +57,15 @@ class Opening:
 class Discovery:
     """Asks for an object until it is found or refused for good; follows redirects, and retries what may pass."""
 
-    def __init__(self, line: Line, cancellation: Cancellation, retries: int, notify: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        line: Line,
+        cancellation: Cancellation,
+        retries: int,
+        notify: Callable[[Event], None],
+        gate: Gate | None = None,
+    ) -> None:
+        self._gate = gate or Gate()
         self._line = line
         self._cancellation = cancellation
         self._retries = retries
@@ -138,7 +147,8 @@ class Discovery:
         attempt = 0
         while True:
             try:
-                return self._ask(source, build, statuses)
+                with self._gate.passing(self._cancellation):
+                    return self._ask(source, build, statuses)
             except FastgetError as error:
                 attempt += 1
                 if not retry.is_transient(error) or attempt > self._retries:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fastget.core.store_memory import StoreFacts
+from fastget.engine.gate import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,11 +21,15 @@ MOST_STORES = 256
 
 
 class Store:
-    """One endpoint and bucket. Safe in many threads; facts are replaced as a whole, so that readers need no lock."""
+    """One endpoint and bucket: what is known of it, and the gate that requests for its bytes pass.
 
-    __slots__ = ("_facts", "_lock")
+    Safe in many threads; facts are replaced as a whole, so that readers need no lock.
+    """
+
+    __slots__ = ("_facts", "_lock", "gate")
 
     def __init__(self, facts: StoreFacts | None = None) -> None:
+        self.gate = Gate()
         self._facts = facts or StoreFacts()
         self._lock = threading.Lock()
 

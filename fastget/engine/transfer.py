@@ -172,7 +172,8 @@ class Transfer:
         return prepare(opening, self._sink, self._config, known, find_layout, store)
 
     def _discover(self, line: Line, scope: Cancellation, ask: Callable[[Discovery, Source], Opening]) -> Opening:
-        discovery = Discovery(line, scope, self._config.retries, self._announcer.tell)
+        gate = self._stores.of(self._source.store).gate
+        discovery = Discovery(line, scope, self._config.retries, self._announcer.tell, gate)
         try:
             opening = ask(discovery, self._source)
         finally:

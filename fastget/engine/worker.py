@@ -169,16 +169,21 @@ class Worker:
         while piece.position < piece.chunk.span.stop:
             if not (piece.is_fresh or self._job.task.can_resume):
                 raise Replan(stream=True)
-            by_number = piece.chunk.by_part_number and piece.is_fresh
-            head = self._ask(piece, by_number=by_number)
-            stop = self._job.accept(head, piece, by_number=by_number)
-            if by_number:
-                piece.declared = _declared(head, piece)
-            self._receive(piece, buffer, stop)
-            if not self.line.is_at_end():
-                self._job.restart(piece)
-                raise ProtocolError("the answer holds more bytes than it declared")
-            self.line.finish()
+            with self._job.task.store.gate.passing(self._job.cancellation):
+                self.since = time.monotonic()
+                self._fetch_answer(piece, buffer)
+
+    def _fetch_answer(self, piece: Piece, buffer: memoryview) -> None:
+        by_number = piece.chunk.by_part_number and piece.is_fresh
+        head = self._ask(piece, by_number=by_number)
+        stop = self._job.accept(head, piece, by_number=by_number)
+        if by_number:
+            piece.declared = _declared(head, piece)
+        self._receive(piece, buffer, stop)
+        if not self.line.is_at_end():
+            self._job.restart(piece)
+            raise ProtocolError("the answer holds more bytes than it declared")
+        self.line.finish()
 
     def _ask(self, piece: Piece, *, by_number: bool) -> ResponseHead:
         pin = self._job.pin

@@ -27,6 +27,7 @@ EXPECTED = {
     "ObjectDeleted": 3,
     "ProtocolError": 5,
     "RangeNotSupported": 5,
+    "RestoreInProgress": 4,
     "ServerError": 5,
     "SourceChanged": 6,
     "SourceError": 5,

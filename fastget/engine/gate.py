@@ -1,0 +1,65 @@
+"""The gate before one store: all requests of this process pass it, and wait there when the store asks for fewer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from fastget.core.retry import LONGEST_RETRY_AFTER
+from fastget.core.throttle import Throttle
+from fastget.errors import Throttled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fastget.engine.cancellation import Cancellation
+
+# How often a waiting request looks again: a cancelled one leaves so soon.
+LOOK = 0.05
+
+
+class Gate:
+    """Safe in many threads; nobody sleeps or sends with its lock held."""
+
+    __slots__ = ("_in_flight", "_lock", "_throttle")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._in_flight = 0
+        self._throttle = Throttle()
+
+    @contextmanager
+    def passing(self, cancellation: Cancellation) -> Iterator[None]:
+        """Wait until a request may go out, and count it until the context ends; learn from a Throttled that leaves it.
+
+        Raises Cancelled while it waits.
+        """
+        while (wait := self._enter()) > 0:
+            cancellation.wait(min(wait, LOOK))
+        try:
+            yield
+        except Throttled as error:
+            self._leave(error)
+            raise
+        except BaseException:
+            self._leave(None, is_served=False)
+            raise
+        self._leave(None)
+
+    def _enter(self) -> float:
+        with self._lock:
+            wait = 0.0 if self._throttle.is_open else self._throttle.wait(self._in_flight, time.monotonic())
+            if wait <= 0:
+                self._in_flight += 1
+            return wait
+
+    def _leave(self, error: Throttled | None, *, is_served: bool = True) -> None:
+        with self._lock:
+            if error is not None:
+                asked = (error.reply.retry_after if error.reply else None) or 0.0
+                self._throttle.refuse(self._in_flight, time.monotonic(), min(asked, LONGEST_RETRY_AFTER))
+            elif is_served:
+                self._throttle.serve()
+            self._in_flight -= 1
