@@ -30,7 +30,12 @@ RUNS = (
     ),
     Run("kill", "kill -9 at 200 random moments, 1 to 5 for each download, then to its end"),
     Run("syscalls", "kill -9 at each of the first 400 calls that change the disk, and at the last ones"),
-    Run("disk", "ENOSPC, EIO, EDQUOT at each of the first 200 calls that write; small disk; limit on file size"),
+    Run(
+        "disk",
+        "ENOSPC, EIO, EDQUOT at each of the first 200 calls that write; small disk; limit on file size",
+        "passed: 666 runs, 608 told with path and cause, 40 survived, 18 past the last call, "
+        "0 wrong, left or untold, told disk of 4 MiB (914 s)",
+    ),
     Run("processes", "2 to 8 processes with one destination, one of them killed, with flock and without; 50 rounds"),
     Run("soak", "100,000 objects of 1 to 64 KiB, of which one in a hundred meets a fault"),
 )

@@ -19,7 +19,7 @@ import pytest
 import fastget
 from fastget.errors import Cancelled, NetworkError, SourceChanged, Stalled
 from fastget.events import Event, Progress, Result, Retried
-from fastget.testing import Algorithm, Content, ObjectServer, StoredObject, faults
+from fastget.testing import Algorithm, Behaviour, Content, ObjectServer, StoredObject, faults
 
 MIB = 1024 * 1024
 Serve = Callable[..., ObjectServer]
@@ -223,7 +223,8 @@ def test_connections_that_close_as_they_are_used_again_cost_no_retry(
 def test_a_peer_that_resets_every_few_requests_is_outlasted(
     serve: Serve, stored: StoredObject, fetch: Fetch, assert_arrived: Check
 ) -> None:
-    server = serve({"/k": stored}, faults=[faults.reset(after=1000).every(10)])
+    unhurried = Behaviour(rate_per_connection=4 * MIB)
+    server = serve({"/k": stored}, behaviour=unhurried, faults=[faults.reset(after=1000).on(ranged=True).every(10)])
     seen: list[Event] = []
     result = fetch(server.url("/k"), part_size=64 * 1024, on_event=seen.append)
     assert_arrived()
