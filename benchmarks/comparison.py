@@ -14,12 +14,13 @@ from benchmarks.certificates import issue_certificates
 from benchmarks.contenders import BARE_LOOP, Contender, Download
 from benchmarks.measurement import Measurement, RunError, measure
 from benchmarks.nginx import Nginx, free_port, nginx_configuration
-from benchmarks.objects import StoredObject, create_object, has_content_of
+from benchmarks.objects import StoredObject, create_object, create_sparse_object, digest_of_ranges, has_content_of
 
 if TYPE_CHECKING:
+    from benchmarks.objects import Ranges
     from benchmarks.scenarios import Scenario
 
-BUCKET, KEY = "benchmark", "object.bin"
+BUCKET, KEY, SPARSE_KEY = "benchmark", "object.bin", "sparse.bin"
 Report = Callable[[str], None]
 
 
@@ -36,7 +37,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A scenario, its object's size in bytes, where it ran, and how every client did, missing ones too."""
+    """A scenario, how many bytes each client read, where it ran, and how every client did, missing ones too."""
 
     scenario: Scenario
     size: int
@@ -54,6 +55,15 @@ class Workplace:
     @property
     def destination(self) -> Path:
         return self.directory / "downloads" / KEY
+
+    def object_of(self, scenario: Scenario) -> Path:
+        """The file that the scenario is about; a sparse one is made when it is first needed."""
+        if scenario.ranges is None:
+            return self.stored.path
+        path = self.stored.path.with_name(SPARSE_KEY)
+        if not path.exists():
+            create_sparse_object(path)
+        return path
 
 
 @contextmanager
@@ -76,10 +86,10 @@ def compare(
     runs: int,
     report: Report,
 ) -> Outcome:
-    """Let every contender download the object `runs` times.
+    """Let every contender download the object, or its ranges, `runs` times.
 
-    The first file of each is compared with the object, outside the measured time. A contender that is missing
-    or fails is kept with the reason, and asked no more.
+    The first file of each is compared with the object, outside the measured time; a digest of ranges always is. A
+    contender that is missing or fails is kept with the reason, and asked no more.
     """
     port = free_port()
     certificates = issue_certificates(workplace.directory) if scenario.behaviour.tls else None
@@ -88,21 +98,24 @@ def compare(
     download = Download(
         endpoint=f"{'https' if scenario.behaviour.tls else 'http'}://127.0.0.1:{port}",
         bucket=BUCKET,
-        key=KEY,
+        key=workplace.object_of(scenario).name,
         destination=workplace.destination,
         authority=certificates.authority if certificates else None,
         connections=scenario.connections,
         is_store=scenario.is_store,
+        ranges=scenario.ranges,
     )
+    taking_part = [contender for contender in contenders if scenario.ranges is None or contender.ranges is not None]
     with Nginx(nginx, workplace.directory, port):
-        entries = [_entry(contender, scenario, download, report) for contender in contenders]
+        entries = [_entry(contender, scenario, download, report) for contender in taking_part]
         for round_number in range(runs):
             for entry in in_turn(entries, round_number):
                 if entry.problem is None:
-                    _run(entry, download, workplace.stored)
+                    _run(entry, download, workplace)
                     turn = f"{scenario.name} {round_number + 1}/{runs} {entry.contender.name}"
                     report(f"{turn}: {_last_result(entry)}")
-    return Outcome(scenario, workplace.stored.size, workplace.directory, entries)
+    size = workplace.stored.size if scenario.ranges is None else scenario.ranges.size
+    return Outcome(scenario, size, workplace.directory, entries)
 
 
 def in_turn(entries: Sequence[Entry], round_number: int) -> list[Entry]:
@@ -119,24 +132,27 @@ def _entry(contender: Contender, scenario: Scenario, download: Download, report:
         return Entry(contender, None, [], problem=f"missing{hint}")
     if contender.name == BARE_LOOP:
         download = _with_best_threads(contender, scenario, download, report)
-    return Entry(contender, version, contender.command(download))
+    return Entry(contender, version, contender.command_for(download))
 
 
 def _with_best_threads(contender: Contender, scenario: Scenario, download: Download, report: Report) -> Download:
     """The download with the number of threads that is fastest here: the better of two runs each."""
     seconds: dict[int, float] = {}
     for threads in scenario.bare_loop_threads:
-        command = contender.command(replace(download, connections=threads))
+        command = contender.command_for(replace(download, connections=threads))
         seconds[threads] = min(_measure_afresh(command, download).seconds for _ in range(2))
     best = min(seconds, key=seconds.__getitem__)
     report(f"{scenario.name} {contender.name}: {best} threads are fastest of {', '.join(map(str, seconds))}")
     return replace(download, connections=best)
 
 
-def _run(entry: Entry, download: Download, stored: StoredObject) -> None:
+def _run(entry: Entry, download: Download, workplace: Workplace) -> None:
     try:
         measurement = _measure_afresh(entry.command, download)
-        _check(download.destination, stored, by_content=not entry.runs)
+        if download.ranges is None:
+            _check(download.destination, workplace.stored, by_content=not entry.runs)
+        else:
+            _check_digest(download.destination, workplace.stored.path.with_name(download.key), download.ranges)
     except RunError as failure:
         entry.problem = f"failed: {failure}"
         entry.runs.clear()
@@ -159,6 +175,13 @@ def _check(path: Path, stored: StoredObject, *, by_content: bool) -> None:
         raise RunError(f"its file has {path.stat().st_size} bytes of {stored.size}")
     if by_content and not has_content_of(path, stored):
         raise RunError("its file holds wrong bytes")
+
+
+def _check_digest(path: Path, stored: Path, ranges: Ranges) -> None:
+    if not path.exists():
+        raise RunError("it made no file")
+    if path.read_text() != digest_of_ranges(stored, ranges):
+        raise RunError("its ranges hold wrong bytes")
 
 
 def _last_result(entry: Entry) -> str:

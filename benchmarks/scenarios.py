@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.nginx import Behaviour
+from benchmarks.objects import Ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +14,8 @@ class Scenario:
 
     `connections` is what clients are told that leave the number to their caller; None: each client's
     usual number. `bare_loop_threads` are the numbers of threads that the bare loop tries out beforehand.
-    `is_store`: it stands for a store, whose objects have s3:// URLs.
+    `is_store`: it stands for a store, whose objects have s3:// URLs. `ranges` are read, into memory, instead of the
+    whole object.
     """
 
     name: str
@@ -22,6 +24,7 @@ class Scenario:
     connections: int | None
     bare_loop_threads: tuple[int, ...]
     is_store: bool = False
+    ranges: Ranges | None = None
 
 
 SCENARIOS = (
@@ -34,5 +37,13 @@ SCENARIOS = (
         32,
         (16, 32, 64),
         is_store=True,
+    ),
+    Scenario(
+        "random-ranges",
+        "10,000 random ranges of 128 KiB, into memory",
+        Behaviour(),
+        None,
+        (1, 2, 4, 8),
+        ranges=Ranges(10_000, 128 * 1024),
     ),
 )
