@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastget import aio, errors, events, s3
-    from fastget.client import Client, download, head, ls, read, read_into, read_ranges
+    from fastget.bulk.outcome import PullFailure, PullResult
+    from fastget.client import Client, download, head, ls, pull, read, read_into, read_ranges
     from fastget.config import Config
     from fastget.core.objectinfo import ObjectInfo
     from fastget.errors import FastgetError
@@ -26,6 +27,8 @@ __all__ = [
     "FastgetError",
     "Method",
     "ObjectInfo",
+    "PullFailure",
+    "PullResult",
     "Result",
     "Verification",
     "__version__",
@@ -35,6 +38,7 @@ __all__ = [
     "events",
     "head",
     "ls",
+    "pull",
     "read",
     "read_into",
     "read_ranges",
@@ -49,11 +53,14 @@ _HOMES = {
     "FastgetError": "errors",
     "Method": "events",
     "ObjectInfo": "core.objectinfo",
+    "PullFailure": "bulk.outcome",
+    "PullResult": "bulk.outcome",
     "Result": "events",
     "Verification": "events",
     "download": "client",
     "head": "client",
     "ls": "client",
+    "pull": "client",
     "read": "client",
     "read_into": "client",
     "read_ranges": "client",

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
+    from fastget.bulk.items import Pullable
+    from fastget.bulk.outcome import PullResult
     from fastget.core.objectinfo import ObjectInfo
     from fastget.events import Result
     from fastget.sources.endpoints import S3Endpoints
@@ -198,6 +200,22 @@ class Client:
             ScatteredRead(source, config, pool, cancellation, _stores.of(source.store)).run(spans, memories)
         return memories
 
+    def transfer_many(
+        self, what: Pullable, directory: PathLike, cancellation: Cancellation, **options: Any
+    ) -> PullResult:
+        """`pull`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
+        from fastget.bulk.folder import Folder
+        from fastget.bulk.means import Lent, check_options, items_of
+        from fastget.bulk.pull import Pull
+
+        config = self.config.merged(**options)
+        check_options(config)
+        with self._pool_for(config) as pool:
+            items = items_of(what, lambda prefix: self.list_pages(prefix, cancellation, **options))
+            lent = Lent(pool, _stores, lambda url: self._resolve(url, config))
+            with Folder(directory, is_durable=config.fsync) as folder:
+                return Pull(items, folder, config, lent, cancellation).run()
+
     def ask(self, url: str, cancellation: Cancellation, **options: Any) -> ObjectInfo:
         """`head`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
         config = self.config.merged(**options)
@@ -233,6 +251,20 @@ class Client:
                 yield from Lister(source, selection, pool, cancellation, config.retries, notify).pages()
 
         return pages()
+
+    def pull(self, what: Pullable, directory: PathLike, **options: Any) -> PullResult:
+        """Fetch many objects into a directory, side by side: a list of URLs, or all keys that begin with a prefix.
+
+        `what` is `s3://bucket/prefix`, or an iterable of URLs, each alone (its file gets the last part of the URL as
+        its name) or in a pair with a path below the directory. A key becomes the path that follows the last slash of
+        the prefix. Nothing is written outside of the directory, whatever a key says; such keys, and two of one name,
+        are failures. What is here already, and the same, is skipped.
+
+        An object that fails is in the result (`failures`), and keeps no other from being fetched.
+        Raises ConfigError for options of one object (checksum, version_id), DestinationError for the directory, and the
+        error of a listing that breaks off; KeyboardInterrupt passes through after everything is cleaned up.
+        """
+        return self.transfer_many(what, directory, Cancellation(), **options)
 
     def close(self) -> None:
         """Close the connections. The client may be used again; it then opens new ones."""
@@ -330,6 +362,8 @@ _IMPORTED_SELDOM = (
     "fastget.engine.scattered",
     "fastget.sources.getobject",
     "fastget.sources.getobject_parameters",
+    "fastget.sources.iam",
+    "fastget.sources.links",
     "fastget.sources.s3",
     "fastget.transport.fallback",
     "h11",
@@ -400,6 +434,12 @@ def read_ranges(
     """The bytes of many ranges of an object, with a client of its own; see `Client.read_ranges`."""
     with Client() as client:
         return client.read_ranges(url, ranges, into, **options)
+
+
+def pull(what: Pullable, directory: PathLike, **options: Any) -> PullResult:
+    """Fetch many objects into a directory with a client of its own; see `Client.pull`."""
+    with Client() as client:
+        return client.pull(what, directory, **options)
 
 
 def ls(url: str, **options: Any) -> Iterator[ObjectInfo]:

@@ -19,6 +19,7 @@ NAMES = [item.name for item in fields(Config)]
 # For every option that a variable can hold: a text, and the value that it means.
 READ: dict[str, tuple[str, Any]] = {
     "connections": ("12", 12),
+    "jobs": ("8", 8),
     "part_size": ("16MiB", 16 * MIB),
     "split": ("range", "range"),
     "retries": ("0", 0),

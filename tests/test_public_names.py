@@ -11,6 +11,7 @@ import pytest
 
 import fastget
 from fastget import client, config, errors, events
+from fastget.bulk import outcome
 from fastget.core import objectinfo
 
 NAMES = {
@@ -19,6 +20,8 @@ NAMES = {
     "FastgetError": errors.FastgetError,
     "Method": events.Method,
     "ObjectInfo": objectinfo.ObjectInfo,
+    "PullFailure": outcome.PullFailure,
+    "PullResult": outcome.PullResult,
     "Result": events.Result,
     "Verification": events.Verification,
     "__version__": fastget.__version__,
@@ -28,6 +31,7 @@ NAMES = {
     "events": events,
     "head": client.head,
     "ls": client.ls,
+    "pull": client.pull,
     "read": client.read,
     "read_into": client.read_into,
     "read_ranges": client.read_ranges,

@@ -35,7 +35,7 @@ _OPTIONS = f"""\
 
 # Options
 
-Every option has one name: it is a keyword argument of `download`, `read`, `head`, `ls` and `Client`, a field of
+Every option has one name: it is a keyword argument of `download`, `pull`, `read`, `head`, `ls` and `Client`, a field of
 `fastget.Config`, a flag of the command line and, where one value says it all, an environment variable.
 
 A keyword argument of a call comes before one of its client, and that before a variable; so does a flag. An empty
@@ -44,8 +44,8 @@ variable counts as not set, but for `FASTGET_PROXY`, where it means no proxy at 
 
 Sizes are in bytes; flags and variables also take `16M`, `16MiB` or `1.5g`, in powers of 1024. Times are in seconds.
 
-`get` has all of the flags; `stat` and `demo` have those under Conditions, Network and S3, `ls` those of them that
-concern a bucket.
+`get` has all of the flags but `--jobs`, `pull` all but `--checksum` and `--version-id`; `stat` and `demo` have those
+under Conditions, Network and S3, `ls` those of them that concern a bucket.
 """
 _OTHER_FLAGS = """\
 ## Flags of `get` that are no options

@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
     from fastget.aio import s3
+    from fastget.bulk.items import Pullable
+    from fastget.bulk.outcome import PullResult
     from fastget.config import Config
     from fastget.core.objectinfo import ObjectInfo
     from fastget.events import Result
 
-__all__ = ["Client", "download", "head", "ls", "read", "read_into", "read_ranges", "s3"]
+__all__ = ["Client", "download", "head", "ls", "pull", "read", "read_into", "read_ranges", "s3"]
 
 T = TypeVar("T")
 # Each running call holds one thread of its own; the engine bounds connections, this bounds callers.
@@ -88,6 +90,10 @@ class Client:
         """An asynchronous iterator over what `fastget.Client.ls` lists. InvalidURL and ConfigError come at once."""
         scope = Cancellation()
         return Listing(self._client.list_pages(url, scope, **options), scope)
+
+    async def pull(self, what: Pullable, directory: _sync.PathLike, **options: Any) -> PullResult:
+        """See `fastget.Client.pull`. An iterable of URLs is read in the thread of the pull."""
+        return await _Call(lambda scope: self._client.transfer_many(what, directory, scope, **options)).result()
 
     def close(self) -> None:
         """Close the connections; this does not block."""
@@ -200,6 +206,12 @@ async def read(url: str, start: int | None = None, stop: int | None = None, **op
     """The bytes of an object, or a slice of them; see `fastget.read`."""
     async with Client() as client:
         return await client.read(url, start, stop, **options)
+
+
+async def pull(what: Pullable, directory: _sync.PathLike, **options: Any) -> PullResult:
+    """Fetch many objects into a directory with a client of its own; see `fastget.pull`."""
+    async with Client() as client:
+        return await client.pull(what, directory, **options)
 
 
 async def read_into(url: str, buffer: WriteableBuffer, start: int | None = None, **options: Any) -> Result:

@@ -26,7 +26,7 @@ _SECRETS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://(?:[^\s?#@]*(?=[?#])|(?=[^\s/
 # By this variable a shell asks for completions.
 VARIABLE = "_FASTGET_COMPLETE"
 # In the order of the help. Each verb is a module of this package with a `command` in it.
-_VERBS = ("get", "ls", "stat", "demo", "completion")
+_VERBS = ("get", "pull", "ls", "stat", "demo", "completion")
 _HELP = """Parallel, verified downloads from S3, S3-compatible stores and HTTP(S).
 
 `fastget URL` is short for `fastget get URL`.
@@ -35,9 +35,11 @@ _HELP = """Parallel, verified downloads from S3, S3-compatible stores and HTTP(S
 Examples:
   1. Download a file
      fastget https://example.com/data/model.bin
-  2. See what a store knows of an object
+  2. Download everything below a prefix
+     fastget pull s3://bucket/images/ -d images
+  3. See what a store knows of an object
      fastget stat s3://bucket/model.bin
-  3. See fastget at work, without a network
+  4. See fastget at work, without a network
      fastget demo
 """
 _EPILOG = """\b

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +14,6 @@ if TYPE_CHECKING:
     from fastget.sources.protocol import Source
 
 STANDARD_OUTPUT = "-"
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def file_name(url: str) -> str:
@@ -56,16 +53,10 @@ def destinations(urls: Sequence[str], output: str | None, directory: str | None)
 
 
 def display_url(url: str) -> str:
-    """A URL without its query and its user info, which may hold secrets.
+    """A URL without its query and its user info, which may hold secrets."""
+    from fastget.sources import resolve
 
-    Of one that cannot be read, but may hold user info, no more than the scheme.
-    """
-    with suppress(InvalidURL):
-        return _source(url).display_url
-    if "@" not in url:
-        return url.partition("?")[0].partition("#")[0]
-    scheme = _SCHEME.match(url)
-    return f"{scheme[0].lower()}…" if scheme is not None else "…"
+    return resolve.display_url(url)
 
 
 def _source(url: str) -> Source:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fastget.core.urls import URL
-from fastget.errors import InvalidURL
+from fastget.errors import FastgetError, InvalidURL
 from fastget.sources.http import HttpSource
 from fastget.sources.parameters import Parameters
 from fastget.sources.request_rules import check_http_options, check_user_headers
@@ -38,6 +39,21 @@ def resolve(url: str, config: Config, endpoints: S3Endpoints | None = None) -> S
         raise InvalidURL(f"fastget does not fetch {scheme} URLs", hint="use http://, https://, s3:// or cos://")
     check_http_options(config)
     return HttpSource.of(URL.parse(url), config.headers, Parameters.of(config), config.refresh_url)
+
+
+def display_url(url: str) -> str:
+    """A URL without its query and its user info, which may hold secrets.
+
+    Of one that cannot be read, but may hold user info, no more than the scheme.
+    """
+    from fastget.config import Config
+
+    with suppress(FastgetError):
+        return resolve(url, Config()).display_url
+    if "@" not in url:
+        return url.partition("?")[0].partition("#")[0]
+    scheme = _SCHEME.match(url)
+    return f"{scheme[0].lower()}…" if scheme is not None else "…"
 
 
 def _scheme(url: str) -> str:

@@ -9,7 +9,7 @@ import click
 import pytest
 
 from fastget.cli import get, stat
-from fastget.cli.options import Flag, read_config, request_flags, transfer_flags
+from fastget.cli.options import Flag, object_flags, pull_flags, read_config, request_flags, transfer_flags
 from fastget.config import Config, environment_names
 from fastget.errors import ConfigError
 
@@ -22,6 +22,12 @@ def parsed(*arguments: str, command: click.Command = get.command) -> dict[str, A
 
 def test_every_field_of_config_but_the_handler_has_a_flag_of_its_name() -> None:
     assert [flag.name for flag in transfer_flags()] == GIVEN_AT_A_SHELL
+
+
+def test_an_option_that_names_one_object_is_none_of_many() -> None:
+    names = {str(flag.name) for flag in transfer_flags()}
+    assert {str(flag.name) for flag in object_flags()} == names - {"jobs"}
+    assert {str(flag.name) for flag in pull_flags()} == names - {"checksum", "version_id"}
 
 
 def test_flags_of_a_request_are_flags_of_a_transfer() -> None:

@@ -1,0 +1,142 @@
+"""The threads of a pull: as many as pay, each taking objects from one queue until there is none."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from functools import partial
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from fastget.core.governor import START, Governor, Sample
+from fastget.engine.threads import PATIENCE, Thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+# Past this the waits for first bytes are hidden, and threads only take the processor from each other.
+LIMIT = 64
+# So many objects are named ahead of the threads: a page of a listing, so that the next one is fetched meanwhile.
+AHEAD = 1000
+# Seconds between two looks: often enough to fill the queue again, seldom enough to cost nothing.
+LOOK = 0.02
+
+
+class Hand(Generic[T]):
+    """One thread. It counts what it has `finished`; another thread may read that at any time."""
+
+    def __init__(self, work: Callable[[T], None]) -> None:
+        self.work = work
+        self.finished = 0
+
+
+class Crew(Generic[T]):
+    """Threads that do pieces of work which one thread hands out. `recruit` makes what one of them works with.
+
+    `jobs` is their number; None: found by measuring. An exception in one of them is raised in `hand_out` or `finish`.
+    """
+
+    def __init__(
+        self, recruit: Callable[[], Callable[[T], None]], jobs: int | None, on_look: Callable[[], None]
+    ) -> None:
+        self.hands: list[Hand[T]] = []
+        self._recruit = recruit
+        self._on_look = on_look
+        self._governor = Governor(START, LIMIT, _cores()) if jobs is None else Governor(jobs, jobs, 1)
+        self._queue: SimpleQueue[T | None] = SimpleQueue()
+        self._threads: list[Thread] = []
+        self._handed_out = 0
+        self._idle = threading.Event()
+        self._has_all = False
+        self._is_stopped = False
+        self._error: BaseException | None = None
+
+    @property
+    def finished(self) -> int:
+        return sum(hand.finished for hand in self.hands)
+
+    @property
+    def outstanding(self) -> int:
+        return self._handed_out - self.finished
+
+    def hand_out(self, piece: T) -> None:
+        """Give a piece to whoever is free next; wait while enough of them lie ahead."""
+        while self.outstanding >= AHEAD:
+            self._look()
+        self._handed_out += 1
+        self._queue.put(piece)
+        if len(self.hands) < min(self._governor.wanted, self._handed_out):
+            self._start()
+
+    def finish(self) -> None:
+        """Wait until everything is done, and end the threads."""
+        self._has_all = True
+        while self.outstanding:
+            self._look()
+        self._end()
+        self._join(None)
+        self._check()
+
+    def stop(self) -> None:
+        """End the threads as soon as their pieces are; what is running has to be cancelled by the caller before."""
+        self._is_stopped = True
+        self._end()
+        self._join(PATIENCE)
+
+    def _look(self) -> None:
+        self._check()
+        self._idle.wait(LOOK)
+        finished = self.finished
+        flowing = sum(hand.finished > 0 for hand in self.hands)
+        wanted = self._governor.observe(Sample(time.monotonic(), finished, time.process_time(), flowing))
+        while len(self.hands) < min(wanted, len(self.hands) + self.outstanding):
+            if not self._start():
+                break
+        self._on_look()
+
+    def _start(self) -> bool:
+        hand = Hand(self._recruit())
+        thread = Thread(partial(self._run, hand), f"fastget-pull-{len(self.hands)}")
+        self.hands.append(hand)
+        self._threads.append(thread)
+        try:
+            thread.start()
+        except RuntimeError:
+            # The system gives no more threads: those that run do the work, if there are any.
+            self.hands.pop()
+            self._threads.pop()
+            if not self._threads:
+                raise
+            return False
+        return True
+
+    def _run(self, hand: Hand[T]) -> None:
+        try:
+            while (piece := self._queue.get()) is not None and not self._is_stopped:
+                hand.work(piece)
+                hand.finished += 1
+                if self._has_all and not self.outstanding:
+                    self._idle.set()
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            self._error = self._error or error
+            self._idle.set()
+
+    def _end(self) -> None:
+        for _ in self._threads:
+            self._queue.put(None)
+
+    def _join(self, patience: float | None) -> None:
+        for thread in self._threads:
+            thread.join(patience)
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

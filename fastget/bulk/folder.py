@@ -1,0 +1,196 @@
+"""The directory that a pull lands in. Everything below it is reached through open directories, never by a path.
+
+Each component is opened from the one above it and no symbolic link is followed, so that none that is planted there,
+before or meanwhile, leads out (faults.md S7). The directory itself is the caller's word, and may be a link.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections import OrderedDict
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from fastget.errors import ConfigError, DestinationError
+from fastget.sinks.failures import destination_error
+from fastget.sinks.file import NO_DIRECTORY_FLUSH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# Directories that are kept open; those in use are, however many.
+MOST_OPEN = 64
+_PROBE = ".fastget-probe-\u00e9"
+
+
+@dataclass(slots=True)
+class _Opened:
+    descriptor: int
+    users: int = 0
+
+
+class Folder:
+    """The open directory `path`; it is made where it is missing. Safe in many threads; close it.
+
+    `is_durable`: the names of new files and directories are flushed to disk, in `flush` at the latest.
+
+    Raises ConfigError for an empty name, DestinationError where it cannot be made or opened.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, is_durable: bool = True) -> None:
+        self._is_durable = is_durable
+        self.path = os.fsdecode(path)
+        if not self.path or "\0" in self.path:
+            raise ConfigError(f"{self.path!r} is not the name of a directory", hint="give the directory with -d DIR")
+        try:
+            os.makedirs(self.path, exist_ok=True)  # noqa: PTH103  bytes that are no text are kept
+            self._root = os.open(self.path, _OPEN)
+        except OSError as error:
+            raise destination_error(error, "use the directory", self.path) from error
+        self._lock = threading.Lock()
+        self._opened: OrderedDict[str, _Opened] = OrderedDict()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every directory that nobody uses."""
+        with self._lock:
+            opened, self._opened = self._opened, OrderedDict()
+            root, self._root = self._root, -1
+        for found in opened.values():
+            os.close(found.descriptor)
+        if root >= 0:
+            os.close(root)
+
+    def shown(self, path: str) -> str:
+        """A path below this directory as people write it."""
+        return os.path.join(self.path, *path.split("/"))  # noqa: PTH118
+
+    @contextmanager
+    def directory(self, path: str) -> Iterator[int]:
+        """The open directory `path` below this one (empty: this one), made where it is missing.
+
+        Raises DestinationError where a part of it is a file or a link, or cannot be made.
+        """
+        found = self._hold(path)
+        try:
+            yield found.descriptor
+        finally:
+            self._let_go(found)
+
+    def flush(self) -> None:
+        """Bring the names in the directories that were in use to the disk, as far as the file system can.
+
+        Those that were closed meanwhile have been flushed. Raises DestinationError.
+        """
+        with self._lock:
+            held = list(self._opened.values())
+            for found in held:
+                found.users += 1
+        try:
+            for found in held:
+                self._flush(found.descriptor)
+        finally:
+            with self._lock:
+                for found in held:
+                    found.users -= 1
+
+    def folds_names(self) -> bool:
+        """Whether this file system takes `A` and `a`, or the two ways to write `é`, for one name (faults.md S5)."""
+        try:
+            os.close(os.open(_PROBE, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=self._root))
+        except FileExistsError:
+            pass
+        except OSError:
+            return True  # nothing can be written, or not this name: assume the worse
+        try:
+            return self._has(_PROBE.upper()) or self._has(_PROBE.replace("\u00e9", "e\u0301"))
+        finally:
+            with suppress(OSError):
+                os.unlink(_PROBE, dir_fd=self._root)
+
+    def _has(self, name: str) -> bool:
+        try:
+            os.stat(name, dir_fd=self._root, follow_symlinks=False)
+        except OSError:
+            return False
+        return True
+
+    # Open directories ----------------------------------------------------------------------------------------------
+
+    def _hold(self, path: str) -> _Opened:
+        with self._lock:
+            if (found := self._opened.get(path)) is not None:
+                found.users += 1
+                self._opened.move_to_end(path)
+                return found
+        descriptor = self._open(path)
+        with self._lock:
+            if (found := self._opened.get(path)) is None:
+                found = self._opened[path] = _Opened(descriptor)
+                descriptor = -1
+            found.users += 1
+            dropped = self._take_unused()
+        if descriptor >= 0:
+            os.close(descriptor)  # another thread was quicker
+        for unused in dropped:
+            try:
+                self._flush(unused.descriptor)
+            finally:
+                os.close(unused.descriptor)
+        return found
+
+    def _let_go(self, found: _Opened) -> None:
+        with self._lock:
+            found.users -= 1
+
+    def _take_unused(self) -> list[_Opened]:
+        surplus = len(self._opened) - MOST_OPEN
+        unused = [path for path, found in self._opened.items() if not found.users] if surplus > 0 else []
+        return [self._opened.pop(path) for path in unused[:surplus]]
+
+    def _open(self, path: str) -> int:
+        if not path:
+            return os.dup(self._root)
+        above, _, name = path.rpartition("/")
+        with self.directory(above) as descriptor:
+            try:
+                return _enter(descriptor, name)
+            except OSError as error:
+                raise self._failure(error, path) from error
+
+    def _failure(self, error: OSError, path: str) -> DestinationError:
+        shown = self.shown(path)
+        # Of a link, O_NOFOLLOW with O_DIRECTORY says ENOTDIR as well.
+        if error.errno in (errno.ENOTDIR, errno.ELOOP):
+            return DestinationError(
+                f"{shown} is a file or a symbolic link, where a directory is needed",
+                path=shown,
+                hint="move it away; links below the directory of a pull are not followed",
+            )
+        return destination_error(error, "make the directory", shown)
+
+    def _flush(self, descriptor: int) -> None:
+        if not self._is_durable:
+            return
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in NO_DIRECTORY_FLUSH:
+                raise destination_error(error, "flush the directory", self.path) from error
+
+
+def _enter(above: int, name: str) -> int:
+    with suppress(FileNotFoundError):
+        return os.open(name, _OPEN | os.O_NOFOLLOW, dir_fd=above)
+    with suppress(FileExistsError):  # another thread, or another process, was quicker
+        os.mkdir(name, dir_fd=above)
+    return os.open(name, _OPEN | os.O_NOFOLLOW, dir_fd=above)

@@ -1,0 +1,94 @@
+"""What is to be fetched: from a list of URLs, from the lines of a file, or from a listing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fastget.core.checksums.declared import user_digest
+from fastget.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fastget.core.objectinfo import ObjectInfo
+
+# What may stand in an option line, of the options that aria2 has for one URL.
+_KNOWN = ("out", "checksum")
+_LONGEST_LINE = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One object. `url` may hold secrets. `name` is the path that the caller has given it, below the directory.
+
+    `key` and `prefix` are those of a listing, which also tells the `size`; `checksum` is the digest that the object
+    must have, as in `Config.checksum`.
+    """
+
+    url: str = field(repr=False)
+    name: str | None = None
+    key: str | None = None
+    prefix: str = ""
+    size: int | None = None
+    checksum: str | None = None
+
+
+Pullable = str | Iterable[str | tuple[str, str] | Item]
+
+
+def from_urls(urls: Iterable[str | tuple[str, str] | Item]) -> Iterator[Item]:
+    """An item for each URL, or pair of a URL and its path below the directory. Raises ConfigError for anything else."""
+    for given in urls:
+        match given:
+            case Item():
+                yield given
+            case str():
+                yield Item(given)
+            case (str() as url, str() as name):
+                yield Item(url, name)
+            case _:
+                raise ConfigError("what is pulled is a URL, or a pair of a URL and a file name")
+
+
+def from_lines(lines: Iterable[str]) -> Iterator[Item]:
+    """The items of a list as aria2 reads it: a URL a line, and below it, indented, options of that URL.
+
+    `out=NAME` is the path below the directory, `checksum=ALGORITHM=HEX` the digest that the object must have. Empty
+    lines and those that begin with `#` are passed over. Raises ConfigError, which names the line.
+    """
+    url, options = "", dict[str, str]()
+    for number, text in enumerate(lines, 1):
+        line = text.rstrip("\r\n").removeprefix("\ufeff")
+        if len(line) > _LONGEST_LINE:
+            raise ConfigError(f"line {number} of the list is longer than {_LONGEST_LINE} characters")
+        if not line.strip() or line.startswith("#"):
+            continue
+        if line[0] in " \t":
+            name, value = _option(line, number, is_of_url=bool(url))
+            options[name] = value
+            continue
+        if url:
+            yield Item(url, options.get("out"), checksum=options.get("checksum"))
+        url, options = line.strip(), {}
+    if url:
+        yield Item(url, options.get("out"), checksum=options.get("checksum"))
+
+
+def from_listing(entries: Iterable[ObjectInfo], prefix: str) -> Iterator[Item]:
+    """The objects of a listing of `prefix`."""
+    for info in entries:
+        yield Item(info.url, key=info.key or "", prefix=prefix, size=info.size)
+
+
+def _option(line: str, number: int, *, is_of_url: bool) -> tuple[str, str]:
+    name, divider, value = line.strip().partition("=")
+    if not is_of_url or not divider or not value or name not in _KNOWN:
+        raise ConfigError(
+            f"line {number} of the list is indented, and is no option of a URL that fastget knows",
+            hint="write each URL at the start of its line, and below it, indented, out=NAME or checksum=ALGORITHM=HEX",
+        )
+    if name == "checksum":
+        user_digest(value)
+    return name, value

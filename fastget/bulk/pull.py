@@ -1,0 +1,244 @@
+"""One pull, from its first item to its summary."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from fastget.bulk.crew import Crew
+from fastget.bulk.outcome import PullFailure, PullResult, Sum
+from fastget.core.keypaths import Marker, Refused, Taken, place
+from fastget.core.planner import SMALLEST_CHUNK
+from fastget.engine.announcer import Announcer
+from fastget.errors import Cancelled, ConfigError, DestinationError, FastgetError
+from fastget.events import Failed, Progress, PullProgress, Started
+from fastget.sinks.kept import KeptFile
+from fastget.sinks.names import is_own_name
+from fastget.sources.resolve import display_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from fastget.bulk.folder import Folder
+    from fastget.bulk.items import Item
+    from fastget.config import Config
+    from fastget.engine.cancellation import Cancellation
+    from fastget.events import Event, Result
+    from fastget.sinks.protocol import Sink
+    from fastget.sources.protocol import Source
+
+# Objects of more than one chunk that are fetched at a time: each of them finds its own number of connections.
+LARGE_AT_ONCE = 2
+# Seconds between two samples of the progress.
+TICK = 0.1
+_WAIT = 0.1
+_ALONE = "download it alone, to a name of its own"
+
+
+class Means(Protocol):
+    """What a client lends to a pull."""
+
+    def source(self, item: Item) -> Source:
+        """The object that an item names. Raises InvalidURL, ConfigError."""
+        ...
+
+    def fetch(self, source: Source, sink: Sink, config: Config, cancellation: Cancellation) -> Result:
+        """Fetch one object, in the caller's thread or from there. Raises the errors of a download."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An object that has a place."""
+
+    item: Item
+    source: Source
+    path: str
+
+
+class Pull:
+    """Fetches items into a folder, once, from the thread that calls `run`. `cancellation` may be cancelled from any.
+
+    Of every key and name, what is not a plain path below the folder is refused, and of two with one name the second.
+    """
+
+    def __init__(
+        self, items: Iterable[Item], folder: Folder, config: Config, means: Means, cancellation: Cancellation
+    ) -> None:
+        self._items = items
+        self._folder = folder
+        self._config = replace(config, on_event=self._hear if config.on_event is not None else None)
+        self._means = means
+        self._cancellation = cancellation
+        self._announcer = Announcer(config.on_event)
+        self._heard: deque[Event] = deque()
+        self._sums: list[Sum] = []
+        self._refused = Sum()
+        self._found = 0
+        self._is_listed = False
+        self._large = threading.Semaphore(LARGE_AT_ONCE)
+        self._crew: Crew[Order] = Crew(self._recruit, config.jobs, self._look)
+        # Nothing else tells of two keys that one file system takes for one name: no system call does.
+        self._folds = folder.folds_names()
+        self._taken = Taken(folds=self._folds)
+        self._began = time.monotonic()
+        self._told = self._began
+
+    def run(self) -> PullResult:
+        """Fetch everything. What fails is in the result, and keeps nothing else from being fetched.
+
+        Raises what the items raise (a listing that fails), once what is on its way has come to its end, and what
+        interrupted it, at once; what is complete stays.
+        """
+        try:
+            try:
+                for item in self._items:
+                    self._begin(item)
+            except FastgetError:
+                self._crew.finish()
+                raise
+            self._is_listed = True
+            self._crew.finish()
+        except BaseException:
+            self._cancellation.cancel()
+            self._crew.stop()
+            raise
+        finally:
+            self._deliver()
+        self._folder.flush()
+        return self._result()
+
+    # In the caller's thread ------------------------------------------------------------------------------------------
+
+    def _begin(self, item: Item) -> None:
+        self._cancellation.check()
+        self._found += 1
+        try:
+            order = self._order(item)
+        except FastgetError as error:
+            self._fail(self._refused, item, None, error)
+        else:
+            if order is None:
+                self._found -= 1
+            else:
+                self._crew.hand_out(order)
+
+    def _order(self, item: Item) -> Order | None:
+        """What is to be done for an item; None for a key that only stands for a directory."""
+        if item.key is None and item.name is None:
+            source = self._means.source(item)
+            found = place(source.filename)
+            if isinstance(found, Marker):
+                raise ConfigError("the URL ends in no plain file name", hint="name the file: out=NAME below the URL")
+        else:
+            found = place(item.name or item.key or "", item.prefix)
+            source = None
+        if isinstance(found, Marker):
+            _check_marker(item)
+            return None
+        if isinstance(found, Refused) or is_own_name(found.path):
+            reason = found.reason if isinstance(found, Refused) else "it is a name of fastget's own unfinished files"
+            raise DestinationError(f"the key becomes no file: {reason}", hint=_ALONE)
+        # A listing has each key once. Where the file system keeps all names apart, it is the one that knows them.
+        if (self._folds or item.key is None) and (conflict := self._taken.take(found.path)) is not None:
+            raise DestinationError(
+                f"{self._folder.shown(found.path)} cannot be written: {conflict}",
+                path=self._folder.shown(found.path),
+                hint=_ALONE,
+            )
+        return Order(item, source or self._means.source(item), found.path)
+
+    def _look(self) -> None:
+        self._cancellation.check()
+        self._deliver()
+        now = time.monotonic()
+        if self._announcer.is_heard and now - self._told >= TICK:
+            self._told = now
+            self._announcer.tell(self._progress(now))
+
+    def _deliver(self) -> None:
+        while self._heard:
+            self._announcer.tell(self._heard.popleft())
+
+    def _progress(self, now: float) -> PullProgress:
+        so_far = self._result()
+        return PullProgress(
+            self._folder.path,
+            self._found,
+            self._is_listed,
+            so_far.done,
+            so_far.skipped,
+            so_far.failed,
+            so_far.size,
+            so_far.bytes_received,
+            len(self._crew.hands),
+            now - self._began,
+        )
+
+    def _result(self) -> PullResult:
+        seconds = time.monotonic() - self._began
+        return Sum.of((self._refused, *self._sums)).result(self._folder.path, seconds, len(self._crew.hands))
+
+    # In the threads of the crew --------------------------------------------------------------------------------------
+
+    def _recruit(self) -> Callable[[Order], None]:
+        own = Sum()
+        self._sums.append(own)
+        return lambda order: self._carry_out(order, own)
+
+    def _carry_out(self, order: Order, own: Sum) -> None:
+        try:
+            result = self._fetch(order)
+        except Cancelled as error:
+            if not self._cancellation.is_cancelled:
+                self._fail(own, order.item, order.path, error)
+        except FastgetError as error:
+            self._fail(own, order.item, order.path, error)
+        else:
+            own.add(result)
+
+    def _fetch(self, order: Order) -> Result:
+        config, item = self._config, order.item
+        if item.checksum is not None:
+            config = config.merged(checksum=item.checksum)
+        folder, _, _ = order.path.rpartition("/")
+        with self._folder.directory(folder) as directory:
+            sink = KeptFile(
+                self._folder.shown(order.path),
+                fsync=config.fsync,
+                overwrite=config.overwrite,
+                resume=config.resume,
+                at=directory,
+            )
+            if item.size is not None and item.size <= SMALLEST_CHUNK:
+                return self._means.fetch(order.source, sink, config, self._cancellation)
+            while not self._large.acquire(timeout=_WAIT):
+                self._cancellation.check()
+            try:
+                return self._means.fetch(order.source, sink, config, self._cancellation)
+            finally:
+                self._large.release()
+
+    def _fail(self, to: Sum, item: Item, path: str | None, error: FastgetError) -> None:
+        url = display_url(item.url)
+        to.fail(PullFailure(url, path, error))
+        if path is None and self._announcer.is_heard:
+            self._hear(Failed(url, type(error).__name__, error.message))
+
+    def _hear(self, event: Event) -> None:
+        """Events of the objects, kept for the caller's thread. There is a sample of all of them together instead."""
+        if not isinstance(event, Started | Progress):
+            self._heard.append(event)
+
+
+def _check_marker(item: Item) -> None:
+    """A key that ends in a slash stands for a directory, and has no bytes to lose (faults.md S6)."""
+    if item.name is not None:
+        raise ConfigError("the name ends in a slash, so that it is none of a file", hint="name the file: out=NAME")
+    if item.size:
+        raise DestinationError(
+            f"the key ends in a slash, which is a directory here: its {item.size} bytes become no file", hint=_ALONE
+        )

@@ -1,0 +1,178 @@
+"""`fastget pull`: many objects into a directory, from a list or from a prefix."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fastget.cli import exit_codes
+from fastget.cli.exit_codes import ExitCode
+from fastget.cli.names import display_url
+from fastget.cli.options import Flag, Verb, environment_help, output_flags, pull_flags, read_config
+from fastget.cli.progress import Reporter, choose_reporter
+from fastget.cli.signals import Interrupted
+from fastget.cli.wording import Summary
+from fastget.errors import Cancelled, ConfigError, FastgetError
+from fastget.events import Done, Unchanged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TextIO
+
+    from fastget.bulk.outcome import PullResult
+    from fastget.client import Client
+    from fastget.config import Config
+    from fastget.events import Event
+
+_HELP = """Fetch many objects into a directory, side by side, each checked against the store's own checksums.
+
+What is fetched is all keys that begin with s3://BUCKET/PREFIX, or a list of URLs. A key becomes the path that
+follows the last slash of the prefix, a URL of a list the file of its last part. What is here already, and the
+same, is skipped; so the same command goes on after an interruption.
+
+\b
+Examples:
+  1. Everything below a prefix
+     fastget pull s3://bucket/images/ -d images
+  2. A list of URLs, one a line; below each, indented: out=NAME
+     fastget pull -i urls.txt -d files
+  3. A list from a pipe
+     grep -h 2026 lists/*.txt | fastget pull -i - -d logs
+"""
+STANDARD_INPUT = "-"
+# So many failures are told one by one.
+MOST_TOLD = 100
+
+
+def pull(
+    prefix: str | None,
+    list_file: str | None,
+    directory: str,
+    quiet: bool,
+    verbose: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Run the verb; the exit status."""
+    if (prefix is None) == (list_file is None):
+        raise click.UsageError("give a prefix, s3://BUCKET/PREFIX, or a list with -i FILE")
+    reporter = choose_reporter(as_json=as_json, quiet=quiet, verbose=verbose, fills_stdout=False)
+    try:
+        return _Command(reporter, shows_each=verbose or as_json).run(prefix, list_file, directory, options)
+    finally:
+        reporter.close()
+
+
+class _Command:
+    """One pull, told to a reporter."""
+
+    def __init__(self, reporter: Reporter, *, shows_each: bool) -> None:
+        self._reporter = reporter
+        self._shows_each = shows_each
+        self._began = time.monotonic()
+        self._done = self._size = self._skipped = 0
+
+    def run(self, prefix: str | None, list_file: str | None, directory: str, options: dict[str, Any]) -> ExitCode:
+        """Fetch everything and say what came of it."""
+        try:
+            config = read_config(options, self._handle)
+            result = self._fetch(config, prefix, list_file, directory)
+        except Interrupted as stop:
+            code = exit_codes.of_signal(stop.signal_number) if self._reporter.has_reader else ExitCode.BROKEN_PIPE
+            if code is not ExitCode.BROKEN_PIPE:
+                hint = "the same command skips what is here and goes on"
+                self._reporter.failed(Cancelled("interrupted", hint=hint), None, code)
+            return self._break_off(code)
+        except BrokenPipeError:
+            return ExitCode.BROKEN_PIPE
+        except FastgetError as error:
+            code = exit_codes.of_error(error)
+            self._reporter.failed(error, display_url(prefix) if prefix else None, code)
+            return self._break_off(code)
+        self._tell_failures(result)
+        code = ExitCode.FAILED if result.failed else ExitCode.DONE
+        unverified = result.done - result.verified
+        self._reporter.summarize(
+            Summary(result.done, result.failed, result.size, result.seconds, code, result.skipped, unverified)
+        )
+        return code
+
+    def _fetch(self, config: Config, prefix: str | None, list_file: str | None, directory: str) -> PullResult:
+        from fastget.client import Client
+
+        with Client(config) as client:
+            if prefix is not None:
+                return client.pull(prefix, directory)
+            return _pull_list(client, list_file or STANDARD_INPUT, directory)
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, Done):
+            self._done += 1
+            self._size += event.result.size
+            self._skipped += event.result.was_here
+            if self._shows_each:
+                self._reporter.finished(event.result)
+        elif not isinstance(event, Unchanged):
+            self._reporter.handle(event)
+
+    def _tell_failures(self, result: PullResult) -> None:
+        for failure in result.failures[:MOST_TOLD]:
+            self._reporter.failed(failure.error, failure.url, exit_codes.of_error(failure.error))
+        if result.failed > MOST_TOLD:
+            self._reporter.note(f"fastget: {result.failed - MOST_TOLD} more objects failed")
+
+    def _break_off(self, code: ExitCode) -> ExitCode:
+        seconds = time.monotonic() - self._began
+        self._reporter.summarize(Summary(self._done, 1, self._size, seconds, code, skipped=self._skipped))
+        return code
+
+
+def _pull_list(client: Client, list_file: str, directory: str) -> PullResult:
+    from fastget.bulk.items import from_lines
+
+    with _opened(list_file) as lines:
+        return client.pull(from_lines(lines), directory)
+
+
+@contextmanager
+def _opened(list_file: str) -> Iterator[TextIO]:
+    if list_file == STANDARD_INPUT:
+        with open(0, encoding="utf-8", errors="surrogateescape", closefd=False) as file:
+            yield file
+        return
+    try:
+        file = open(list_file, encoding="utf-8", errors="surrogateescape")  # noqa: PTH123, SIM115
+    except OSError as error:
+        raise ConfigError(f"the list {list_file} cannot be read: {error.strerror}", hint="see -i") from error
+    with file:
+        yield file
+
+
+command = Verb(
+    "pull",
+    callback=pull,
+    help=_HELP,
+    short_help="Fetch many objects into a directory.",
+    epilog=environment_help(),
+    params=[
+        click.Argument(["prefix"], metavar="[s3://BUCKET/PREFIX]", required=False),
+        Flag(
+            ["-i", "--input-file", "list_file"],
+            section="Files",
+            metavar="FILE",
+            help="list of URLs, one a line; - is standard input",
+        ),
+        Flag(
+            ["-d", "--dir", "directory"],
+            section="Files",
+            metavar="DIR",
+            required=True,
+            help="directory for the files; it is made where it is missing",
+        ),
+        *pull_flags(),
+        *output_flags(),
+    ],
+)

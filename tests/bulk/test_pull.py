@@ -1,0 +1,257 @@
+"""Many objects by one call: all of them there and checked, whatever fails named, nothing outside of the directory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+import fastget
+from fastget.bulk.items import from_lines
+from fastget.errors import (
+    AccessDenied,
+    ChecksumMismatch,
+    ConfigError,
+    DestinationError,
+    InvalidURL,
+    NotFound,
+)
+from fastget.events import Done, Event, Failed, PullProgress, Unchanged
+from fastget.testing import Algorithm, Content, ObjectServer, StoredObject, faults
+
+MIB = 1024 * 1024
+ServeBucket = Callable[..., ObjectServer]
+
+
+def options(server: ObjectServer, **more: Any) -> dict[str, Any]:
+    return {"endpoint_url": server.base_url, "region": "us-east-1", **more}
+
+
+def pull(server: ObjectServer, directory: Path, url: str = "s3://b", **more: Any) -> fastget.PullResult:
+    return fastget.pull(url, directory, **options(server, **more))
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    """Every file below, by its path."""
+    found = (path for path in directory.rglob("*") if not path.is_dir())
+    return {path.relative_to(directory).as_posix(): path.read_bytes() for path in found}
+
+
+def test_a_prefix_becomes_files_below_the_directory(serve_bucket: ServeBucket, directory: Path) -> None:
+    keys = {"data/a": b"one", "data/sub/b c": b"", "data/sub/ü/日": b"three", "other": b"no"}
+    server = serve_bucket(keys, page_size=2)
+    result = pull(server, directory, "s3://b/data/")
+    assert files(directory) == {"a": b"one", "sub/b c": b"", "sub/ü/日": b"three"}
+    assert (result.done, result.failed, result.skipped, result.verified) == (3, 0, 0, 3)
+    assert (result.size, result.bytes_received, result.is_complete) == (8, 8, True)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "expected"),
+    [("", {"da", "data/a", "data/sub/b"}), ("da", {"da", "data/a", "data/sub/b"}), ("data/s", {"sub/b"})],
+)
+def test_a_key_is_named_from_the_last_slash_of_the_prefix_on(
+    serve_bucket: ServeBucket, directory: Path, prefix: str, expected: set[str]
+) -> None:
+    server = serve_bucket({"da": b"0", "data/a": b"1", "data/sub/b": b"2"})
+    pull(server, directory, f"s3://b/{prefix}")
+    assert set(files(directory)) == expected
+
+
+def test_a_list_of_urls_becomes_files_of_their_last_parts(serve_bucket: ServeBucket, directory: Path) -> None:
+    server = serve_bucket({"x/one.bin": b"1", "y/two%20.bin": b"2", "three": b"3"})
+    result = fastget.pull(
+        [server.url("/b/x/one.bin", "X=1"), "s3://b/y/two%20.bin", (server.url("/b/three"), "deep/er/3.bin")],
+        directory,
+        **options(server),
+    )
+    assert result.done == 3
+    assert files(directory) == {"one.bin": b"1", "two%20.bin": b"2", "deep/er/3.bin": b"3"}
+
+
+def test_large_and_small_objects_come_side_by_side(serve_bucket: ServeBucket, directory: Path) -> None:
+    large = Content.generated(20 * MIB + 17, seed=3)
+    keys: dict[str, Any] = {f"{number:02}": os.urandom(1000 * number) for number in range(20)}
+    stored = StoredObject(large, checksum=Algorithm.CRC64NVME, part_sizes=(8 * MIB, 8 * MIB, 4 * MIB + 17))
+    server = serve_bucket({**keys, "large": stored})
+    result = pull(server, directory)
+    assert result.done == result.verified == 21
+    found = files(directory)
+    assert found.pop("large") == bytes(large.read(0, large.size))
+    assert found == keys
+
+
+def test_an_object_that_fails_keeps_no_other_away(serve_bucket: ServeBucket, directory: Path) -> None:
+    server = serve_bucket({"a": b"1", "c": b"3"})
+    urls = [server.url("/b/a"), server.url("/b/missing"), server.url("/b/c"), "ftp://host/x", "http://host/"]
+    result = fastget.pull(urls, directory)
+    assert files(directory) == {"a": b"1", "c": b"3"}
+    assert (result.done, result.failed, result.is_complete) == (2, 3, False)
+    assert {type(failure.error) for failure in result.failures} == {NotFound, InvalidURL, ConfigError}
+    with pytest.raises(fastget.FastgetError):
+        result.raise_for_failures()
+
+
+def test_two_urls_of_one_name_are_one_file_and_one_failure(serve_bucket: ServeBucket, directory: Path) -> None:
+    server = serve_bucket({"x/a": b"first", "y/a": b"second"})
+    result = fastget.pull([server.url("/b/x/a"), server.url("/b/y/a")], directory)
+    assert files(directory) == {"a": b"first"}
+    assert [failure.url for failure in result.failures] == [server.url("/b/y/a")]
+
+
+def test_damaged_bytes_make_no_file(serve_bucket: ServeBucket, directory: Path) -> None:
+    damage = faults.flip_bit(offset=1).on(path="/b/a").always()
+    server = serve_bucket({"a": b"1" * 50, "b": b"2" * 50}, faults=[damage])
+    result = pull(server, directory)
+    assert files(directory) == {"b": b"2" * 50}
+    assert [type(failure.error) for failure in result.failures] == [ChecksumMismatch]
+
+
+def test_what_is_here_and_the_same_is_skipped(serve_bucket: ServeBucket, directory: Path) -> None:
+    server = serve_bucket({"a": b"1", "b": b"2", "c": b"3"})
+    pull(server, directory)
+    (directory / "b").write_bytes(b"x")
+    (directory / "c").unlink()
+    before = len(server.requests)
+    result = pull(server, directory)
+    assert files(directory) == {"a": b"1", "b": b"2", "c": b"3"}
+    assert (result.done, result.skipped) == (3, 1)
+    asked = [(request.method, request.path) for request in server.requests[before:]]
+    assert ("GET", "/b/a") not in asked
+    assert {("GET", "/b/b"), ("GET", "/b/c")} <= set(asked)
+
+
+def test_an_object_that_was_replaced_is_fetched_again(serve_bucket: ServeBucket, directory: Path) -> None:
+    server = serve_bucket({"a": b"old"})
+    pull(server, directory)
+    server.put("/b/a", StoredObject(Content.of(b"new"), checksum=Algorithm.CRC64NVME))
+    assert pull(server, directory).skipped == 0
+    assert files(directory) == {"a": b"new"}
+
+
+def test_what_is_here_is_left_alone_without_overwrite(serve_bucket: ServeBucket, directory: Path) -> None:
+    directory.mkdir(parents=True)
+    (directory / "a").write_bytes(b"mine")
+    server = serve_bucket({"a": b"1", "b": b"2"})
+    result = pull(server, directory, overwrite=False)
+    assert files(directory) == {"a": b"mine", "b": b"2"}
+    assert isinstance(result.failures[0].error, DestinationError)
+
+
+@pytest.mark.parametrize("option", [{"checksum": "md5=" + 32 * "0"}, {"version_id": "v"}])
+def test_an_option_of_one_object_is_refused(directory: Path, option: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(option))):
+        fastget.pull([], directory, **option)
+    assert not directory.exists()
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/x", "s3://", "", "file:///x"])
+def test_what_is_no_prefix_is_refused(directory: Path, url: str) -> None:
+    with pytest.raises(InvalidURL):
+        fastget.pull(url, directory)
+
+
+def test_nothing_asked_for_is_nothing_done(directory: Path) -> None:
+    result = fastget.pull([], directory)
+    assert (result.done, result.failed, result.jobs) == (0, 0, 0)
+    assert files(directory) == {}
+
+
+def test_a_directory_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(DestinationError):
+        fastget.pull([], tmp_path / "file" / "out")
+
+
+def test_a_listing_that_is_refused_is_an_error(serve_bucket: ServeBucket, directory: Path) -> None:
+    server = serve_bucket({"a": b"1"}, faults=[faults.status(403)])
+    with pytest.raises(AccessDenied):
+        pull(server, directory)
+
+
+def test_a_list_that_breaks_off_leaves_what_was_named_before(serve_bucket: ServeBucket, directory: Path) -> None:
+    server = serve_bucket({"a": b"1"})
+
+    def urls() -> Iterator[str]:
+        yield server.url("/b/a")
+        raise NotFound("the list ends here")
+
+    with pytest.raises(NotFound, match="the list ends here"):
+        fastget.pull(urls(), directory)
+    assert files(directory) == {"a": b"1"}
+
+
+@pytest.mark.usefixtures("no_leaks")
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_an_interrupt_ends_everything_and_leaves_whole_files(
+    serve_bucket: ServeBucket, directory: Path, jobs: int
+) -> None:
+    keys = {f"{number:03}": b"x" * 1000 for number in range(300)}
+    server = serve_bucket(keys)
+    came = threading.Event()
+
+    def urls() -> Iterator[str]:
+        for number, key in enumerate(keys):
+            if number == 100:
+                came.wait(60)
+                raise KeyboardInterrupt
+            yield server.url(f"/b/{key}")
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Done):
+            came.set()
+
+    came.set()
+    with pytest.raises(KeyboardInterrupt):
+        fastget.pull(urls(), directory, jobs=jobs, on_event=hear)
+    assert all(data == b"x" * 1000 for name, data in files(directory).items())
+    assert not [name for name in files(directory) if name.startswith(".")]
+
+
+def test_events_tell_of_every_object_and_of_all_together(serve_bucket: ServeBucket, directory: Path) -> None:
+    server = serve_bucket({"a": b"1", "b": b"2"})
+    heard: list[Event] = []
+    caller = threading.get_ident()
+
+    def hear(event: Event) -> None:
+        assert threading.get_ident() == caller
+        heard.append(event)
+
+    urls = [server.url("/b/a"), server.url("/b/b"), server.url("/b/none"), "nonsense"]
+    fastget.pull(urls, directory, on_event=hear)
+    assert sum(isinstance(event, Done) for event in heard) == 2
+    assert {event.error for event in heard if isinstance(event, Failed)} == {"NotFound", "InvalidURL"}
+    again: list[Event] = []
+    fastget.pull(urls[:2], directory, on_event=again.append)
+    assert sum(isinstance(event, Unchanged) for event in again) == 2
+    assert all(isinstance(event, Done | Unchanged | PullProgress) for event in again)
+
+
+def test_an_item_may_bring_its_own_digest(serve_bucket: ServeBucket, directory: Path) -> None:
+    server = serve_bucket({"a": b"1", "b": b"2"})
+    wrong = "md5=" + "0" * 32
+    right = f"md5={hashlib.md5(b'1').hexdigest()}"
+    lines = [server.url("/b/a"), f"  checksum={right}", server.url("/b/b"), f"  checksum={wrong}"]
+    result = fastget.pull(from_lines(lines), directory)
+    assert files(directory) == {"a": b"1"}
+    assert isinstance(result.failures[0].error, ChecksumMismatch)
+
+
+def test_no_secret_of_a_url_is_in_the_result(serve_bucket: ServeBucket, directory: Path) -> None:
+    server = serve_bucket({})
+    result = fastget.pull([server.url("/b/a", "X-Amz-Signature=hunter2"), "http://me:hunter2@"], directory, retries=0)
+    assert result.failed == 2
+    assert "hunter2" not in repr(result)
+
+
+def test_the_awaitable_verb_gives_the_same(serve_bucket: ServeBucket, directory: Path) -> None:
+    server = serve_bucket({"a": b"1"})
+    result = anyio.run(lambda: fastget.aio.pull("s3://b", directory, **options(server)))
+    assert result.done == 1
+    assert files(directory) == {"a": b"1"}
