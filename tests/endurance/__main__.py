@@ -18,6 +18,7 @@ _RUNS = {
     "chaos": "10,000 faults at random over 200 objects",
     "kill": "kill -9 at 200 random moments, one to five times for each download",
     "syscalls": "kill -9 at each of the first 400 system calls that change the disk",
+    "power_loss": "2,000 disks that a power loss may leave at any moment of a download",
     "disk": "errors at each of the first 200 calls that write; too small a disk; a limit on file size",
     "processes": "2 to 8 processes with one destination, one of them killed, with flock and without",
     "soak": "100,000 small objects, of which one in a hundred meets a fault",

@@ -58,6 +58,11 @@ def command(*arguments: str, before: Sequence[str] = (), flock: bool = True) -> 
     return [*before, sys.executable, *program, *arguments]
 
 
+def python(*arguments: str) -> list[str]:
+    """The words that run Python with these arguments."""
+    return [sys.executable, *arguments]
+
+
 def begin(words: Sequence[str], folder: Path, **options: Any) -> subprocess.Popen[bytes]:
     """Start it in a process group of its own."""
     return subprocess.Popen(

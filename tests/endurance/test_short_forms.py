@@ -12,7 +12,7 @@ from typing import NoReturn
 import pytest
 
 _HOME = Path(__file__).resolve().parents[2]
-NEEDS_STRACE = ("syscalls", "disk")
+NEEDS_STRACE = ("syscalls", "disk", "power_loss")
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,7 @@ NEEDS_STRACE = ("syscalls", "disk")
         pytest.param("chaos", marks=pytest.mark.fault("N18", "H41", "H44")),
         pytest.param("kill", marks=pytest.mark.fault("X17", "X18")),
         pytest.param("syscalls", marks=pytest.mark.fault("X17", "X19", "X20")),
+        pytest.param("power_loss", marks=pytest.mark.fault("X19", "X20")),
         pytest.param("disk", marks=pytest.mark.fault("X1", "X2", "X3", "X4")),
         pytest.param("processes", marks=pytest.mark.fault("X14", "X15", "X16")),
         pytest.param("soak", marks=pytest.mark.fault("N27")),
