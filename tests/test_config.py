@@ -29,6 +29,7 @@ READ: dict[str, tuple[str, Any]] = {
     "checksum": ("sha-256=00", "sha-256=00"),
     "require_verified": ("yes", True),
     "overwrite": ("0", False),
+    "resume": ("no", False),
     "fsync": ("Off", False),
     "proxy": ("http://user:pw@proxy:3128", "http://user:pw@proxy:3128"),
     "ca_bundle": ("/etc/ca.pem", "/etc/ca.pem"),

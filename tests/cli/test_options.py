@@ -44,7 +44,7 @@ def test_every_flag_says_what_it_means(flag: click.Parameter) -> None:
 
 
 def test_a_long_flag_is_the_name_of_its_field() -> None:
-    renamed = {"headers", "overwrite", "fsync"}
+    renamed = {"headers", "overwrite", "resume", "fsync"}
     for flag in transfer_flags():
         if flag.name not in renamed:
             assert f"--{str(flag.name).replace('_', '-')}" in flag.opts
