@@ -2,144 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import re
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from fastget.core.messages import Headers, Request
 from fastget.core.urls import URL
-from fastget.errors import Cancelled, ConfigError, CredentialsError
-from fastget.sources.capture import CapturingClient
-from fastget.sources.failures import NO_CREDENTIALS_HINT, botocore_failures
-from fastget.sources.signing import ALGORITHM, Credentials, Scope, Signer, encode_key, encode_query
+from fastget.errors import Cancelled, ConfigError
+from fastget.sources.accounts import Account, make_account
+from fastget.sources.failures import botocore_failures
+from fastget.sources.signing import ALGORITHM, Scope, Signer, encode_key, encode_query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from fastget.config import Config
-    from fastget.sources.iam import TokenEndpoint, Tokens
+    from fastget.sources.iam import Tokens
+    from fastget.sources.settings import S3Settings
 
-DEFAULT_REGION = "us-east-1"
-# The endpoints of IBM Cloud Object Storage: s3.eu-de.cloud-object-storage.appdomain.cloud and its like, and older ones.
-_IBM_HOSTS = re.compile(r"(?:^|\.)(?:cloud-object-storage\.[a-z]+\.cloud|objectstorage\.softlayer\.net)$")
-_REGION = re.compile(r"[a-z]{2,}(?:-[a-z0-9]+){0,5}", re.ASCII)
 _Value = TypeVar("_Value")
-
-
-@dataclass(frozen=True, slots=True)
-class S3Settings:
-    """The options that decide about sessions, endpoints and signatures."""
-
-    endpoint_url: str | None = None
-    region: str | None = None
-    profile: str | None = None
-    anonymous: bool = False
-    addressing_style: str = "auto"
-    proxy: str | None = field(default=None, repr=False)
-    ca_bundle: str | None = None
-    insecure: bool = False
-    connect_timeout: float = 10.0
-    response_timeout: float = 60.0
-    access_key_id: str | None = field(default=None, repr=False)
-    secret_access_key: str | None = field(default=None, repr=False)
-    session_token: str | None = field(default=None, repr=False)
-    use_dualstack_endpoint: bool = False
-    use_fips_endpoint: bool = False
-    use_accelerate_endpoint: bool = False
-    store: str = "s3"
-    ibm_api_key_id: str | None = field(default=None, repr=False)
-    ibm_auth_endpoint: str | None = None
-
-    @classmethod
-    def of(cls, config: Config, store: str = "s3") -> Self:
-        """The settings in `config`, for a URL of the scheme `store`: s3 or cos.
-
-        An Authorization header of the user takes the place of a signature.
-        Raises ConfigError for an endpoint with user info in it, half a key, or a region that IBM COS cannot have.
-        """
-        _check_keys(config)
-        brings_its_own = any(name.lower() == "authorization" for name in config.headers)
-        if "@" in urlsplit(config.endpoint_url or "").netloc:
-            raise ConfigError("endpoint_url holds a user name or password", hint="S3 takes keys: give a profile")
-        return cls(
-            endpoint_url=config.endpoint_url or _ibm_endpoint(store, config.region),
-            region=config.region,
-            profile=config.profile,
-            anonymous=config.no_sign_request or brings_its_own,
-            addressing_style=config.addressing_style,
-            proxy=config.proxy,
-            ca_bundle=config.ca_bundle,
-            insecure=config.insecure,
-            connect_timeout=config.connect_timeout,
-            response_timeout=config.response_timeout,
-            access_key_id=config.access_key_id,
-            secret_access_key=config.secret_access_key,
-            session_token=config.session_token,
-            use_dualstack_endpoint=config.use_dualstack_endpoint,
-            use_fips_endpoint=config.use_fips_endpoint,
-            use_accelerate_endpoint=config.use_accelerate_endpoint,
-            store=store,
-            ibm_api_key_id=None if brings_its_own else config.ibm_api_key_id,
-            ibm_auth_endpoint=config.ibm_auth_endpoint,
-        )
-
-    @property
-    def token_endpoint(self) -> TokenEndpoint | None:
-        """Where the token comes from that takes the place of a signature. Raises ConfigError for plain http."""
-        if self.ibm_api_key_id is None:
-            return None
-        from fastget.sources.iam import TOKEN_ENDPOINT, TokenEndpoint
-
-        return TokenEndpoint(
-            api_key=self.ibm_api_key_id,
-            url=self.ibm_auth_endpoint or TOKEN_ENDPOINT,
-            proxy=self.proxy,
-            ca_bundle=self.ca_bundle,
-            insecure=self.insecure,
-            connect_timeout=self.connect_timeout,
-            response_timeout=self.response_timeout,
-        )
-
-    @property
-    def is_unsigned(self) -> bool:
-        """Whether requests carry no signature: nothing at all, or a token."""
-        return self.anonymous or self.ibm_api_key_id is not None
-
-    @property
-    def is_ibm(self) -> bool:
-        """Whether the endpoint is IBM Cloud Object Storage's."""
-        if self.store == "cos" or self.ibm_api_key_id is not None:
-            return True
-        return _IBM_HOSTS.search(urlsplit(self.endpoint_url or "").hostname or "") is not None
-
-
-def _ibm_endpoint(store: str, region: str | None) -> str | None:
-    """The public endpoint of a region (us-south) or of a group of them (us, eu, ap), where one is given."""
-    if store != "cos" or region is None:
-        return None
-    if not _REGION.fullmatch(region):
-        raise ConfigError(f"there is no region {region!r} of IBM COS", hint="they look like us-south, eu-de, us, eu")
-    return f"https://s3.{region}.cloud-object-storage.appdomain.cloud"
-
-
-def _check_keys(config: Config) -> None:
-    if config.ibm_api_key_id is not None and (config.access_key_id is not None or config.no_sign_request):
-        raise ConfigError(
-            "ibm_api_key_id takes the place of a signature", hint="leave out access_key_id and no_sign_request"
-        )
-    if (config.access_key_id is None) != (config.secret_access_key is None):
-        raise ConfigError("access_key_id and secret_access_key go together", hint="give both, or neither")
-    if config.access_key_id is None:
-        if config.session_token is not None:
-            raise ConfigError("session_token goes with access_key_id and secret_access_key", hint="give all three")
-        return
-    if config.no_sign_request:
-        raise ConfigError("no_sign_request and an access key contradict each other", hint="give one of them")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,24 +32,6 @@ class ObjectRequest:
     key: str
     query: tuple[tuple[str, str], ...] = ()
     headers: Headers = field(default_factory=Headers)
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """A session, its client, and the credentials that both draw on (None where requests go unsigned).
-
-    `tokens` take the place of a signature where there are some.
-    """
-
-    client: CapturingClient
-    credentials: Any = field(repr=False)
-    tokens: Tokens | None = field(default=None, repr=False)
-
-    def frozen(self, display_url: str) -> Credentials:
-        """The credentials of this moment; botocore refreshes them when they are about to expire."""
-        with botocore_failures(display_url, CredentialsError):
-            found = self.credentials.get_frozen_credentials()
-        return Credentials(found.access_key, found.secret_key, found.token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +176,7 @@ class S3Endpoints:
                 hint="give the bucket's region (us-south), or endpoint_url",
                 url=display_url,
             )
-        account = self._once(settings, lambda: _make_account(settings, self._tokens(settings), display_url))
+        account = self._once(settings, lambda: make_account(settings, self._tokens(settings), display_url))
         with botocore_failures(display_url):
             sample = account.client.request("GET", bucket, "k", Headers(), {})
         if account.tokens is not None:
@@ -344,62 +208,3 @@ def _signer(headers: Headers) -> Signer | None:
     if algorithm != ALGORITHM or len(credential) < 5 or "x-amz-s3session-token" in headers:
         return None
     return Signer(Scope(region=credential[-3], service=credential[-2]))
-
-
-def _make_account(settings: S3Settings, tokens: Tokens | None, display_url: str) -> Account:
-    from botocore.session import Session
-
-    with botocore_failures(display_url):
-        session = Session(profile=settings.profile)
-        if settings.access_key_id is not None:
-            session.set_credentials(settings.access_key_id, settings.secret_access_key, settings.session_token)
-        client = session.create_client(
-            "s3",
-            region_name=settings.region or _default_region(session),
-            endpoint_url=settings.endpoint_url,
-            verify=False if settings.insecure else settings.ca_bundle,
-            config=_client_config(settings),
-        )
-    with botocore_failures(display_url, CredentialsError):
-        credentials = None if settings.is_unsigned else session.get_credentials()
-    if credentials is None and not settings.is_unsigned:
-        client.close()
-        raise CredentialsError(
-            f"{display_url}: there are no AWS credentials", hint=NO_CREDENTIALS_HINT, url=display_url
-        )
-    return Account(CapturingClient(client), credentials, tokens)
-
-
-def _default_region(session: Any) -> str:
-    return session.get_config_variable("region") or os.environ.get("AWS_REGION") or DEFAULT_REGION
-
-
-def _client_config(settings: S3Settings) -> Any:
-    from botocore import UNSIGNED
-    from botocore.config import Config as ClientConfig
-
-    options: dict[str, Any] = {
-        "connect_timeout": settings.connect_timeout,
-        "read_timeout": settings.response_timeout,
-        # Whether checksums are asked for is the caller's to say (wire-spec.md row 21).
-        "response_checksum_validation": "when_required",
-    }
-    # No signature version otherwise: a global one would turn off the sessions of directory buckets (wire-spec.md §5).
-    if settings.is_unsigned:
-        options["signature_version"] = UNSIGNED
-    # What is not asked for is left to the AWS config file.
-    options |= {name: True for name in ("use_dualstack_endpoint", "use_fips_endpoint") if getattr(settings, name)}
-    if addressing := _addressing(settings):
-        options["s3"] = addressing
-    if settings.proxy is not None:
-        options["proxies"] = {"http": settings.proxy, "https": settings.proxy}
-    return ClientConfig(**options)
-
-
-def _addressing(settings: S3Settings) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if settings.addressing_style != "auto":
-        found["addressing_style"] = settings.addressing_style
-    if settings.use_accelerate_endpoint:
-        found["use_accelerate_endpoint"] = True
-    return found

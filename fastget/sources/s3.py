@@ -14,11 +14,12 @@ from fastget.sources.attributes import QUERY as ATTRIBUTES
 from fastget.sources.attributes import attributes_headers
 from fastget.sources.corrections import identity, refuses_credentials, region_named, time_named
 from fastget.sources.descriptions import object_info
-from fastget.sources.endpoints import BucketRoute, ObjectRequest, S3Endpoints, S3Settings
+from fastget.sources.endpoints import BucketRoute, ObjectRequest, S3Endpoints
 from fastget.sources.parameters import Parameters
 from fastget.sources.protocol import Correction, StoreTraits
 from fastget.sources.refusals import refusal_error
 from fastget.sources.requests import plain_headers, plain_name, range_headers, with_user_headers
+from fastget.sources.settings import S3Settings
 from fastget.sources.stores import in_stored_coding, is_ibm, traits_of
 
 if TYPE_CHECKING:
