@@ -28,7 +28,12 @@ RUNS = (
         "passed: 10,000 faults, 2,600 downloads, 0 wrong or failed, 1.03 times the bytes without faults, "
         "3.12 times the p99 without faults (165 s)",
     ),
-    Run("kill", "kill -9 at 200 random moments, 1 to 5 for each download, then to its end"),
+    Run(
+        "kill",
+        "kill -9 at 200 random moments, 1 to 5 for each download, then to its end",
+        "passed: 202 kills, 88 downloads, 0 wrong or failed, 3.5% of the object sent again for a kill, "
+        "0 stray files (286 s)",
+    ),
     Run("syscalls", "kill -9 at each of the first 400 calls that change the disk, and at the last ones"),
     Run(
         "disk",
@@ -36,6 +41,10 @@ RUNS = (
         "passed: 666 runs, 608 told with path and cause, 40 survived, 18 past the last call, "
         "0 wrong, left or untold, told disk of 4 MiB (914 s)",
     ),
-    Run("processes", "2 to 8 processes with one destination, one of them killed, with flock and without; 50 rounds"),
+    Run(
+        "processes",
+        "2 to 8 processes with one destination, one of them killed, with flock and without; 50 rounds",
+        "passed: 50 rounds, 250 processes, 34 killed, 216 succeeded, 0 wrong, 0 stray files (80 s)",
+    ),
     Run("soak", "100,000 objects of 1 to 64 KiB, of which one in a hundred meets a fault"),
 )
