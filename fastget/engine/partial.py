@@ -68,7 +68,7 @@ class PartialRead:
             bytes_resumed=0,
             requests=tally.requests,
             retries=tally.retries,
-            rescues=0,
+            rescues=tally.rescues,
             repairs=0,
             connections=self._pass.connections,
             split=split,

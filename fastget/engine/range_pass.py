@@ -173,6 +173,7 @@ class RangePass:
             self.tally.received += crew.received
             self.tally.requests += sum(worker.line.requests for worker in crew.workers)
             self.tally.requests += self._line.requests if first is None else 0
+            self.tally.rescues += crew.rescues
             self.connections = crew.size
 
     def _no_ranges(self, reason: str) -> RangeNotSupported:
@@ -259,3 +260,5 @@ class _RangeWorker(Worker):
                 raise NetworkError(f"the answer ended {left} bytes early")
             piece.position += count
             self.received += count
+            if self.on_bytes is not None:
+                self.on_bytes()
