@@ -46,5 +46,10 @@ RUNS = (
         "2 to 8 processes with one destination, one of them killed, with flock and without; 50 rounds",
         "passed: 50 rounds, 250 processes, 34 killed, 216 succeeded, 0 wrong, 0 stray files (80 s)",
     ),
-    Run("soak", "100,000 objects of 1 to 64 KiB, of which one in a hundred meets a fault"),
+    Run(
+        "soak",
+        "100,000 objects of 1 to 64 KiB, of which one in a hundred meets a fault",
+        "passed: 100,000 objects, 969 faults, 0 wrong or failed, -0.456 MiB of growth for 10,000 objects, "
+        "10 descriptors, 5 threads (157 s)",
+    ),
 )

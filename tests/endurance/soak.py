@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import subprocess
 import sys
 import tempfile
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -89,18 +89,14 @@ def run(seed: int, *, short: bool, without: tuple[str, ...]) -> Verdict:
 
 def _fetch(base: str, digests: dict[str, bytes], total: int, verdict: Verdict) -> list[tuple[int, int, int]]:
     """Samples of memory, descriptors and threads."""
-    process, paths, local = psutil.Process(), list(digests), threading.local()
+    process, paths = psutil.Process(), list(digests)
     with (
         tempfile.TemporaryDirectory(prefix="fastget-soak-") as folder,
         fastget.Client(**OPTIONS) as client,
         ThreadPoolExecutor(AT_ONCE) as threads,
     ):
 
-        def fetch(number: int) -> None:
-            path = paths[number % len(paths)]
-            # A file for each thread, that no run finds finished already.
-            target = getattr(local, "target", None) or Path(folder) / str(threading.get_ident())
-            local.target = target
+        def fetch(path: str, target: Path) -> None:
             try:
                 client.download(base + path, target)
             except FastgetError as error:
@@ -109,9 +105,16 @@ def _fetch(base: str, digests: dict[str, bytes], total: int, verdict: Verdict) -
             verdict.require(digest_at(target) == digests[path], f"wrong bytes: {path}")
             target.unlink()
 
+        def fetch_share(worker: int, first: int, last: int) -> None:
+            """In a loop of its own: a future for each object would be the growth that is looked for."""
+            for number in range(first + worker, last, AT_ONCE):
+                fetch(paths[number % len(paths)], Path(folder) / str(worker))
+
         samples = []
         for part in range(10):
-            for _ in threads.map(fetch, range(part * total // 10, (part + 1) * total // 10)):
-                pass
+            first, last = part * total // 10, (part + 1) * total // 10
+            for share in [threads.submit(fetch_share, worker, first, last) for worker in range(AT_ONCE)]:
+                share.result()
+            gc.collect()
             samples.append((process.memory_info().rss, process.num_fds(), process.num_threads()))
     return samples
