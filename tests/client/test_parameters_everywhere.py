@@ -100,6 +100,18 @@ def test_every_request_of_a_download_carries_every_parameter(
     assert sum(map(is_first, requests)) == 1
 
 
+@pytest.mark.row(3, 4, 5, 9, 14, 15, 16, 17, 18, 19, 20, 21, 22, 101, 104)
+def test_so_does_every_request_for_ranges(stored: StoredObject, serve: Serve) -> None:
+    server = serve({"/bucket/a key": stored}, faults=[faults.reset(after=1000).on(request=3)])
+    asked = [(at, at + 5000) for at in range(0, 4 * MIB, MIB)]
+    options = {**OPTIONS, **CONDITIONS, "endpoint_url": server.base_url}
+    found = fastget.read_ranges("s3://bucket/a key", asked, **options)
+    assert [bytes(one) for one in found] == [stored.content.read(*one) for one in asked]
+    assert_complete(server.requests, stored.etag)
+    assert len(server.requests) == len(asked) + 1
+    assert sum(map(is_first, server.requests)) == 1
+
+
 @pytest.mark.row(16, 17, 18, 101)
 def test_so_does_every_request_for_facts_and_for_slices(stored: StoredObject, serve: Serve) -> None:
     server = serve({"/bucket/key": stored})

@@ -25,6 +25,7 @@ from fastget.errors import (
     Unverifiable,
 )
 from fastget.testing import Behaviour, Content, ETags, Fault, ObjectServer, StoredObject, faults
+from fastget.testing.quirks import QUIRKS
 
 KIB, MIB = 1024, 1024 * 1024
 SIZE = 6 * MIB + 4321
@@ -271,6 +272,45 @@ def test_ranges_follow_a_redirect_once_for_all(stored: StoredObject, content: Co
             found = fastget.read_ranges(server.url("/b/k"), APART)
             assert len(server.requests) == 1
     assert [bytes(one) for one in found] == slices(content, APART)
+
+
+# Stores of all kinds -----------------------------------------------------------------------------------------------
+
+
+# Object Lambda refuses ranges, with a 501 (wire-spec.md row 90).
+WITH_RANGES = [name for name in QUIRKS if name != "object-lambda"]
+
+
+def on_store(name: str, stored: StoredObject, *injected: Fault) -> ObjectServer:
+    return ObjectServer({"/b/k": QUIRKS[name].dress(stored)}, behaviour=QUIRKS[name].behaviour, faults=injected)
+
+
+@pytest.mark.parametrize("name", WITH_RANGES)
+def test_every_store_gives_the_right_ranges(stored: StoredObject, content: Content, name: str) -> None:
+    with on_store(name, stored) as server:
+        options = {"endpoint_url": server.base_url, "no_sign_request": True, **QUICK}
+        found = fastget.read_ranges("s3://b/k", APART, **options)
+        assert [bytes(one) for one in found] == slices(content, APART)
+        assert fastget.read("s3://b/k", 1000, 5 * MIB, **options) == content.read(1000, 5 * MIB)
+
+
+@pytest.mark.row(90)
+def test_a_store_that_refuses_ranges_is_an_error(stored: StoredObject) -> None:
+    with on_store("object-lambda", stored) as server, pytest.raises(RangeNotSupported):
+        fastget.read_ranges("s3://b/k", APART, endpoint_url=server.base_url, no_sign_request=True)
+
+
+@pytest.mark.parametrize("name", WITH_RANGES)
+def test_no_store_gets_two_versions_of_ranges_mixed(stored: StoredObject, content: Content, name: str) -> None:
+    other = Content.generated(SIZE, seed=8)
+    replaced = faults.replaced(QUIRKS[name].dress(StoredObject(other))).on(request=9)
+    with on_store(name, stored, replaced) as server:
+        options = {"endpoint_url": server.base_url, "no_sign_request": True, **QUICK}
+        try:
+            found = [bytes(one) for one in fastget.read_ranges("s3://b/k", APART, **options)]
+        except SourceChanged:
+            return
+    assert found in (slices(content, APART), slices(other, APART))
 
 
 # Nothing to pin to -------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -38,7 +38,7 @@ def deny_by_version(request: ReceivedRequest, answer: Answer) -> Answer:
     return replace(answer, status=403, segments=(), fields=())
 
 
-def options(server: ObjectServer) -> dict[str, object]:
+def options(server: ObjectServer) -> dict[str, Any]:
     return {"endpoint_url": server.base_url, "no_sign_request": True, "connections": 3, "part_size": MIB}
 
 
@@ -78,3 +78,13 @@ def test_an_answer_of_another_version_with_the_same_etag_ends_the_download(
     with ObjectServer({"/bucket/key": stored}, faults=[other]) as server, pytest.raises(SourceChanged, match="version"):
         fastget.download("s3://bucket/key", destination, **options(server))
     assert not list(destination.parent.iterdir())
+
+
+def test_ranges_are_read_by_version_and_without_where_that_is_denied(stored: StoredObject) -> None:
+    asked = [(at, at + 5000) for at in range(0, 5 * MIB, MIB)]
+    denied = Fault(name="no GetObjectVersion", edit=deny_by_version).always()
+    for injected in ([], [denied]):
+        with ObjectServer({"/bucket/key": stored}, faults=injected) as server:
+            found = fastget.read_ranges("s3://bucket/key", asked, **options(server))
+            assert any("versionId=v-1" in request.target for request in server.requests)
+        assert [bytes(one) for one in found] == [stored.content.read(*one) for one in asked]
