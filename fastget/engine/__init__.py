@@ -5,6 +5,7 @@ partial       a slice of an object in memory
 discovery     the first GET, its redirects, and what it tells
 layouts       where stored parts lie, asked of the store
 preparing     from the first answer to the checks, the layout and the plan
+task          what one pass is given, and what it reports
 job           what the workers of a pass share: chunks, digests, retries, the first error
 worker        a thread with one connection and one buffer
 crew          the threads of one pass, from start to end

@@ -8,14 +8,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fastget.core.governor import LIMIT, START, Governor, Sample
-from fastget.engine.job import Job, Replan
 from fastget.engine.rescue import Watch
+from fastget.engine.task import Replan
 from fastget.engine.threads import PATIENCE, Thread
 from fastget.errors import Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fastget.engine.job import Job
     from fastget.engine.worker import Worker
 
 # Often enough for a moving bar, seldom enough to cost nothing.

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from fastget.core.planner import Chunk
     from fastget.engine.announcer import Announcer
     from fastget.engine.cancellation import Cancellation
-    from fastget.engine.job import Tally
     from fastget.engine.preparing import Prepared
+    from fastget.engine.task import Tally
     from fastget.events import Verification
     from fastget.sinks.protocol import Sink
     from fastget.sources.protocol import Source

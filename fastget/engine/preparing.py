@@ -11,15 +11,15 @@ from fastget.core.checksums.verification import Check, choose, ladder, reason_fo
 from fastget.core.guesses import guessed_layouts
 from fastget.core.layout import PartLayout
 from fastget.core.planner import SMALLEST_CHUNK, Plan, plan_parts, plan_ranges, plan_stream
-from fastget.engine.job import Task
 from fastget.engine.stores import Store
+from fastget.engine.task import Task
 from fastget.errors import ChecksumMismatch, RangeNotSupported, Unverifiable
 
 if TYPE_CHECKING:
     from fastget.config import Config
     from fastget.core.objectinfo import ObjectInfo
     from fastget.engine.discovery import Opening
-    from fastget.engine.job import Replan
+    from fastget.engine.task import Replan
     from fastget.sinks.protocol import Sink
     from fastget.sources.protocol import StoreTraits
 
@@ -69,7 +69,7 @@ def prepare(
     every way out.
     """
     info, traits = opening.info, opening.source.traits(opening.info)
-    rungs = _rungs(info, traits, config)
+    rungs = rungs_of(info, traits, config)
     best = next(iter(choose(rungs, layout_is_known=True)[-1:]), None)
     by_force = config.split == "part"
     layout, checks = None, choose(rungs, layout_is_known=False)
@@ -80,7 +80,7 @@ def prepare(
     if layout is not None:
         checks = choose(rungs, layout_is_known=True)
     if config.require_verified and not checks:
-        reason = _reason(info, rungs)
+        reason = reason_for(info, rungs)
         raise Unverifiable(
             f"{info.url} cannot be verified: {reason}",
             hint="give its digest with --checksum, or leave out --require-verified",
@@ -101,7 +101,7 @@ def prepare(
         in_order=ordered or not sink.is_seekable,
         store=store or Store(),
     )
-    return Prepared(task, checks, _reason(info, rungs))
+    return Prepared(task, checks, reason_for(info, rungs))
 
 
 def _guess(size: int, parts: int) -> PartLayout | None:
@@ -111,7 +111,8 @@ def _guess(size: int, parts: int) -> PartLayout | None:
     return next(iter(guessed_layouts(size, parts)), None)
 
 
-def _rungs(info: ObjectInfo, traits: StoreTraits, config: Config) -> tuple[Check, ...]:
+def rungs_of(info: ObjectInfo, traits: StoreTraits, config: Config) -> tuple[Check, ...]:
+    """The ladder of an object. Raises ChecksumMismatch for declarations that contradict each other."""
     if (line := contradiction(info.declared)) is not None:
         raise ChecksumMismatch(
             f"{info.url} is declared with two digests that contradict each other: {line}",
@@ -122,7 +123,8 @@ def _rungs(info: ObjectInfo, traits: StoreTraits, config: Config) -> tuple[Check
     return ladder(info.declared, user, etag_digest(info.etag) if traits.etag_is_md5 else None)
 
 
-def _reason(info: ObjectInfo, rungs: tuple[Check, ...]) -> str:
+def reason_for(info: ObjectInfo, rungs: tuple[Check, ...]) -> str:
+    """Why nothing but the size can be compared, in one line."""
     if info.size is None and not rungs:
         return "the server declared neither a length nor a checksum"
     headers = any(name.lower().startswith("x-amz-checksum-") for name, _ in info.headers)

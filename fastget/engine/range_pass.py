@@ -11,8 +11,9 @@ from fastget.core.ranges import Span
 from fastget.core.validators import Accepted, Doubt, Expectation, judge
 from fastget.engine.crew import Crew, governor_for
 from fastget.engine.discovery import Discovery, whole
-from fastget.engine.job import Job, Replan, Tally, Task
+from fastget.engine.job import Job
 from fastget.engine.line import ConnectionPool, Line
+from fastget.engine.task import Replan, Tally, Task
 from fastget.engine.worker import LARGE_BUFFER, SMALL_BUFFER, Worker
 from fastget.errors import NetworkError, ProtocolError, RangeNotSupported, SourceError, Unverifiable
 

@@ -16,12 +16,14 @@ from fastget.engine.crew import Crew, governor_for
 from fastget.engine.discovery import Discovery, Opening
 from fastget.engine.earlier import Earlier
 from fastget.engine.front import Front
-from fastget.engine.job import Job, Recorder, Replan, Tally
+from fastget.engine.job import Job
 from fastget.engine.layouts import Surveyor
 from fastget.engine.line import ConnectionPool, Line
 from fastget.engine.piece import Piece
 from fastget.engine.preparing import Knowledge, Prepared, prepare
+from fastget.engine.small import AtOnce
 from fastget.engine.stores import Store, Stores
+from fastget.engine.task import Recorder, Replan, Tally
 from fastget.engine.verifying import Verifier
 from fastget.engine.worker import Worker, Write
 from fastget.errors import ChecksumMismatch, FastgetError, NetworkError, RangeNotSupported, SourceError, Unverifiable
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from fastget.config import Config
     from fastget.core.checksums.algorithms import Algorithm
     from fastget.core.layout import PartLayout
-    from fastget.engine.job import Task
+    from fastget.engine.task import Task
     from fastget.sinks.protocol import Sink
     from fastget.sources.protocol import Source
 
@@ -61,6 +63,7 @@ class Transfer:
         self._has_begun = False
         self._room: list[int | None] = []
         self._earlier = Earlier(source, sink, self._tally, self._announcer)
+        self._at_once = AtOnce(source, sink, config, self._tally, self._announcer)
 
     def run(self) -> Result:
         """Fetch, verify, publish. Raises a FastgetError, or what interrupted it.
@@ -107,6 +110,8 @@ class Transfer:
             if isinstance(found, Result):
                 return found
             opening, flows = (found, False) if found else self._open(line, scope, known)
+            if flows and (result := self._at_once.take(opening, line, scope)) is not None:
+                return result
             prepared = self._prepare(opening, known)
             task = prepared.task
             self._open_sink(prepared)

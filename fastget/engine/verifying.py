@@ -16,7 +16,8 @@ from fastget.core.planner import plan_parts
 from fastget.core.ranges import Span
 from fastget.engine.front import digest_span
 from fastget.engine.guessing import proven_guess
-from fastget.engine.job import BYTES_ARE_OUT, Replan
+from fastget.engine.job import BYTES_ARE_OUT
+from fastget.engine.task import Replan
 from fastget.errors import ChecksumMismatch, Unverifiable
 from fastget.events import Method, Repaired
 
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
     from fastget.core.checksums.verification import Check
     from fastget.core.layout import PartLayout
     from fastget.engine.announcer import Announcer
-    from fastget.engine.job import Recorder, Tally, Task
     from fastget.engine.layouts import Surveyor
     from fastget.engine.preparing import Prepared
+    from fastget.engine.task import Recorder, Tally, Task
     from fastget.engine.worker import Write
     from fastget.events import Verification
 

@@ -14,13 +14,14 @@ from fastget.core import retry
 from fastget.core.checksums.declared import part_digest
 from fastget.core.validators import FORBIDDEN, PRECONDITION_FAILED
 from fastget.engine.asking import ask
-from fastget.engine.job import Job, Replan
 from fastget.engine.piece import PartDigest, Piece
+from fastget.engine.task import Replan
 from fastget.errors import Cancelled, FastgetError, NetworkError, ProtocolError, RangeNotSupported, ServerError
 from fastget.events import Event
 
 if TYPE_CHECKING:
     from fastget.core.messages import ResponseHead
+    from fastget.engine.job import Job
     from fastget.engine.line import Line
 
 # A fast connection fills it in half a millisecond, beside which the interpreter's few microseconds vanish: measured,
@@ -36,7 +37,6 @@ QUICK, SLOW = 0.01, 0.05
 GONE = {404: "it is no longer there", 416: "it ends before the range that is missing"}
 # What a store says to the number of a part that it cannot find (faults.md H48, H49).
 NO_SUCH_PART = frozenset({400, 416, 501})
-
 
 
 @dataclass(frozen=True, slots=True)
