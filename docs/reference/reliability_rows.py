@@ -27,7 +27,9 @@ NETWORK = (
     Row("N4", "chunked body without its last chunk", "an error; asked for again"),
     Row("N5", "silence after the head", "cut after `stall_timeout`, asked for again on a new connection"),
     Row("N6", "silence before the head", "cut after `response_timeout`, which is a limit of its own"),
-    Row("N7", "one byte a second", "counted as alive by `stall_timeout`; the caller's own end of patience cuts it"),
+    Row(
+        "N7", "one byte a second", "cut as a straggler, or below a floor; its piece is asked for on another connection"
+    ),
     Row("N8", "slow at first, then fast", "waited for: a slow start is no failure"),
     Row("N9", "one slow connection among fast ones", "the others take all the other pieces"),
     Row("N10", "connection refused", "said at once with host and port; bounded retries with random waits"),

@@ -18,7 +18,7 @@ NEEDS_STRACE = ("syscalls", "disk", "power_loss")
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param("matrix", marks=pytest.mark.fault("N1", "N2", "N3", "N4", "N5", "H4", "C1", "C2")),
+        pytest.param("matrix", marks=pytest.mark.fault("N1", "N2", "N3", "N4", "N5", "N7", "H4", "C1", "C2")),
         pytest.param("chaos", marks=pytest.mark.fault("N18", "H41", "H44")),
         pytest.param("kill", marks=pytest.mark.fault("X17", "X18")),
         pytest.param("syscalls", marks=pytest.mark.fault("X17", "X19", "X20")),
@@ -31,8 +31,7 @@ NEEDS_STRACE = ("syscalls", "disk", "power_loss")
 def test_the_short_form_passes(name: str, server_not_found: Callable[[str, str], NoReturn]) -> None:
     if name in NEEDS_STRACE and not _can_trace():
         server_not_found("strace", "apt-get install strace, and permission to trace")
-    # A server that drips is left only where there is a floor under the rate.
-    words = ("-m", "tests.endurance", name, "--short", *(("--without", "drip") if name == "matrix" else ()))
+    words = ("-m", "tests.endurance", name, "--short")
     done = subprocess.run(
         (sys.executable, *words),
         cwd=_HOME,
