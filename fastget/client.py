@@ -6,10 +6,9 @@ import os
 import sys
 import threading
 from contextlib import contextmanager
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
-from weakref import WeakSet
 
+from fastget import forks
 from fastget.config import Config
 from fastget.engine.announcer import Announcer
 from fastget.engine.cancellation import Cancellation
@@ -21,7 +20,7 @@ from fastget.engine.transfer import Transfer
 from fastget.sinks.choose import open_sink
 from fastget.sinks.memory import BufferSink, MemorySink, as_bytes
 from fastget.sources.resolve import resolve
-from fastget.transport.pool import Pool
+from fastget.transport.pool import Pool, connection_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -53,7 +52,7 @@ class Client:
         """
         self.config = (config or Config.from_environment()).merged(**options)
         self._forget()
-        _clients.add(self)
+        forks.tell(self)
 
     def _forget(self) -> None:
         """Have nothing but the options; the rest is made on first use."""
@@ -84,11 +83,10 @@ class Client:
 
         It must be C-contiguous. Without `start` it gets the whole object, verified as `download` does, and must be as
         large or larger. With `start` it gets the bytes from there on, up to its own end or the object's (negative:
-        counted from the object's end); such a slice is pinned to one version, and its length is checked. `size` of the
-        result is the number of bytes that it got, in both cases. After an error what it holds is undefined.
+        from the object's end); such a slice is pinned to one version, and its length is checked. The result's `size`
+        says how many bytes it got. After an error what it holds is undefined.
 
-        Raises ConfigError for a buffer that cannot be written, DestinationError for one that is too small, and the
-        other errors of fastget.errors.
+        Raises ConfigError for a buffer that cannot be written, DestinationError for a small one, and other FastgetErrors.
         """
         return self.transfer_to_buffer(url, buffer, start, Cancellation(), **options)
 
@@ -173,13 +171,11 @@ class Client:
         """`read_into`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
         config = self.config.merged(**options)
         target = as_bytes(buffer)
-        sink = BufferSink(target)
         with self._pool_for(config) as pool:
             source = self._resolve(url, config)
             if start is None:
-                return self._run(Transfer(source, sink, config, pool, _stores), cancellation)
-            partial = PartialRead(source, config, pool, cancellation, _stores.of(source.store))
-            return partial.run_into(sink, len(target), start)
+                return self._run(Transfer(source, BufferSink(target), config, pool, _stores), cancellation)
+            return PartialRead(source, config, pool, cancellation, _stores.of(source.store)).run_into(target, start)
 
     def transfer_ranges(
         self,
@@ -190,15 +186,12 @@ class Client:
         **options: Any,
     ) -> list[memoryview]:
         """`read_ranges`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
-        from fastget.engine.scattered import ScatteredRead, memories_for, spans_of
+        from fastget.engine.scattered import ScatteredRead
 
         config = self.config.merged(**options)
-        spans = spans_of(ranges)
-        memories = memories_for(spans, into)
         with self._pool_for(config) as pool:
             source = self._resolve(url, config)
-            ScatteredRead(source, config, pool, cancellation, _stores.of(source.store)).run(spans, memories)
-        return memories
+            return ScatteredRead(source, config, pool, cancellation, _stores.of(source.store)).run(ranges, into)
 
     def transfer_many(
         self, what: Pullable, directory: PathLike, cancellation: Cancellation, **options: Any
@@ -276,6 +269,19 @@ class Client:
         if endpoints is not None:
             endpoints.close()
 
+    @property
+    def is_in_use(self) -> bool:
+        """Whether it has been used since it was made, or closed."""
+        return self._pool is not None
+
+    def begin_anew(self) -> None:
+        """In a forked child: let go of what belongs to the parent."""
+        pool = self._pool
+        self._forget()
+        _stores.forget()
+        if pool is not None:
+            pool.abandon()
+
     def __del__(self) -> None:
         """A client that nobody closed leaves no socket to the garbage collector, which would warn of it."""
         pool = self.__dict__.get("_pool")
@@ -299,7 +305,7 @@ class Client:
     @contextmanager
     def _pool_for(self, config: Config) -> Iterator[Pool]:
         """The shared pool; one of its own for a call whose options change how connections are made."""
-        if _connection_options(config) != _connection_options(self.config):
+        if connection_options(config) != connection_options(self.config):
             pool = Pool(config)
             try:
                 yield pool
@@ -339,72 +345,6 @@ class Client:
 
 # What the clients of this process have learned of stores; of all together, for a plain function makes its own client.
 _stores = Stores()
-_clients: WeakSet[Client] = WeakSet()
-# What the threads of a transfer import when they first need it; the second half only if that has begun.
-_IMPORTED_LATE = (
-    "awscrt.checksums",
-    "email.utils",
-    "fastget.core.checksums.castagnoli",
-    "fastget.sources.attributes",
-    "fastget.transport.connection",
-    "fastget.transport.proxies",
-    "fastget.transport.route",
-    "fastget.transport.tls",
-    "hashlib",
-    "http",
-    "ipaddress",
-    "xml.etree.ElementTree",
-    "xxhash",
-)
-# logging is here because it hooks into forks itself: loaded in the middle of one, half of its hooks would be missing.
-_IMPORTED_SELDOM = (
-    "botocore.session",
-    "fastget.engine.scattered",
-    "fastget.sources.getobject",
-    "fastget.sources.getobject_parameters",
-    "fastget.sources.iam",
-    "fastget.sources.links",
-    "fastget.sources.s3",
-    "fastget.transport.fallback",
-    "h11",
-    "logging",
-    "urllib.request",
-)
-
-
-def _finish_imports() -> None:
-    """Before a fork: a module that another thread is importing would stay locked in the child, for ever."""
-    if any(client._pool is not None for client in list(_clients)):
-        for name in (*_IMPORTED_LATE, *(name for name in _IMPORTED_SELDOM if name in sys.modules)):
-            import_module(name)
-
-
-def _forget_in_child() -> None:
-    """A forked child lets go of its copies of the parent's sockets and locks, which only the parent may use.
-
-    Here and not at the next use: until then they would keep connections open that the parent has closed.
-    """
-    _stores.forget()
-    for client in list(_clients):
-        pool = client._pool
-        client._forget()
-        if pool is not None:
-            pool.abandon()
-
-
-if hasattr(os, "register_at_fork"):  # Windows does not fork
-    os.register_at_fork(before=_finish_imports, after_in_child=_forget_in_child)
-
-
-def _connection_options(config: Config) -> tuple[object, ...]:
-    return (
-        config.proxy,
-        config.ca_bundle,
-        config.insecure,
-        config.connect_timeout,
-        config.response_timeout,
-        config.stall_timeout,
-    )
 
 
 def download(url: str, path: PathLike, **options: Any) -> Result:

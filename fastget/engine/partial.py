@@ -49,13 +49,13 @@ class PartialRead:
             self._read(info, span, sink)
         return sink.getvalue()
 
-    def run_into(self, sink: BufferSink, length: int, start: int) -> Result:
-        """The `length` bytes from `start` on, or those up to the object's end, into `sink`. Raises as `run`."""
-        began = time.monotonic()
+    def run_into(self, target: memoryview, start: int) -> Result:
+        """The bytes from `start` on that fill `target`, or those up to the object's end. Raises as `run`."""
+        began, length = time.monotonic(), len(target)
         with self._pass:
             info, found = self._locate(start, start + length if start >= 0 else None)
             span = Span(found.start, min(found.stop, found.start + length))
-            split = self._read(info, span, sink)
+            split = self._read(info, span, BufferSink(target))
         tally = self._pass.tally
         return Result(
             url=self._source.display_url,

@@ -97,12 +97,21 @@ class ScatteredRead:
         self._config = config
         self._pass = RangePass(source, config, pool, cancellation, store)
 
-    def run(self, spans: Sequence[Span], memories: Sequence[memoryview]) -> None:
-        """Fill `memories[i]` with the bytes of `spans[i]`.
+    def run(
+        self, ranges: Iterable[tuple[int, int]], into: WriteableBuffer | Sequence[WriteableBuffer] | None
+    ) -> list[memoryview]:
+        """The bytes of every (start, stop), in memory as `memories_for` gives it.
 
-        Raises Unverifiable where a digest is required, RangeNotSupported for a range beyond the object's end and where
-        the server has no ranges or no size, and the errors of a download. What the memories hold then is undefined.
+        Raises ConfigError for ranges and buffers that do not fit, Unverifiable where a digest is required,
+        RangeNotSupported for a range beyond the object's end and where the server has no ranges or no size, and the
+        errors of a download. What the memories hold then is undefined.
         """
+        spans = spans_of(ranges)
+        memories = memories_for(spans, into)
+        self._fill(spans, memories)
+        return memories
+
+    def _fill(self, spans: Sequence[Span], memories: Sequence[memoryview]) -> None:
         fetches = coalesce(spans)
         with self._pass:
             self._pass.check_options()

@@ -120,3 +120,15 @@ class Pool:
 def _close_all(connections: list[Connection]) -> None:
     for connection in connections:
         connection.close()
+
+
+def connection_options(config: Config) -> tuple[object, ...]:
+    """The options that connections are made by: where they differ, none can be shared."""
+    return (
+        config.proxy,
+        config.ca_bundle,
+        config.insecure,
+        config.connect_timeout,
+        config.response_timeout,
+        config.stall_timeout,
+    )

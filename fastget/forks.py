@@ -1,0 +1,80 @@
+"""What a fork needs: nothing that is being imported, and children that let go of what only the parent may use."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Protocol
+from weakref import WeakSet
+
+# What the threads of a transfer import when they first need it; the second half only if that has begun.
+IMPORTED_LATE = (
+    "awscrt.checksums",
+    "email.utils",
+    "fastget.core.checksums.castagnoli",
+    "fastget.sources.attributes",
+    "fastget.transport.connection",
+    "fastget.transport.proxies",
+    "fastget.transport.route",
+    "fastget.transport.tls",
+    "hashlib",
+    "http",
+    "ipaddress",
+    "xml.etree.ElementTree",
+    "xxhash",
+)
+# logging is here because it hooks into forks itself: loaded in the middle of one, half of its hooks would be missing.
+IMPORTED_SELDOM = (
+    "botocore.session",
+    "fastget.engine.scattered",
+    "fastget.sources.getobject",
+    "fastget.sources.getobject_parameters",
+    "fastget.sources.iam",
+    "fastget.sources.links",
+    "fastget.sources.s3",
+    "fastget.transport.fallback",
+    "h11",
+    "logging",
+    "urllib.request",
+)
+
+
+class Forkable(Protocol):
+    """What has to be told of forks."""
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether threads may be at work for it."""
+        ...
+
+    def begin_anew(self) -> None:
+        """In a forked child: let go of the parent's sockets and locks.
+
+        At once and not at the next use: until then they would keep connections open that the parent has closed.
+        """
+        ...
+
+
+_known: WeakSet[Forkable] = WeakSet()
+
+
+def tell(one: Forkable) -> None:
+    """From now on, as long as it lives."""
+    _known.add(one)
+
+
+def _finish_imports() -> None:
+    """Before a fork: a module that another thread is importing would stay locked in the child, for ever."""
+    if any(one.is_in_use for one in list(_known)):
+        for name in (*IMPORTED_LATE, *(name for name in IMPORTED_SELDOM if name in sys.modules)):
+            import_module(name)
+
+
+def _begin_anew() -> None:
+    for one in list(_known):
+        one.begin_anew()
+
+
+if hasattr(os, "register_at_fork"):  # Windows does not fork
+    os.register_at_fork(before=_finish_imports, after_in_child=_begin_anew)
