@@ -86,7 +86,7 @@ class Client:
         from the object's end); such a slice is pinned to one version, and its length is checked. The result's `size`
         says how many bytes it got. After an error what it holds is undefined.
 
-        Raises ConfigError for a buffer that cannot be written, DestinationError for a small one, and other FastgetErrors.
+        Raises ConfigError for a buffer that cannot be written, DestinationError for a small one, and other errors.
         """
         return self.transfer_to_buffer(url, buffer, start, Cancellation(), **options)
 
