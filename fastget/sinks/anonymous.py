@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+import time
+from contextlib import suppress
 from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastget.sinks.names import Names
 
 # Network file systems, FUSE and other systems than Linux have none; /proc, by which they are named, may be missing.
 _IMPOSSIBLE = frozenset(
     {errno.EOPNOTSUPP, errno.ENOTSUP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.EPERM, errno.EXDEV, errno.ENOSYS}
 )
+
+# Two system calls of another process lie in between: seconds for each wait, and the number of them.
+_MOMENT, _ATTEMPTS = 0.01, 40
 
 
 def create_anonymous(directory: int, flags: int, mode: int) -> int | None:
@@ -41,3 +50,45 @@ def give_name(descriptor: int, name: str, directory: int) -> bool:
             return False
         raise
     return True
+
+
+def take_place(descriptor: int, names: Names) -> bool:
+    """Let the file replace the one that is there, by way of a name that one process has at a time.
+
+    False where that is not possible here. Raises OSError.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            if not give_name(descriptor, names.finished, names.directory):
+                return False
+            break
+        except FileExistsError:
+            # Somebody else's for a moment; or forever, where that one was killed.
+            if not _clear_way(names):
+                time.sleep(_MOMENT)
+    try:
+        _replace(names.finished, names)
+    except FileNotFoundError:
+        if not os.fstat(descriptor).st_nlink:
+            raise
+        # Another one has given this file its name, in place of its own.
+    return True
+
+
+def _clear_way(names: Names) -> bool:
+    """Take away what a killed process has left there. A living one that takes its place meanwhile gets its name."""
+    with suppress(FileNotFoundError):
+        there = os.stat(names.finished, dir_fd=names.directory, follow_symlinks=False)
+        if abs(time.time() - there.st_ctime) < _MOMENT * _ATTEMPTS / 2:
+            return False
+        aside = names.part(os.urandom(6).hex())
+        os.rename(names.finished, aside, src_dir_fd=names.directory, dst_dir_fd=names.directory)
+        if os.stat(aside, dir_fd=names.directory, follow_symlinks=False).st_ino == there.st_ino:
+            os.unlink(aside, dir_fd=names.directory)
+        else:
+            _replace(aside, names)
+    return True
+
+
+def _replace(name: str, names: Names) -> None:
+    os.replace(name, names.name, src_dir_fd=names.directory, dst_dir_fd=names.directory)

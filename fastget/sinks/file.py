@@ -266,7 +266,7 @@ class FileSink:
             os.fchmod(descriptor, self._mode)
             self._sign(descriptor)
             if self._fsync:
-                _flush(descriptor)
+                flush(descriptor)
         file.close()  # before the name is visible: no writer may hold a published file
         self._check_aborted()  # flushing takes long, and who was told that it stopped must not find the file later
         self._rename()
@@ -312,10 +312,12 @@ class FileSink:
             raise
 
     def _flush_directory(self) -> None:
-        if self._directory is None or self._at is not None:
-            return
+        if self._directory is not None and self._at is None:
+            self._flush_directory_at(self._directory)
+
+    def _flush_directory_at(self, directory: int) -> None:
         try:
-            os.fsync(self._directory)
+            os.fsync(directory)
         except OSError as error:
             if error.errno in NO_DIRECTORY_FLUSH:
                 return  # FUSE and network file systems without such a flush, directories that cannot be read
@@ -356,7 +358,7 @@ def open_directory(folder: str) -> int:
         return os.open(folder, os.O_PATH | flags)  # writable and searchable is enough, a directory need not be readable
 
 
-def _flush(descriptor: int) -> None:
+def flush(descriptor: int) -> None:
     """Bring the file to the disk. An error is final: a second flush may claim success for lost data."""
     if hasattr(fcntl, "F_FULLFSYNC"):  # macOS, whose fsync leaves the data in the drive's cache
         try:

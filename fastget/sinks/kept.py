@@ -5,16 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fastget.core.journal import Claim, Header, Identity, encode_claim, encode_withdrawal
 from fastget.errors import DestinationError
-from fastget.sinks.anonymous import create_anonymous, give_name
-from fastget.sinks.descriptor import SharedDescriptor
+from fastget.sinks.anonymous import create_anonymous, give_name, take_place
+from fastget.sinks.descriptor import SharedDescriptor, write_all
 from fastget.sinks.existing import open_existing, sign
-from fastget.sinks.file import CREATE, FileSink
+from fastget.sinks.file import CREATE, FileSink, flush
 from fastget.sinks.journal import Found, JournalFile, NotOurs, check_free, look, take
 from fastget.sinks.names import Names
 from fastget.sinks.ownership import Standing, this_process
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from fastget.sinks.existing import OpenedFile
     from fastget.sinks.protocol import Resumable
 
-# Two system calls of another process lie in between: seconds for each wait, and the number of them.
-_MOMENT, _ATTEMPTS = 0.01, 20
 _REOPEN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -57,6 +54,8 @@ class KeptFile(FileSink):
         self._found: Found | None = None
         self._leftover = Leftover()
         self._claimed = False
+        # Whether a look has just shown that nothing was left.
+        self._is_clear = False
         # The part file that an earlier run has left, until it is this one's, and one that is only read from.
         self._old: int | None = None
         self._is_flushing = False
@@ -85,6 +84,7 @@ class KeptFile(FileSink):
             return None
         finally:
             os.close(directory)
+        self._is_clear = found is None
         return found.journal.header.identity if found is not None and found.journal is not None else None
 
     def clear(self) -> None:
@@ -104,6 +104,54 @@ class KeptFile(FileSink):
         self._identity, self._leftover, self._claimed = identity, Leftover(), False
         self._make(size, self._succeed if is_journalled else self._clear_and_create)
         return self._leftover
+
+    # All at once ---------------------------------------------------------------------------------------------------
+
+    def is_vacant(self) -> bool:
+        try:
+            directory = self._open_directory()
+        except OSError:
+            return False
+        try:
+            journal = Names(directory, self._name, self._path).journal
+            return not any(_exists(name, directory) for name in (self._name, journal))
+        finally:
+            os.close(directory)
+
+    def put(self, data: memoryview, identity: Identity | None) -> bool:
+        self._check_aborted()
+        try:
+            directory = self._open_directory()
+            try:
+                descriptor = create_anonymous(directory, os.O_WRONLY, 0o666)
+                if descriptor is None:
+                    return False
+                try:
+                    return self._put(descriptor, data, identity, directory)
+                finally:
+                    os.close(descriptor)
+            finally:
+                os.close(directory)
+        except DestinationError:
+            raise
+        except OSError as error:
+            raise self._failure(error, "write") from error
+
+    def _put(self, descriptor: int, data: memoryview, identity: Identity | None, directory: int) -> bool:
+        write_all(descriptor, 0, data)
+        if identity is not None:
+            sign(descriptor, identity)
+        if self._fsync:
+            flush(descriptor)
+            self._check_aborted()
+        try:
+            if not give_name(descriptor, self._name, directory):
+                return False
+        except FileExistsError:
+            return False
+        if self._fsync and self._at is None:
+            self._flush_directory_at(directory)
+        return True
 
     # While it runs ---------------------------------------------------------------------------------------------
 
@@ -181,31 +229,10 @@ class KeptFile(FileSink):
         except FileExistsError:
             if not self._overwrite:
                 raise self._exists() from None
-            is_named = self._replace(finished, Names(directory, self._name, self._path).finished, directory)
+            is_named = take_place(finished, Names(directory, self._name, self._path))
         if not is_named:
             raise OSError(errno.EOPNOTSUPP, "a file without a name cannot get one here")
         self._file = None
-
-    def _replace(self, finished: int, between: str, directory: int) -> bool:
-        """Take the place of the file that is there, by way of a name that one process has at a time."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                if not give_name(finished, between, directory):
-                    return False
-                break
-            except FileExistsError:
-                # Somebody else's for a moment; or forever, where that one was killed.
-                if attempt == _ATTEMPTS - 2:
-                    os.unlink(between, dir_fd=directory)
-                else:
-                    time.sleep(_MOMENT)
-        try:
-            os.replace(between, self._name, src_dir_fd=directory, dst_dir_fd=directory)
-        except FileNotFoundError:
-            if not os.fstat(finished).st_nlink:
-                raise
-            # Another one has given this file its name, in place of its own.
-        return True
 
     def _give_up(self, error: BaseException) -> None:
         # After a flush that failed the system may claim that the bytes are there, though the disk lost them (X4).
@@ -233,6 +260,8 @@ class KeptFile(FileSink):
         return descriptor
 
     def _clear(self, directory: int) -> None:
+        if self._is_clear:
+            return
         names = Names(directory, self._name, self._path)
         try:
             if look(names, names.journal) is not None:
@@ -318,6 +347,16 @@ class KeptFile(FileSink):
         old, self._old = self._old, None
         if old is not None:
             os.close(old)
+
+
+def _exists(name: str, directory: int) -> bool:
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # what that is, the ordinary way finds out
+    return True
 
 
 def _reopen(name: str, directory: int, access: int) -> int | None:

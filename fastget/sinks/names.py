@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 PART_SUFFIX = ".fastget-part"
 JOURNAL_SUFFIX = ".fastget-journal"
+# Bytes that a name may have on every file system; those that encrypt names allow the fewest.
+_NEVER_TOO_LONG = 140
 
 
 def hidden_name(directory: int, name: str, ending: str) -> str:
     """A name beside `name` that lists do not show; hashed where it would be too long for the file system."""
-    try:
-        longest = os.fpathconf(directory, "PC_NAME_MAX")
-    except OSError:
-        longest = 255
-    if 1 + len(os.fsencode(name)) + len(ending) > longest:
+    if (length := 1 + len(os.fsencode(name)) + len(ending)) > _NEVER_TOO_LONG and length > _longest(directory):
         import hashlib
 
         name = hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()
@@ -25,6 +23,13 @@ def hidden_name(directory: int, name: str, ending: str) -> str:
 def is_own_name(path: str) -> bool:
     """Whether a file of this name would pass for one that an unfinished download has left."""
     return path.endswith((PART_SUFFIX, JOURNAL_SUFFIX))
+
+
+def _longest(directory: int) -> int:
+    try:
+        return os.fpathconf(directory, "PC_NAME_MAX")
+    except OSError:
+        return 255
 
 
 @dataclass(frozen=True, slots=True)
