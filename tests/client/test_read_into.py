@@ -142,7 +142,9 @@ def test_a_slice_needs_a_server_with_ranges(serve: Serve, stored: StoredObject) 
         fastget.read_into(server.url("/b/k"), bytearray(10), 5)
 
 
-@pytest.mark.parametrize("buffer", [b"bytes", memoryview(bytearray(8))[::2], "text", None], ids=repr)
+@pytest.mark.parametrize(
+    "buffer", [b"bytes", memoryview(bytearray(8))[::2], "text", None], ids=["bytes", "strided", "text", "none"]
+)
 def test_what_cannot_be_written_is_refused_before_any_request(serve: Serve, stored: StoredObject, buffer: Any) -> None:
     server = serve({"/b/k": stored})
     with pytest.raises(ConfigError):
