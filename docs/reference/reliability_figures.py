@@ -34,7 +34,16 @@ RUNS = (
         "passed: 202 kills, 88 downloads, 0 wrong or failed, 3.5% of the object sent again for a kill, "
         "0 stray files (286 s)",
     ),
-    Run("syscalls", "kill -9 at each of the first 400 calls that change the disk, and at the last ones"),
+    Run(
+        "syscalls",
+        "kill -9 at each of the first 400 calls that change the disk, and at the last ones",
+        "passed: 452 runs, 320 killed, 132 past the last call, 0 wrong (289 s)",
+    ),
+    Run(
+        "power_loss",
+        "2,000 disks that a power loss may leave at any moment of a download, each gone on with",
+        "passed: 2,163 states, 1,666 gone on with, 206 with files left over, 0 wrong (30 s)",
+    ),
     Run(
         "disk",
         "ENOSPC, EIO, EDQUOT at each of the first 200 calls that write; small disk; limit on file size",

@@ -191,7 +191,7 @@ LOCAL = (
     Row("X11", "destination has other names or readers", "they keep the old bytes"),
     Row("X12", "name of 255 bytes", "the part file gets a short name of its own"),
     Row("X13", "path of more than 4,096 bytes", "refused with its cause; relative to a directory it works"),
-    Row("X14", "several processes, one destination", "each has its own part file; one whole file stays"),
+    Row("X14", "several processes, one destination", "one of them writes, the others are told; one whole file stays"),
     Row("X15", "flock that does nothing", "nothing depends on it"),
     Row(
         "X16",

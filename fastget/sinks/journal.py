@@ -1,4 +1,4 @@
-"""The journal of one destination on the disk: who owns it, and how it changes hands (docs/design/0005-resume.md).
+"""The journal of one destination on the disk: who owns it, and how it changes hands (docs/design/0006-resume.md).
 
 A journal appears under its name in one step, with its header in it, and only where no other one stands. To take over
 that of an owner who is gone, the new one is first put under a name made of the old one's token, which only one process
