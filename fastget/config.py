@@ -56,7 +56,7 @@ class Config:
     """The options of a client or of one call. Immutable; `merged()` gives a changed copy."""
 
     connections: int | None = _option(None, "connections for one object (default: found by measuring, at most 32)")
-    jobs: int | None = _option(None, "objects that a pull fetches at a time (default: found by measuring, at most 64)")
+    jobs: int | None = _option(None, "objects that a pull fetches at a time (default: found by measuring, at most 32)")
     part_size: int | None = _option(None, "size of a byte-range piece (default: chosen by object size)")
     split: Literal["auto", "part", "range"] = _option(
         "auto", "how an object is cut: auto, part (stored parts) or range (byte ranges)"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import closing
 from functools import partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from fastget.core.governor import START, Governor, Sample
 from fastget.engine.threads import PATIENCE, Thread
@@ -16,20 +17,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
 
 # Past this the waits for first bytes are hidden, and threads only take the processor from each other.
-LIMIT = 64
+LIMIT = 32
 # So many objects are named ahead of the threads: a page of a listing, so that the next one is fetched meanwhile.
 AHEAD = 1000
 # Seconds between two looks: often enough to fill the queue again, seldom enough to cost nothing.
 LOOK = 0.02
 
 
+class Tool(Protocol[T_contra]):
+    """What one thread works with. It is closed in that thread."""
+
+    def work(self, piece: T_contra) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Hand(Generic[T]):
     """One thread. It counts what it has `finished`; another thread may read that at any time."""
 
-    def __init__(self, work: Callable[[T], None]) -> None:
-        self.work = work
+    def __init__(self, tool: Tool[T]) -> None:
+        self.tool = tool
         self.finished = 0
 
 
@@ -39,9 +49,7 @@ class Crew(Generic[T]):
     `jobs` is their number; None: found by measuring. An exception in one of them is raised in `hand_out` or `finish`.
     """
 
-    def __init__(
-        self, recruit: Callable[[], Callable[[T], None]], jobs: int | None, on_look: Callable[[], None]
-    ) -> None:
+    def __init__(self, recruit: Callable[[], Tool[T]], jobs: int | None, on_look: Callable[[], None]) -> None:
         self.hands: list[Hand[T]] = []
         self._recruit = recruit
         self._on_look = on_look
@@ -115,11 +123,12 @@ class Crew(Generic[T]):
 
     def _run(self, hand: Hand[T]) -> None:
         try:
-            while (piece := self._queue.get()) is not None and not self._is_stopped:
-                hand.work(piece)
-                hand.finished += 1
-                if self._has_all and not self.outstanding:
-                    self._idle.set()
+            with closing(hand.tool):
+                while (piece := self._queue.get()) is not None and not self._is_stopped:
+                    hand.tool.work(piece)
+                    hand.finished += 1
+                    if self._has_all and not self.outstanding:
+                        self._idle.set()
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             self._error = self._error or error
             self._idle.set()

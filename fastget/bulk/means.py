@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastget.bulk.items import Item, Pullable, from_listing, from_urls
+from fastget.core.urls import URL
+from fastget.engine.small import SmallObjects
 from fastget.engine.transfer import Transfer
 from fastget.errors import ConfigError
+from fastget.sources.http import HttpSource
 from fastget.sources.s3 import S3Source, parse_s3_url
 
 if TYPE_CHECKING:
@@ -19,12 +23,49 @@ if TYPE_CHECKING:
     from fastget.engine.line import ConnectionPool
     from fastget.engine.stores import Stores
     from fastget.events import Result
-    from fastget.sinks.protocol import Sink
+    from fastget.sinks.protocol import Sink, WholeSink
     from fastget.sources.protocol import Source
 
 
 # Put after a URL that may end with its bucket, so that it names a key for certain.
 _SOME_KEY = "/k"
+
+
+# A URL that is its own encoded form, and whose source differs from that of its neighbours by its path alone: it holds
+# no user info, and no query that may be a signature.
+_PLAIN_URL = re.compile(r"(https?://[a-z0-9.-]+(?::[0-9]{1,5})?)(/[A-Za-z0-9._~/-]*)")
+
+
+class Fetcher:
+    """What one thread fetches with: small objects over a connection of its own, others in the ordinary way."""
+
+    def __init__(self, pool: ConnectionPool, stores: Stores, cancellation: Cancellation) -> None:
+        self._pool = pool
+        self._stores = stores
+        self._cancellation = cancellation
+        self._small = SmallObjects(pool, stores, cancellation)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._small.close()
+
+    @property
+    def found_size(self) -> int | None:
+        """See `SmallObjects`."""
+        return self._small.found_size
+
+    def fetch_small(self, source: Source, sink: WholeSink, config: Config) -> Result | None:
+        """See `SmallObjects.fetch`."""
+        return self._small.fetch(source, sink, config)
+
+    def fetch(self, source: Source, sink: Sink, config: Config) -> Result:
+        """Fetch one object, in this thread or from here. Raises the errors of a download."""
+        transfer = Transfer(source, sink, config, self._pool, self._stores)
+        self._cancellation.add(transfer.cancellation)
+        try:
+            return transfer.run()
+        finally:
+            self._cancellation.remove(transfer.cancellation)
 
 
 class Lent:
@@ -34,25 +75,27 @@ class Lent:
         self._pool = pool
         self._stores = stores
         self._resolve = resolve
+        # Of the latest object: the next one is most likely from the same place.
         self._bucket: S3Source | None = None
+        self._server: HttpSource | None = None
+        self._root = ""
 
     def source(self, item: Item) -> Source:
         """The object that an item names. Raises InvalidURL, ConfigError. For one thread."""
         if item.key and self._bucket is not None:
             return replace(self._bucket, key=item.key)
+        if self._server is not None and (found := _PLAIN_URL.fullmatch(item.url)) and found[1] == self._root:
+            return replace(self._server, url=URL(self._server.url.origin, found[2]))
         source = self._resolve(item.url)
         if item.key and isinstance(source, S3Source):
             self._bucket = source  # the keys of a listing are all in one bucket
+        elif isinstance(source, HttpSource) and source.link is None and (found := _PLAIN_URL.fullmatch(item.url)):
+            self._server, self._root = source, found[1]
         return source
 
-    def fetch(self, source: Source, sink: Sink, config: Config, cancellation: Cancellation) -> Result:
-        """Fetch one object; from any thread."""
-        transfer = Transfer(source, sink, config, self._pool, self._stores)
-        cancellation.add(transfer.cancellation)
-        try:
-            return transfer.run()
-        finally:
-            cancellation.remove(transfer.cancellation)
+    def fetcher(self, cancellation: Cancellation) -> Fetcher:
+        """What a thread fetches with; it closes that."""
+        return Fetcher(self._pool, self._stores, cancellation)
 
 
 def check_options(config: Config) -> None:

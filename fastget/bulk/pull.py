@@ -13,21 +13,22 @@ from fastget.bulk.outcome import PullFailure, PullResult, Sum
 from fastget.core.keypaths import Marker, Refused, Taken, place
 from fastget.core.planner import SMALLEST_CHUNK
 from fastget.engine.announcer import Announcer
-from fastget.errors import Cancelled, ConfigError, DestinationError, FastgetError
+from fastget.engine.small import LARGEST as SMALL
+from fastget.errors import ConfigError, DestinationError, FastgetError
 from fastget.events import Failed, Progress, PullProgress, Started
 from fastget.sinks.kept import KeptFile
 from fastget.sinks.names import is_own_name
 from fastget.sources.resolve import display_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from fastget.bulk.folder import Folder
     from fastget.bulk.items import Item
     from fastget.config import Config
     from fastget.engine.cancellation import Cancellation
     from fastget.events import Event, Result
-    from fastget.sinks.protocol import Sink
+    from fastget.sinks.protocol import Sink, WholeSink
     from fastget.sources.protocol import Source
 
 # Objects of more than one chunk that are fetched at a time: each of them finds its own number of connections.
@@ -38,6 +39,25 @@ _WAIT = 0.1
 _ALONE = "download it alone, to a name of its own"
 
 
+class Fetcher(Protocol):
+    """What one thread of a pull fetches with."""
+
+    @property
+    def found_size(self) -> int | None:
+        """What the latest answer to `fetch_small` says of the object's size, in bytes."""
+        ...
+
+    def fetch_small(self, source: Source, sink: WholeSink, config: Config) -> Result | None:
+        """See `SmallObjects.fetch`."""
+        ...
+
+    def fetch(self, source: Source, sink: Sink, config: Config) -> Result:
+        """Fetch one object, in this thread or from here. Raises the errors of a download."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class Means(Protocol):
     """What a client lends to a pull."""
 
@@ -45,8 +65,8 @@ class Means(Protocol):
         """The object that an item names. Raises InvalidURL, ConfigError."""
         ...
 
-    def fetch(self, source: Source, sink: Sink, config: Config, cancellation: Cancellation) -> Result:
-        """Fetch one object, in the caller's thread or from there. Raises the errors of a download."""
+    def fetcher(self, cancellation: Cancellation) -> Fetcher:
+        """What a thread fetches with; it closes that."""
         ...
 
 
@@ -119,7 +139,7 @@ class Pull:
         try:
             order = self._order(item)
         except FastgetError as error:
-            self._fail(self._refused, item, None, error)
+            self._refuse(item, error)
         else:
             if order is None:
                 self._found -= 1
@@ -182,23 +202,56 @@ class Pull:
         seconds = time.monotonic() - self._began
         return Sum.of((self._refused, *self._sums)).result(self._folder.path, seconds, len(self._crew.hands))
 
-    # In the threads of the crew --------------------------------------------------------------------------------------
-
-    def _recruit(self) -> Callable[[Order], None]:
+    def _recruit(self) -> Puller:
         own = Sum()
         self._sums.append(own)
-        return lambda order: self._carry_out(order, own)
+        fetcher = self._means.fetcher(self._cancellation)
+        return Puller(self._folder, self._config, fetcher, own, self._large, self._cancellation)
 
-    def _carry_out(self, order: Order, own: Sum) -> None:
+    def _refuse(self, item: Item, error: FastgetError) -> None:
+        url = display_url(item.url)
+        self._refused.fail(PullFailure(url, None, error))
+        if self._announcer.is_heard:
+            self._hear(Failed(url, type(error).__name__, error.message))
+
+    def _hear(self, event: Event) -> None:
+        """Events of the objects, kept for the caller's thread. There is a sample of all of them together instead."""
+        if not isinstance(event, Started | Progress):
+            self._heard.append(event)
+
+
+class Puller:
+    """One thread of a pull: carries out orders, and adds them up in `total`."""
+
+    def __init__(
+        self,
+        folder: Folder,
+        config: Config,
+        fetcher: Fetcher,
+        total: Sum,
+        large: threading.Semaphore,
+        cancellation: Cancellation,
+    ) -> None:
+        self._folder = folder
+        self._config = config
+        self._fetcher = fetcher
+        self._total = total
+        self._large = large
+        self._cancellation = cancellation
+
+    def close(self) -> None:
+        """Let go of what was fetched with."""
+        self._fetcher.close()
+
+    def work(self, order: Order) -> None:
+        """Fetch one object. What fails is in the total; nothing is raised but what interrupts."""
         try:
             result = self._fetch(order)
-        except Cancelled as error:
-            if not self._cancellation.is_cancelled:
-                self._fail(own, order.item, order.path, error)
         except FastgetError as error:
-            self._fail(own, order.item, order.path, error)
+            if not self._cancellation.is_cancelled:
+                self._total.fail(PullFailure(order.source.display_url, order.path, error))
         else:
-            own.add(result)
+            self._total.add(result)
 
     def _fetch(self, order: Order) -> Result:
         config, item = self._config, order.item
@@ -213,25 +266,21 @@ class Pull:
                 resume=config.resume,
                 at=directory,
             )
-            if item.size is not None and item.size <= SMALLEST_CHUNK:
-                return self._means.fetch(order.source, sink, config, self._cancellation)
-            while not self._large.acquire(timeout=_WAIT):
-                self._cancellation.check()
-            try:
-                return self._means.fetch(order.source, sink, config, self._cancellation)
-            finally:
-                self._large.release()
+            return self._fetch_to(sink, order.source, item.size, config)
 
-    def _fail(self, to: Sum, item: Item, path: str | None, error: FastgetError) -> None:
-        url = display_url(item.url)
-        to.fail(PullFailure(url, path, error))
-        if path is None and self._announcer.is_heard:
-            self._hear(Failed(url, type(error).__name__, error.message))
-
-    def _hear(self, event: Event) -> None:
-        """Events of the objects, kept for the caller's thread. There is a sample of all of them together instead."""
-        if not isinstance(event, Started | Progress):
-            self._heard.append(event)
+    def _fetch_to(self, sink: KeptFile, source: Source, size: int | None, config: Config) -> Result:
+        if size is None or size <= SMALL:
+            if (result := self._fetcher.fetch_small(source, sink, config)) is not None:
+                return result
+            size = self._fetcher.found_size
+        if (size or 0) <= SMALLEST_CHUNK:
+            return self._fetcher.fetch(source, sink, config)
+        while not self._large.acquire(timeout=_WAIT):
+            self._cancellation.check()
+        try:
+            return self._fetcher.fetch(source, sink, config)
+        finally:
+            self._large.release()
 
 
 def _check_marker(item: Item) -> None:

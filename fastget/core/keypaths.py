@@ -7,6 +7,7 @@ Windows cannot have are refused there.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ LONGEST_NAME = 255
 # PATH_MAX of Linux, in bytes, with room for the directory before it.
 LONGEST_PATH = 3072
 DEEPEST = 128
+# What nearly all keys are like: no name begins with a dot, and nothing in it means anything to any system but Windows.
+_PLAIN_PATH = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*+/)*+[A-Za-z0-9_][A-Za-z0-9_.-]*+")
 _RESERVED = frozenset(
     {"con", "prn", "aux", "nul", *(f"{device}{number}" for device in ("com", "lpt") for number in "123456789¹²³")}
 )
@@ -50,6 +53,8 @@ def place(key: str, prefix: str = "", *, windows: bool = False) -> Placed | Refu
     rest = key[prefix.rfind("/") + 1 :]
     if not rest or rest.endswith("/"):
         return Marker()
+    if not windows and len(rest) <= LONGEST_NAME and _PLAIN_PATH.fullmatch(rest):
+        return Placed(rest)
     names = rest.split("/")
     reason = _fault_of_path(rest, names) or next((fault for name in names if (fault := _fault_of(name))), None)
     if reason is None and windows:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, KeysView
 
     from fastget.core.urls import URL
 
@@ -35,14 +35,25 @@ class Headers:
         self._items = tuple(items)
         self._fields: dict[str, tuple[str, ...]] | None = None
 
+    @classmethod
+    def indexed(cls, items: Iterable[tuple[str, str]], values: dict[str, tuple[str, ...]]) -> Self:
+        """The same from someone who has looked at every field: `values` are those of each name, in lower case."""
+        made = cls(items)
+        made._fields = values
+        return made
+
     def get(self, name: str) -> str | None:
         """The first value of a field, or None."""
-        values = self._by_name().get(name.lower())
+        values = (self._fields or self._by_name()).get(name.lower())
         return values[0] if values else None
 
     def get_all(self, name: str) -> tuple[str, ...]:
         """Every value of a field, one for each line that carried it."""
-        return self._by_name().get(name.lower(), ())
+        return (self._fields or self._by_name()).get(name.lower(), ())
+
+    def names(self) -> KeysView[str]:
+        """The name of each field once, in lower case."""
+        return self._by_name().keys()
 
     def _by_name(self) -> dict[str, tuple[str, ...]]:
         """Made at the first look-up: the fields of a request that is about to be signed are never looked up."""
@@ -55,7 +66,7 @@ class Headers:
         return self._fields
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._by_name()
+        return isinstance(name, str) and name.lower() in (self._fields or self._by_name())
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self._items)

@@ -30,6 +30,11 @@ class Gate:
         self._in_flight = 0
         self._throttle = Throttle()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody has to wait."""
+        return self._throttle.is_open
+
     @contextmanager
     def passing(self, cancellation: Cancellation) -> Iterator[None]:
         """Wait until a request may go out, and count it until the context ends; learn from a Throttled that leaves it.

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
+    from fastget.core.journal import Identity
+
 # From here a mapping is used: its pages come into being as workers write them, in parallel, and a server that
 # declares more than it sends costs address space alone. A bytearray is filled with zeros at once, by one
 # thread.
@@ -125,12 +127,15 @@ class _InMemory:
         self._aborted = True
 
     def _opened(self) -> _Fixed | _Growing:
-        if self._aborted:
-            raise Cancelled("the transfer to memory was told to stop")
+        self._check_running()
         store = self._store
         if store is None:
             raise DestinationError("the memory is not open for writing")
         return store
+
+    def _check_running(self) -> None:
+        if self._aborted:
+            raise Cancelled("the transfer to memory was told to stop")
 
     def _check_new(self) -> None:
         if self._store is not None:
@@ -168,6 +173,19 @@ class MemorySink(_InMemory):
             return
         _check_maximum(size, self._maximum)
         self._store = _Fixed(allocate(size))
+
+    def is_vacant(self) -> bool:
+        """True until it is opened."""
+        return self._store is None and self._published is None
+
+    def put(self, data: memoryview, identity: Identity | None) -> bool:
+        """Show a copy of these bytes. Raises DestinationError past `maximum`, Cancelled after `abort`."""
+        del identity
+        self._check_new()
+        self._check_running()
+        _check_maximum(len(data), self._maximum)
+        self._published = memoryview(bytearray(data))
+        return True
 
     def publish(self, size: int) -> None:
         """Show the first `size` bytes. Raises DestinationError if they are fewer, Cancelled on `abort`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from fastget.core.journal import Claim, Identity
@@ -89,6 +89,28 @@ class Resumable(Protocol):
 
     def keep(self) -> bool:
         """As `discard`, but leave to the next download what has landed; whether there is anything to leave."""
+        ...
+
+
+@runtime_checkable
+class WholeSink(Protocol):
+    """A sink that takes a small object in one piece, verified before, in the place of everything from `open` on."""
+
+    @property
+    def path(self) -> str | None:
+        """As `Sink.path`."""
+        ...
+
+    def is_vacant(self) -> bool:
+        """Whether nothing stands at the destination, and nothing of an earlier download beside it."""
+        ...
+
+    def put(self, data: memoryview, identity: Identity | None) -> bool:
+        """Publish these bytes, of this object, as `Sink.publish` does; False, and nothing done, where that is not
+        possible at once.
+
+        Raises NoSpace, DestinationError, Cancelled after `abort`.
+        """
         ...
 
 

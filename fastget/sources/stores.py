@@ -73,7 +73,8 @@ def _etag_is_md5(headers: Headers) -> bool:
 
 
 def is_ibm(headers: Headers) -> bool:
-    return any(name.lower().startswith(("x-clv-", "ibm-")) for name, _ in headers)
+    names = "\n" + "\n".join(headers.names())
+    return "\nx-clv-" in names or "\nibm-" in names
 
 
 def _is_encrypted_by_ibm(headers: Headers) -> bool:

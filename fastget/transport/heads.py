@@ -86,8 +86,7 @@ class HeadExchange:
         found = plain_heads.read(data)
         if found is None:
             return None
-        status, reason, fields, length = found
-        headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in fields)
+        status, reason, headers, length = found
         return self._reception(status, reason, headers, b"1.1", data[length:])
 
     def _read_by_h11(self, data: bytes) -> Reception | None:
@@ -133,11 +132,12 @@ class HeadExchange:
         headers = Headers(
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers.raw_items()
         )
-        return self._reception(event.status_code, event.reason, headers, event.http_version, surplus)
+        reason = event.reason.decode("latin-1")
+        return self._reception(event.status_code, reason, headers, event.http_version, surplus)
 
-    def _reception(self, status: int, reason: bytes, headers: Headers, version: bytes, surplus: bytes) -> Reception:
+    def _reception(self, status: int, reason: str, headers: Headers, version: bytes, surplus: bytes) -> Reception:
         framing, length = framing_of(self._request[0].decode(), status, headers)
-        head = ResponseHead(status, headers, framing, length, reason.decode("latin-1"))
+        head = ResponseHead(status, headers, framing, length, reason)
         is_kept_alive = framing is not Framing.CLOSE and _is_kept_alive(version, headers)
         return Reception(head, is_kept_alive, surplus)
 

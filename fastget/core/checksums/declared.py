@@ -15,7 +15,7 @@ from fastget.core.checksums.structured import byte_sequences, decode_base64
 from fastget.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from fastget.core.messages import Headers
 
@@ -29,6 +29,8 @@ _USER_DIGEST = re.compile(
     r"(?P<name>[a-z0-9]+(?:[-_](?:[0-9]{1,3}|nvme)(?![a-z0-9+/]))?+)[=:-](?P<value>.+)", re.IGNORECASE
 )
 
+_S3_FIELD = "x-amz-checksum-"
+_S3_ORIGINS = {f"{_S3_FIELD}{algorithm}": algorithm for algorithm in Algorithm}
 # The names of RFC 9530 §5, in lower case those of RFC 3230 too.
 _HTTP_NAMES = {
     "crc32c": Algorithm.CRC32C,
@@ -78,14 +80,14 @@ def declared_by_headers(headers: Headers) -> tuple[DeclaredDigest, ...]:
     Reads the ten x-amz-checksum-*, Repr-Digest and Content-Digest (RFC 9530; on a 200 the content is the
     representation), Digest (RFC 3230), Content-MD5 (RFC 1864) and x-goog-hash. `etag_digest` reads the ETag.
     """
-    return (
-        *_s3_digests(headers),
-        *_structured_digests(headers, "repr-digest"),
-        *_structured_digests(headers, "content-digest"),
-        *_instance_digests(headers),
-        *_content_md5(headers),
-        *_goog_digests(headers),
-    )
+    found: list[DeclaredDigest] = []
+    names = headers.names()
+    if not names.isdisjoint(_S3_ORIGINS):
+        found += _s3_digests(headers)
+    for name, read in _READERS.items():
+        if name in names:
+            found += read(headers)
+    return tuple(found)
 
 
 def part_digest(headers: Headers, algorithm: Algorithm) -> bytes | None:
@@ -152,8 +154,7 @@ def _s3_digests(headers: Headers) -> Iterator[DeclaredDigest]:
     types = headers.get_all("x-amz-checksum-type")
     if types not in ((), ("FULL_OBJECT",), ("COMPOSITE",)):
         return
-    for algorithm in Algorithm:
-        origin = f"x-amz-checksum-{algorithm}"
+    for origin, algorithm in _S3_ORIGINS.items():
         for text in headers.get_all(origin):
             match = _CHECKSUM.fullmatch(text.strip())
             value = _base64_digest(algorithm, match["digest"]) if match else None
@@ -223,3 +224,13 @@ def _base64_digest(algorithm: Algorithm, text: str) -> bytes | None:
 
 def _short_hex(text: str) -> bytes | None:
     return bytes.fromhex(text.zfill(8)) if _SHORT_HEX.fullmatch(text) else None
+
+
+# In the order in which digests are looked for.
+_READERS: dict[str, Callable[[Headers], Iterator[DeclaredDigest]]] = {
+    "repr-digest": lambda headers: _structured_digests(headers, "repr-digest"),
+    "content-digest": lambda headers: _structured_digests(headers, "content-digest"),
+    "digest": _instance_digests,
+    "content-md5": _content_md5,
+    "x-goog-hash": _goog_digests,
+}

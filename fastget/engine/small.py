@@ -1,0 +1,239 @@
+"""Small objects in one go: one request, its body into a buffer that is used again, digests, one write.
+
+What is unusual in any way (a refusal, a composite of several parts, a body that fails, a file in the way) is left to
+the ordinary way of a `Transfer`: so what such things mean is said in one place. Nothing is published here that was not
+verified as there.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, Self
+
+from fastget.core import retry
+from fastget.core.checksums.algorithms import new_hasher
+from fastget.core.checksums.verification import choose, verified_by, verified_by_size
+from fastget.core.journal import Identity
+from fastget.core.messages import Framing
+from fastget.engine.line import ConnectionPool, Line
+from fastget.engine.preparing import reason_for, rungs_of
+from fastget.engine.task import Replan
+from fastget.errors import Cancelled, DestinationError, FastgetError, NetworkError
+from fastget.events import Done, Method, Progress, Result, Retried, Started
+from fastget.sinks.protocol import WholeSink
+
+if TYPE_CHECKING:
+    from fastget.config import Config
+    from fastget.core.checksums.verification import Check
+    from fastget.core.messages import ResponseHead
+    from fastget.core.objectinfo import ObjectInfo
+    from fastget.engine.announcer import Announcer
+    from fastget.engine.cancellation import Cancellation
+    from fastget.engine.discovery import Opening
+    from fastget.engine.stores import Stores
+    from fastget.engine.task import Tally
+    from fastget.events import Verification
+    from fastget.sinks.protocol import Sink
+    from fastget.sources.protocol import Source
+
+# From here on the request is the smaller part of the work, and what has landed is worth going on from.
+LARGEST = 256 * 1024
+
+
+class SmallObjects:
+    """One thread's way to fetch small objects, one after the other, over a connection that it keeps. Close it.
+
+    `found_size` is what the latest one's answer says of its size, in bytes; None where there is no such answer.
+    """
+
+    def __init__(self, pool: ConnectionPool, stores: Stores, cancellation: Cancellation) -> None:
+        self._line = Line(pool, cancellation)
+        self._stores = stores
+        self._cancellation = cancellation
+        self._buffer = memoryview(bytearray(LARGEST))
+        self.found_size: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._line.finish()
+
+    def fetch(self, source: Source, sink: WholeSink, config: Config) -> Result | None:
+        """Fetch an object; None where that is up to a `Transfer`, and nothing has happened but a request.
+
+        Of its events there is the last one. Raises DestinationError, Cancelled.
+        """
+        began = time.monotonic()
+        self.found_size = None
+        gate = self._stores.of(source.store).gate
+        if not (gate.is_open and config.split != "part" and sink.is_vacant()):
+            return None
+        try:
+            with gate.passing(self._cancellation):
+                head = self._line.send(source.get())
+            result = self._take(head, source, sink, config, began)
+        except (Cancelled, DestinationError):
+            self._line.drop()
+            raise
+        except FastgetError:
+            result = None
+        if result is None:
+            self._line.drop()
+        elif config.on_event is not None:
+            config.on_event(Done(result))
+        return result
+
+    def _take(self, head: ResponseHead, source: Source, sink: WholeSink, config: Config, began: float) -> Result | None:
+        self.found_size = head.content_length if head.status == 200 else None
+        if head.status != 200 or not is_small(head) or source.as_stored(head) is not None:
+            return None
+        info = source.describe(head)
+        rungs = rungs_of(info, source.traits(info), config)
+        checks = plain_checks(rungs, config)
+        if checks is None:
+            return None
+        data = self._buffer[: head.content_length]
+        receive(self._line, data)
+        if wrong_digests(data, checks) or not sink.put(data, Identity.of(source.display_url, source.selection, info)):
+            return None
+        return _result(source, sink, info, len(data), verdict(info, rungs, checks), time.monotonic() - began)
+
+
+class AtOnce:
+    """The same within one `Transfer`, whose discovery has been answered."""
+
+    def __init__(self, source: Source, sink: Sink, config: Config, tally: Tally, announcer: Announcer) -> None:
+        self._source = source
+        self._sink = sink
+        self._config = config
+        self._tally = tally
+        self._announcer = announcer
+        self._began = time.monotonic()
+        self._is_over = config.split == "part"
+
+    def take(self, opening: Opening, line: Line, scope: Cancellation) -> Result | None:
+        """Fetch and publish what is small and plain; None for anything else, whose body still flows then.
+
+        Once alone: what goes wrong with the body raises Replan, for the ordinary way. Raises NetworkError where there
+        are no retries, DestinationError, Cancelled.
+        """
+        sink, info = self._sink, opening.info
+        if self._is_over or not (is_small(opening.head) and isinstance(sink, WholeSink) and sink.is_vacant()):
+            return None
+        rungs = rungs_of(info, opening.source.traits(info), self._config)
+        checks = plain_checks(rungs, self._config)
+        if checks is None:
+            return None
+        self._is_over = True
+        self._tell_start(info, checks)
+        data = memoryview(bytearray(opening.head.content_length or 0))
+        self._receive(line, data, scope)
+        if wrong := wrong_digests(data, checks):
+            raise Replan(seen=wrong)
+        line.finish()
+        if not sink.put(data, Identity.of(self._source.display_url, self._source.selection, info)):
+            raise Replan
+        tally, seconds = self._tally, time.monotonic() - self._began
+        tally.verified = len(data) if checks else 0
+        if self._announcer.is_heard:
+            url, size = self._source.display_url, len(data)
+            self._announcer.tell(Progress(url, size, tally.received, size, tally.verified, 1, seconds))
+        tally.requests += line.requests
+        return _result(self._source, sink, info, len(data), verdict(info, rungs, checks), seconds, tally)
+
+    def _receive(self, line: Line, data: memoryview, scope: Cancellation) -> None:
+        try:
+            receive(line, data)
+        except NetworkError as error:
+            if not self._config.retries or not retry.is_transient(error):
+                raise
+            self._tally.requests += line.requests
+            self._tally.retries += 1
+            delay = retry.delay_before(1, random.random(), error)
+            url = self._source.display_url
+            self._announcer.tell(Retried(url, 0, len(data), 1, delay, error.message))
+            scope.wait(delay)
+            raise Replan from error
+        self._tally.received += len(data)
+
+    def _tell_start(self, info: ObjectInfo, checks: tuple[Check, ...]) -> None:
+        if self._announcer.is_heard:
+            method = checks[0].method if checks else Method.SIZE
+            algorithm = str(checks[0].algorithm) if checks else None
+            url, path = self._source.display_url, self._sink.path
+            self._announcer.tell(
+                Started(url, path, info.size, info.etag, info.version_id, "stream", 1, 1, method, algorithm)
+            )
+
+
+def is_small(head: ResponseHead) -> bool:
+    """Whether an answer has a body of a length that is known and small."""
+    return head.framing is Framing.LENGTH and (head.content_length or 0) <= LARGEST
+
+
+def plain_checks(rungs: tuple[Check, ...], config: Config) -> tuple[Check, ...] | None:
+    """What the object is held to; None where parts have to be known for that, or there is nothing though wanted."""
+    if any(check.parts is not None for check in choose(rungs, layout_is_known=True)):
+        return None
+    checks = choose(rungs, layout_is_known=False)
+    return None if config.require_verified and not checks else checks
+
+
+def receive(line: Line, data: memoryview) -> None:
+    """Fill `data` from the line's answer. Raises NetworkError where that ends early."""
+    filled = 0
+    while filled < len(data):
+        count = line.read_into(data[filled:])
+        if not count:
+            raise NetworkError(f"the answer ended {len(data) - filled} bytes early")
+        filled += count
+
+
+def wrong_digests(data: memoryview, checks: tuple[Check, ...]) -> tuple[bytes, ...]:
+    """The digests of `data` that are not the declared ones."""
+    wrong = []
+    for check in checks:
+        hasher = new_hasher(check.algorithm)
+        hasher.update(data)
+        if (digest := hasher.digest()) != check.declared.value:
+            wrong.append(digest)
+    return tuple(wrong)
+
+
+def verdict(info: ObjectInfo, rungs: tuple[Check, ...], checks: tuple[Check, ...]) -> Verification:
+    """The verdict on bytes that have no wrong digest."""
+    return verified_by(checks[0]) if checks else verified_by_size(reason_for(info, rungs))
+
+
+def _result(
+    source: Source,
+    sink: WholeSink,
+    info: ObjectInfo,
+    size: int,
+    verification: Verification,
+    seconds: float,
+    tally: Tally | None = None,
+) -> Result:
+    return Result(
+        url=source.display_url,
+        path=sink.path,
+        size=size,
+        etag=info.etag,
+        version_id=info.version_id,
+        seconds=seconds,
+        bytes_received=tally.received if tally else size,
+        bytes_resumed=0,
+        requests=tally.requests if tally else 1,
+        retries=tally.retries if tally else 0,
+        rescues=0,
+        repairs=tally.repairs if tally else 0,
+        connections=1,
+        split="stream",
+        verification=verification,
+    )
