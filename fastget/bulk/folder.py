@@ -28,8 +28,11 @@ _PROBE = ".fastget-probe-\u00e9"
 
 
 @dataclass(slots=True)
-class _Opened:
+class Opened:
+    """An open directory. `is_new`: it was empty when it was opened first, so that all of it is of this pull."""
+
     descriptor: int
+    is_new: bool
     users: int = 0
 
 
@@ -49,10 +52,12 @@ class Folder:
         try:
             os.makedirs(self.path, exist_ok=True)  # noqa: PTH103  bytes that are no text are kept
             self._root = os.open(self.path, _OPEN)
+            with os.scandir(self._root) as entries:
+                self._is_new = next(entries, None) is None
         except OSError as error:
             raise destination_error(error, "use the directory", self.path) from error
         self._lock = threading.Lock()
-        self._opened: OrderedDict[str, _Opened] = OrderedDict()
+        self._opened: OrderedDict[str, Opened] = OrderedDict()
 
     def __enter__(self) -> Self:
         return self
@@ -75,14 +80,14 @@ class Folder:
         return os.path.join(self.path, *path.split("/"))  # noqa: PTH118
 
     @contextmanager
-    def directory(self, path: str) -> Iterator[int]:
+    def directory(self, path: str) -> Iterator[Opened]:
         """The open directory `path` below this one (empty: this one), made where it is missing.
 
         Raises DestinationError where a part of it is a file or a link, or cannot be made.
         """
         found = self._hold(path)
         try:
-            yield found.descriptor
+            yield found
         finally:
             self._let_go(found)
 
@@ -126,21 +131,19 @@ class Folder:
 
     # Open directories ----------------------------------------------------------------------------------------------
 
-    def _hold(self, path: str) -> _Opened:
+    def _hold(self, path: str) -> Opened:
         with self._lock:
             if (found := self._opened.get(path)) is not None:
                 found.users += 1
                 self._opened.move_to_end(path)
                 return found
-        descriptor = self._open(path)
+        opened = self._open(path)
         with self._lock:
-            if (found := self._opened.get(path)) is None:
-                found = self._opened[path] = _Opened(descriptor)
-                descriptor = -1
+            found = self._opened.setdefault(path, opened)
             found.users += 1
             dropped = self._take_unused()
-        if descriptor >= 0:
-            os.close(descriptor)  # another thread was quicker
+        if found is not opened:
+            os.close(opened.descriptor)  # another thread was quicker
         for unused in dropped:
             try:
                 self._flush(unused.descriptor)
@@ -148,22 +151,22 @@ class Folder:
                 os.close(unused.descriptor)
         return found
 
-    def _let_go(self, found: _Opened) -> None:
+    def _let_go(self, found: Opened) -> None:
         with self._lock:
             found.users -= 1
 
-    def _take_unused(self) -> list[_Opened]:
+    def _take_unused(self) -> list[Opened]:
         surplus = len(self._opened) - MOST_OPEN
         unused = [path for path, found in self._opened.items() if not found.users] if surplus > 0 else []
         return [self._opened.pop(path) for path in unused[:surplus]]
 
-    def _open(self, path: str) -> int:
+    def _open(self, path: str) -> Opened:
         if not path:
-            return os.dup(self._root)
+            return Opened(os.dup(self._root), self._is_new)
         above, _, name = path.rpartition("/")
-        with self.directory(above) as descriptor:
+        with self.directory(above) as directory:
             try:
-                return _enter(descriptor, name)
+                return _enter(directory.descriptor, name)
             except OSError as error:
                 raise self._failure(error, path) from error
 
@@ -188,9 +191,11 @@ class Folder:
                 raise destination_error(error, "flush the directory", self.path) from error
 
 
-def _enter(above: int, name: str) -> int:
+def _enter(above: int, name: str) -> Opened:
     with suppress(FileNotFoundError):
-        return os.open(name, _OPEN | os.O_NOFOLLOW, dir_fd=above)
+        return Opened(os.open(name, _OPEN | os.O_NOFOLLOW, dir_fd=above), is_new=False)
+    is_new = False
     with suppress(FileExistsError):  # another thread, or another process, was quicker
         os.mkdir(name, dir_fd=above)
-    return os.open(name, _OPEN | os.O_NOFOLLOW, dir_fd=above)
+        is_new = True
+    return Opened(os.open(name, _OPEN | os.O_NOFOLLOW, dir_fd=above), is_new)

@@ -54,9 +54,9 @@ class Fetcher:
         """See `SmallObjects`."""
         return self._small.found_size
 
-    def fetch_small(self, source: Source, sink: WholeSink, config: Config) -> Result | None:
+    def fetch_small(self, source: Source, sink: WholeSink, config: Config, *, is_vacant: bool) -> Result | None:
         """See `SmallObjects.fetch`."""
-        return self._small.fetch(source, sink, config)
+        return self._small.fetch(source, sink, config, is_vacant=is_vacant)
 
     def fetch(self, source: Source, sink: Sink, config: Config) -> Result:
         """Fetch one object, in this thread or from here. Raises the errors of a download."""

@@ -47,7 +47,7 @@ class Fetcher(Protocol):
         """What the latest answer to `fetch_small` says of the object's size, in bytes."""
         ...
 
-    def fetch_small(self, source: Source, sink: WholeSink, config: Config) -> Result | None:
+    def fetch_small(self, source: Source, sink: WholeSink, config: Config, *, is_vacant: bool) -> Result | None:
         """See `SmallObjects.fetch`."""
         ...
 
@@ -264,13 +264,13 @@ class Puller:
                 fsync=config.fsync,
                 overwrite=config.overwrite,
                 resume=config.resume,
-                at=directory,
+                at=directory.descriptor,
             )
-            return self._fetch_to(sink, order.source, item.size, config)
+            return self._fetch_to(sink, order.source, item.size, config, is_vacant=directory.is_new)
 
-    def _fetch_to(self, sink: KeptFile, source: Source, size: int | None, config: Config) -> Result:
+    def _fetch_to(self, sink: KeptFile, source: Source, size: int | None, config: Config, *, is_vacant: bool) -> Result:
         if size is None or size <= SMALL:
-            if (result := self._fetcher.fetch_small(source, sink, config)) is not None:
+            if (result := self._fetcher.fetch_small(source, sink, config, is_vacant=is_vacant)) is not None:
                 return result
             size = self._fetcher.found_size
         if (size or 0) <= SMALLEST_CHUNK:

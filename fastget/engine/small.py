@@ -64,15 +64,16 @@ class SmallObjects:
         """Give the connection back."""
         self._line.finish()
 
-    def fetch(self, source: Source, sink: WholeSink, config: Config) -> Result | None:
+    def fetch(self, source: Source, sink: WholeSink, config: Config, *, is_vacant: bool = False) -> Result | None:
         """Fetch an object; None where that is up to a `Transfer`, and nothing has happened but a request.
 
+        `is_vacant`: the caller knows that nothing stands in the way; `sink.put` finds out where that is wrong.
         Of its events there is the last one. Raises DestinationError, Cancelled.
         """
         began = time.monotonic()
         self.found_size = None
         gate = self._stores.of(source.store).gate
-        if not (gate.is_open and config.split != "part" and sink.is_vacant()):
+        if not (gate.is_open and config.split != "part" and (is_vacant or sink.is_vacant())):
             return None
         try:
             with gate.passing(self._cancellation):
@@ -100,7 +101,7 @@ class SmallObjects:
             return None
         data = self._buffer[: head.content_length]
         receive(self._line, data)
-        if wrong_digests(data, checks) or not sink.put(data, Identity.of(source.display_url, source.selection, info)):
+        if wrong_digests(data, checks) or not sink.put(data, Identity.of(info.url, source.selection, info)):
             return None
         return _result(source, sink, info, len(data), verdict(info, rungs, checks), time.monotonic() - began)
 
@@ -137,7 +138,8 @@ class AtOnce:
         if wrong := wrong_digests(data, checks):
             raise Replan(seen=wrong)
         line.finish()
-        if not sink.put(data, Identity.of(self._source.display_url, self._source.selection, info)):
+        # The next run of the same call asks for the facts alone where the file bears a note.
+        if not sink.put(data, Identity.of(info.url, self._source.selection, info)):
             raise Replan
         tally, seconds = self._tally, time.monotonic() - self._began
         tally.verified = len(data) if checks else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from fastget.core.journal import Claim, Header, Identity, encode_claim, encode_withdrawal
@@ -20,6 +20,7 @@ from fastget.sinks.ownership import Standing, this_process
 from fastget.sinks.protocol import Leftover
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from os import PathLike
 
     from fastget.core.ranges import Span
@@ -108,21 +109,15 @@ class KeptFile(FileSink):
     # All at once ---------------------------------------------------------------------------------------------------
 
     def is_vacant(self) -> bool:
-        try:
-            directory = self._open_directory()
-        except OSError:
-            return False
-        try:
+        with suppress(OSError), self._held_directory() as directory:
             journal = Names(directory, self._name, self._path).journal
             return not any(_exists(name, directory) for name in (self._name, journal))
-        finally:
-            os.close(directory)
+        return False
 
     def put(self, data: memoryview, identity: Identity | None) -> bool:
         self._check_aborted()
         try:
-            directory = self._open_directory()
-            try:
+            with self._held_directory() as directory:
                 descriptor = create_anonymous(directory, os.O_WRONLY, 0o666)
                 if descriptor is None:
                     return False
@@ -130,12 +125,22 @@ class KeptFile(FileSink):
                     return self._put(descriptor, data, identity, directory)
                 finally:
                     os.close(descriptor)
-            finally:
-                os.close(directory)
         except DestinationError:
             raise
         except OSError as error:
             raise self._failure(error, "write") from error
+
+    @contextmanager
+    def _held_directory(self) -> Iterator[int]:
+        """The open directory for a moment."""
+        if self._at is not None:
+            yield self._at
+            return
+        directory = self._open_directory()
+        try:
+            yield directory
+        finally:
+            os.close(directory)
 
     def _put(self, descriptor: int, data: memoryview, identity: Identity | None, directory: int) -> bool:
         write_all(descriptor, 0, data)

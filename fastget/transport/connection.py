@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from fastget.errors import FastgetError, NetworkError
 from fastget.transport.body import Body, Intake, body_of
@@ -13,8 +12,6 @@ from fastget.transport.conversation import Conversation, NoAnswerError
 from fastget.transport.heads import HeadExchange
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from fastget.core.messages import Request, ResponseHead
     from fastget.core.urls import Origin
     from fastget.transport.route import Route
@@ -43,17 +40,23 @@ class SocketConnection:
     def exchange(self, request: Request) -> ResponseHead:
         if request.url.origin != self.origin:
             raise ValueError(f"a request to {request.url.origin} on a connection to {self.origin}")
-        with self._ending_on_failure():
-            if self._wire is not None and not self._may_carry(request, self._wire):
+        try:
+            self._cancellation.check()
+            return self._exchange(request)
+        except BaseException as error:  # noqa: BLE001  it is raised again
+            self._end(error)
+
+    def _exchange(self, request: Request) -> ResponseHead:
+        if self._wire is not None and not self._may_carry(request, self._wire):
+            self.close()
+        if self._wire is not None:
+            try:
+                return self._attempt(request, self._wire)
+            except NoAnswerError:
                 self.close()
-            if self._wire is not None:
-                try:
-                    return self._attempt(request, self._wire)
-                except NoAnswerError:
-                    self.close()
-            self._route.warn(request)
-            self._wire = self._route.open(self._cancellation, public_only=request.public_only)
-            return self._attempt(request, self._wire)
+        self._route.warn(request)
+        self._wire = self._route.open(self._cancellation, public_only=request.public_only)
+        return self._attempt(request, self._wire)
 
     def _may_carry(self, request: Request, wire: Wire) -> bool:
         return self.is_reusable and wire.is_silent() and self._route.admits(wire, request)
@@ -71,12 +74,15 @@ class SocketConnection:
         return reception.head
 
     def read_into(self, buffer: memoryview) -> int:
-        with self._ending_on_failure():
+        try:
+            self._cancellation.check()
             if self._body is None:
                 raise NetworkError("there is no body to read: no exchange came before, or it failed")
             if not len(buffer):
                 raise ValueError("the buffer is empty")
             return self._body.read_into(buffer)
+        except BaseException as error:  # noqa: BLE001  it is raised again
+            self._end(error)
 
     @property
     def is_reusable(self) -> bool:
@@ -89,21 +95,14 @@ class SocketConnection:
             and not self._cancellation.is_set
         )
 
-    @contextmanager
-    def _ending_on_failure(self) -> Generator[None]:
+    def _end(self, error: BaseException) -> NoReturn:
         """Every failure ends the connection, and leaves as one of fastget's errors."""
-        try:
+        self.close()
+        if isinstance(error, OSError):
             self._cancellation.check()
-            yield
-        except OSError as error:
-            self.close()
-            self._cancellation.check()
-            if isinstance(error, FastgetError):
-                raise
-            raise NetworkError(f"the connection to {self.origin} broke: {error.strerror or error}") from error
-        except BaseException:
-            self.close()
-            raise
+            if not isinstance(error, FastgetError):
+                raise NetworkError(f"the connection to {self.origin} broke: {error.strerror or error}") from error
+        raise error
 
     def close(self) -> None:
         wire, self._wire = self._wire, None

@@ -33,6 +33,7 @@ class Wire:
     def __init__(self, sock: socket.socket, tick: float) -> None:
         self._socket = sock
         self._tick = tick
+        self._poll: select.poll | None = None
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._configure()
 
@@ -86,10 +87,12 @@ class Wire:
 
     def is_silent(self) -> bool:
         """Whether nothing, not even an end, has come unasked on an idle connection."""
+        if self._poll is not None:
+            return not self._poll.poll(0)
         if hasattr(select, "poll"):
-            poll = select.poll()
-            poll.register(self._socket, select.POLLIN)
-            return not poll.poll(0)
+            self._poll = select.poll()
+            self._poll.register(self._socket, select.POLLIN)
+            return not self._poll.poll(0)
         return not select.select([self._socket], [], [], 0)[0]
 
 

@@ -179,8 +179,8 @@ def test_a_link_that_is_planted_meanwhile_leads_nowhere(directory: Path, tmp_pat
         for _ in range(300):
             with Folder(directory) as folder:
                 try:
-                    with folder.directory("d") as at:
-                        os.close(os.open("x", os.O_CREAT | os.O_WRONLY, 0o600, dir_fd=at))
+                    with folder.directory("d") as there:
+                        os.close(os.open("x", os.O_CREAT | os.O_WRONLY, 0o600, dir_fd=there.descriptor))
                 except OSError:  # a DestinationError is one
                     continue
     finally:
