@@ -110,7 +110,7 @@ class Transfer:
             if isinstance(found, Result):
                 return found
             opening, flows = (found, False) if found else self._open(line, scope, known)
-            if flows and (result := self._at_once.take(opening, line, scope)) is not None:
+            if flows and not self._room and (result := self._at_once.take(opening, line, scope)) is not None:
                 return result
             prepared = self._prepare(opening, known)
             task = prepared.task

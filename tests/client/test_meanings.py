@@ -72,12 +72,14 @@ def test_a_restored_copy_is_read_like_any_object(serve: Serve, destination: Path
     assert fastget.read(server.url("/b/k"), 10, 20) == DATA[10:20]
 
 
-@pytest.mark.row(59, 73)
-def test_a_slice_of_an_archived_object_is_refused_before_it_is_asked_for(serve: Serve) -> None:
-    server = serve({"/b/k": stored(x_amz_storage_class="GLACIER")})
-    with pytest.raises(ObjectArchived):
+@pytest.mark.row(59, 73, 75)
+def test_a_slice_of_an_archived_object_is_refused_with_its_class(serve: Serve) -> None:
+    archived = stored(x_amz_storage_class="GLACIER")
+    server = serve({"/b/k": archived}, faults=[faults.archived("GLACIER").always()])
+    with pytest.raises(ObjectArchived) as caught:
         fastget.read(server.url("/b/k"), 10, 20)
-    assert asked(server) == [("HEAD", None)]
+    assert caught.value.storage_class == "GLACIER"
+    assert asked(server) == [("GET", "bytes=10-19"), ("HEAD", None)]
     assert fastget.head(server.url("/b/k")).storage_class == "GLACIER"
 
 
