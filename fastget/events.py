@@ -205,17 +205,5 @@ class Failed:
     message: str
 
 
-Event = (
-    Started
-    | Progress
-    | Retried
-    | Repaired
-    | Resumed
-    | Restarted
-    | Unchanged
-    | Kept
-    | PullProgress
-    | Done
-    | Failed
-)
+Event = Started | Progress | Retried | Repaired | Resumed | Restarted | Unchanged | Kept | PullProgress | Done | Failed
 EventHandler = Callable[[Event], None]

@@ -18,9 +18,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 SIZES = (0, 1, 4097, 3 << 20)
 FILES = ("file", "new-file", "unflushed-file", "kept-file", "journalled-file")
 hidden_only = pytest.mark.parametrize("subject", [*FILES, "memory"], indirect=True)
-seekable_only = pytest.mark.parametrize(
-    "subject", [*FILES, "memory", "buffer"], indirect=True
-)
+seekable_only = pytest.mark.parametrize("subject", [*FILES, "memory", "buffer"], indirect=True)
 streams_only = pytest.mark.parametrize("subject", ["pipe", "named-pipe", "redirected", "writer"], indirect=True)
 
 
