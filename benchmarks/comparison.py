@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.certificates import issue_certificates
 from benchmarks.contenders import BARE_LOOP, Contender, Download
+from benchmarks.many import FOLDER, Lists, check_many, create_many
 from benchmarks.measurement import Measurement, RunError, measure
 from benchmarks.nginx import Nginx, free_port, nginx_configuration
 from benchmarks.objects import StoredObject, create_object, create_sparse_object, digest_of_ranges, has_content_of
@@ -56,6 +58,17 @@ class Workplace:
     def destination(self) -> Path:
         return self.directory / "downloads" / KEY
 
+    @property
+    def bucket(self) -> Path:
+        return self.stored.path.parent
+
+    def stored_for(self, scenario: Scenario) -> StoredObject:
+        """The object whose digests the server declares; many small ones are made anew for each scenario."""
+        if scenario.many is None:
+            return self.stored
+        shutil.rmtree(self.bucket / FOLDER, ignore_errors=True)
+        return create_many(self.bucket, scenario.many)
+
     def object_of(self, scenario: Scenario) -> Path:
         """The file that the scenario is about; a sparse one is made when it is first needed."""
         if scenario.ranges is None:
@@ -86,14 +99,15 @@ def compare(
     runs: int,
     report: Report,
 ) -> Outcome:
-    """Let every contender download the object, or its ranges, `runs` times.
+    """Let every contender download the object, its ranges, or many small ones, `runs` times.
 
     The first file of each is compared with the object, outside the measured time; a digest of ranges always is. A
     contender that is missing or fails is kept with the reason, and asked no more.
     """
     port = free_port()
     certificates = issue_certificates(workplace.directory) if scenario.behaviour.tls else None
-    configuration = nginx_configuration(workplace.directory, port, scenario.behaviour, workplace.stored, certificates)
+    stored = workplace.stored_for(scenario)
+    configuration = nginx_configuration(workplace.directory, port, scenario.behaviour, stored, certificates)
     (workplace.directory / "nginx.conf").write_text(configuration)
     download = Download(
         endpoint=f"{'https' if scenario.behaviour.tls else 'http'}://127.0.0.1:{port}",
@@ -105,17 +119,28 @@ def compare(
         is_store=scenario.is_store,
         ranges=scenario.ranges,
     )
-    taking_part = [contender for contender in contenders if scenario.ranges is None or contender.ranges is not None]
+    if scenario.many is not None:
+        lists = Lists.write(
+            workplace.directory / "lists", scenario.many, download.bucket_url, BUCKET, download.destination
+        )
+        download = replace(download, lists=lists)
+    taking_part = [contender for contender in contenders if _takes_part(contender, scenario)]
     with Nginx(nginx, workplace.directory, port):
         entries = [_entry(contender, scenario, download, report) for contender in taking_part]
         for round_number in range(runs):
             for entry in in_turn(entries, round_number):
                 if entry.problem is None:
-                    _run(entry, download, workplace)
+                    _run(entry, download, stored, scenario)
                     turn = f"{scenario.name} {round_number + 1}/{runs} {entry.contender.name}"
                     report(f"{turn}: {_last_result(entry)}")
-    size = workplace.stored.size if scenario.ranges is None else scenario.ranges.size
+    size = (scenario.ranges or scenario.many or workplace.stored).size
     return Outcome(scenario, size, workplace.directory, entries)
+
+
+def _takes_part(contender: Contender, scenario: Scenario) -> bool:
+    if scenario.many is not None:
+        return contender.many is not None
+    return scenario.ranges is None or contender.ranges is not None
 
 
 def in_turn(entries: Sequence[Entry], round_number: int) -> list[Entry]:
@@ -146,13 +171,15 @@ def _with_best_threads(contender: Contender, scenario: Scenario, download: Downl
     return replace(download, connections=best)
 
 
-def _run(entry: Entry, download: Download, workplace: Workplace) -> None:
+def _run(entry: Entry, download: Download, stored: StoredObject, scenario: Scenario) -> None:
     try:
         measurement = _measure_afresh(entry.command, download)
-        if download.ranges is None:
-            _check(download.destination, workplace.stored, by_content=not entry.runs)
+        if scenario.many is not None:
+            check_many(download.destination, stored, scenario.many, by_content=not entry.runs)
+        elif download.ranges is not None:
+            _check_digest(download.destination, stored.path.with_name(download.key), download.ranges)
         else:
-            _check_digest(download.destination, workplace.stored.path.with_name(download.key), download.ranges)
+            _check(download.destination, stored, by_content=not entry.runs)
     except RunError as failure:
         entry.problem = f"failed: {failure}"
         entry.runs.clear()
@@ -163,7 +190,11 @@ def _run(entry: Entry, download: Download, workplace: Workplace) -> None:
 def _measure_afresh(command: Sequence[str], download: Download) -> Measurement:
     """Run a client with no file in its way, and no writes of its forerunners left for the disk to do."""
     for left_over in download.destination.parent.iterdir():
-        left_over.unlink()
+        if left_over.is_dir():
+            # Not removed: for some seconds ext4 looks for inodes that were not used a moment ago, which takes long.
+            left_over.rename(Path(tempfile.mkdtemp(prefix="done-", dir=download.destination.parents[1])) / KEY)
+        else:
+            left_over.unlink()
     os.sync()
     return measure(command, download.environment)
 

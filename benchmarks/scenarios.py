@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from benchmarks.many import Many
 from benchmarks.nginx import Behaviour
 from benchmarks.objects import Ranges
 
@@ -15,7 +16,7 @@ class Scenario:
     `connections` is what clients are told that leave the number to their caller; None: each client's
     usual number. `bare_loop_threads` are the numbers of threads that the bare loop tries out beforehand.
     `is_store`: it stands for a store, whose objects have s3:// URLs. `ranges` are read, into memory, instead of the
-    whole object.
+    whole object; `many` are fetched, into a new directory.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Scenario:
     bare_loop_threads: tuple[int, ...]
     is_store: bool = False
     ranges: Ranges | None = None
+    many: Many | None = None
 
 
 SCENARIOS = (
@@ -45,5 +47,13 @@ SCENARIOS = (
         None,
         (1, 2, 4, 8),
         ranges=Ranges(10_000, 128 * 1024),
+    ),
+    Scenario(
+        "small-objects",
+        "5,000 objects of 64 KiB, into a directory",
+        Behaviour(),
+        None,
+        (1, 2, 4),
+        many=Many(5000, 64 * 1024),
     ),
 )

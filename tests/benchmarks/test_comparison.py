@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.comparison import Entry, Outcome, compare, in_turn, open_workplace
-from benchmarks.contenders import BARE_LOOP, CONTENDERS, Contender
-from benchmarks.scenarios import SCENARIOS
+from benchmarks.contenders import BARE_LOOP, CONTENDERS, FASTGET, Contender
+from benchmarks.many import Many
+from benchmarks.scenarios import SCENARIOS, Scenario
 
 _SIZE = 4 * 1024 * 1024
 _SCENARIO = replace(SCENARIOS[0], bare_loop_threads=(1, 2))
@@ -74,6 +75,54 @@ def test_a_missing_client_is_kept_with_the_way_to_install_it(tmp_path: Path, ngi
 def test_a_client_that_makes_no_right_file_has_failed(tmp_path: Path, nginx: str, code: str, problem: str) -> None:
     (entry,) = _compare(tmp_path, nginx, [_python_contender("broken", code)])
     assert (entry.runs, entry.problem) == ([], problem)
+
+
+def test_many_objects_are_fetched_into_a_new_directory_each_time(
+    tmp_path: Path, nginx: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    scenario = replace(_scenario("small-objects"), many=Many(7, 3000), bare_loop_threads=(1, 2))
+    contenders = [_contender(FASTGET), _contender(BARE_LOOP), _contender("curl")]
+    told: list[str] = []
+    with open_workplace(tmp_path / "work", 1000) as workplace:
+        outcome = compare(scenario, contenders, workplace, nginx, runs=2, report=told.append)
+    assert [(entry.contender.name, entry.problem) for entry in outcome.entries] == [(FASTGET, None), (BARE_LOOP, None)]
+    assert [len(entry.runs) for entry in outcome.entries] == [2, 2]
+    assert outcome.size == 7 * 3000
+
+
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        ("pass", "failed: it made 0 files of 2"),
+        ("(p / '000000.bin').write_bytes(b''); (p / 'x').write_bytes(b'')", "failed: it made 2 files of 2"),
+        (
+            "[(p / f'00000{n}.bin').write_bytes(b'') for n in (0, 1)]",
+            "failed: its file 000000.bin has 0 bytes of 1000",
+        ),
+        ("[(p / f'00000{n}.bin').write_bytes(bytes(1000)) for n in (0, 1)]", "holds wrong bytes"),
+    ],
+)
+def test_a_client_that_makes_other_files_than_asked_has_failed(
+    tmp_path: Path, nginx: str, code: str, problem: str
+) -> None:
+    script = f"import sys, pathlib; p = pathlib.Path(sys.argv[1]); p.mkdir(); {code}"
+    broken = Contender(
+        "broken",
+        "no",
+        "",
+        lambda: "1",
+        lambda _: [],
+        many=lambda download, _: [sys.executable, "-c", script, str(download.destination)],
+    )
+    scenario = replace(_scenario("small-objects"), many=Many(2, 1000))
+    with open_workplace(tmp_path / "work", 1000) as workplace:
+        (entry,) = compare(scenario, [broken], workplace, nginx, runs=1, report=lambda _: None).entries
+    assert problem in str(entry.problem)
+
+
+def _scenario(name: str) -> Scenario:
+    return next(scenario for scenario in SCENARIOS if scenario.name == name)
 
 
 def _end_without_curl() -> None:
