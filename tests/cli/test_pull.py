@@ -1,0 +1,146 @@
+"""`fastget pull` at a shell: exit statuses, what is said, lists from files and pipes, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastget.testing import Algorithm, Content, ObjectServer, StoredObject, faults
+from fastget.testing.operations.listing import Listing
+
+Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
+Start = Callable[..., "subprocess.Popen[bytes]"]
+Serve = Callable[..., ObjectServer]
+
+DATA = {"a": b"one", "b": b"two", "sub/c": b"three"}
+OBJECTS = {f"/b/{key}": StoredObject(Content.of(data), checksum=Algorithm.CRC64NVME) for key, data in DATA.items()}
+
+
+@pytest.fixture
+def server(serve: Serve) -> ObjectServer:
+    return serve(OBJECTS, operations=[Listing(OBJECTS)])
+
+
+def at(server: ObjectServer) -> list[str]:
+    return ["--endpoint-url", server.base_url, "--no-sign-request"]
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    found = (path for path in directory.rglob("*") if path.is_file())
+    return {path.relative_to(directory).as_posix(): path.read_bytes() for path in found}
+
+
+def test_a_prefix_is_pulled_and_pulled_again(run: Run, server: ObjectServer, tmp_path: Path) -> None:
+    first = run("pull", "s3://b", "-d", "out", *at(server))
+    assert (first.returncode, first.stdout) == (0, b"")
+    assert first.stderr.decode().startswith("3 of 3 objects, 11 B in ")
+    assert files(tmp_path / "out") == DATA
+    again = run("pull", "s3://b/", "-d", "out", *at(server))
+    assert again.returncode == 0
+    assert b"3 were here already" in again.stderr
+
+
+def test_a_list_is_read_from_a_file_and_from_a_pipe(
+    run: Run, start: Start, server: ObjectServer, tmp_path: Path
+) -> None:
+    text = f"# two\n{server.url('/b/a')}\n\n{server.url('/b/b')}\n  out=d/two\n"
+    (tmp_path / "list.txt").write_text(text)
+    assert run("pull", "-i", "list.txt", "-d", "file", "-q").returncode == 0
+    piped = start("pull", "-i", "-", "-d", "pipe", "-q", stdin=subprocess.PIPE)
+    _, stderr = piped.communicate(text.encode(), timeout=60)
+    assert (piped.returncode, stderr) == (0, b"")
+    assert files(tmp_path / "file") == files(tmp_path / "pipe") == {"a": b"one", "d/two": b"two"}
+
+
+def test_some_that_fail_are_named_and_the_others_are_there(run: Run, server: ObjectServer, tmp_path: Path) -> None:
+    urls = [server.url("/b/a"), server.url("/b/none", "key=hunter2"), "nonsense", server.url("/b/b")]
+    (tmp_path / "list.txt").write_text("\n".join(urls))
+    done = run("pull", "-i", "list.txt", "-d", "out")
+    assert done.returncode == 1
+    said = done.stderr.decode()
+    assert server.url("/b/none") in said
+    assert "nonsense" in said
+    assert "2 of 4 objects" in said
+    assert "2 failed" in said
+    assert "hunter2" not in said
+    assert files(tmp_path / "out") == {"a": b"one", "b": b"two"}
+
+
+def test_many_failures_are_counted_when_enough_are_named(run: Run, server: ObjectServer, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("".join(f"nonsense{number}\n" for number in range(130)))
+    done = run("pull", "-i", "list.txt", "-d", "out")
+    assert done.returncode == 1
+    assert done.stderr.count(b"fastget: nonsense") == 100
+    assert b"30 more objects failed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["s3://b", "-i", "list.txt"], ["s3://b", "--checksum", "md5=00"], ["-i", "list.txt", "-o", "x"]]
+)
+def test_what_contradicts_itself_is_a_usage_error(run: Run, arguments: list[str]) -> None:
+    done = run("pull", *arguments, "-d", "out")
+    assert done.returncode == 2
+
+
+def test_a_directory_has_to_be_named(run: Run) -> None:
+    assert run("pull", "s3://b").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["-i", "missing.txt"], 2, "the list missing.txt cannot be read"),
+        (["http://127.0.0.1:1/x/"], 2, "name the bucket as s3://"),
+        (["s3://none"], 3, "bucket"),
+    ],
+)
+def test_what_cannot_be_listed_says_so(
+    run: Run, server: ObjectServer, arguments: list[str], status: int, words: str
+) -> None:
+    done = run("pull", *arguments, "-d", "out", *at(server))
+    assert done.returncode == status
+    assert words in done.stderr.decode()
+
+
+def test_a_line_that_means_nothing_is_named(run: Run, server: ObjectServer, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text(f"{server.url('/b/a')}\n  split=5\n")
+    done = run("pull", "-i", "list.txt", "-d", "out")
+    assert done.returncode == 2
+    assert b"line 2" in done.stderr
+
+
+def test_a_program_reads_a_line_for_each_object_and_one_for_all(run: Run, server: ObjectServer, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text(f"{server.url('/b/a')}\n{server.url('/b/none')}\n")
+    done = run("pull", "-i", "list.txt", "-d", "out", "--json")
+    lines: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
+    by_event = {line["event"]: line for line in lines}
+    assert by_event["done"]["url"] == server.url("/b/a")
+    assert by_event["failed"]["exit_code"] == 3
+    summary = by_event["summary"]
+    assert (summary["done"], summary["failed"], summary["skipped"], summary["unverified"]) == (1, 1, 0, 0)
+    assert done.returncode == summary["exit_code"] == 1
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_leaves_whole_files_and_nothing_else(
+    start: Start, serve: Serve, tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    reached, release = threading.Event(), threading.Event()
+    hold = faults.hold(release, after=1, reached=reached).on(path="/b/b")
+    server = serve(OBJECTS, operations=[Listing(OBJECTS)], faults=[hold])
+    process = start("pull", "s3://b", "-d", "out", "-j", "1", *at(server))
+    assert reached.wait(60)
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=60)
+    release.set()
+    assert process.returncode == status
+    assert b"interrupted" in stderr
+    assert b"Traceback" not in stderr
+    assert files(tmp_path / "out") == {"a": b"one"}
