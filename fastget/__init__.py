@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fastget import aio, errors, events, s3
     from fastget.bulk.outcome import PullFailure, PullResult
-    from fastget.client import Client, download, head, ls, pull, read, read_into, read_ranges
+    from fastget.client import Client
     from fastget.config import Config
     from fastget.core.objectinfo import ObjectInfo
     from fastget.errors import FastgetError
     from fastget.events import Method, Result, Verification
+    from fastget.verbs import download, head, ls, pull, read, read_into, read_ranges
 
 __all__ = [
     "Client",
@@ -57,13 +58,13 @@ _HOMES = {
     "PullResult": "bulk.outcome",
     "Result": "events",
     "Verification": "events",
-    "download": "client",
-    "head": "client",
-    "ls": "client",
-    "pull": "client",
-    "read": "client",
-    "read_into": "client",
-    "read_ranges": "client",
+    "download": "verbs",
+    "head": "verbs",
+    "ls": "verbs",
+    "pull": "verbs",
+    "read": "verbs",
+    "read_into": "verbs",
+    "read_ranges": "verbs",
 }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import fastget
-from fastget import client, config, errors, events
+from fastget import client, config, errors, events, verbs
 from fastget.bulk import outcome
 from fastget.core import objectinfo
 
@@ -26,15 +26,15 @@ NAMES = {
     "Verification": events.Verification,
     "__version__": fastget.__version__,
     "aio": fastget.aio,
-    "download": client.download,
+    "download": verbs.download,
     "errors": errors,
     "events": events,
-    "head": client.head,
-    "ls": client.ls,
-    "pull": client.pull,
-    "read": client.read,
-    "read_into": client.read_into,
-    "read_ranges": client.read_ranges,
+    "head": verbs.head,
+    "ls": verbs.ls,
+    "pull": verbs.pull,
+    "read": verbs.read,
+    "read_into": verbs.read_into,
+    "read_ranges": verbs.read_ranges,
     "s3": fastget.s3,
 }
 # What costs more than everything that it takes to say `import fastget`, or is needed by one face alone.
