@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping  # noqa: TC003  the types of the fields are read at run time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Self, get_args, get_type_hints
 
@@ -31,6 +31,18 @@ _WHOLE_NUMBERS = {
     "retries": range(1_000_001),
 }
 _SECONDS = ("connect_timeout", "response_timeout", "stall_timeout")
+# What the annotations of the fields are made of, for people and for a check. Literals are checked with the choices.
+_KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "None": ("None", lambda value: value is None),
+    "bool": ("True or False", lambda value: isinstance(value, bool)),
+    "int": ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
+    "float": ("a number", lambda value: isinstance(value, int | float) and not isinstance(value, bool)),
+    "str": ("text", lambda value: isinstance(value, str)),
+    "Mapping[str, str]": ("a mapping of names to values", lambda value: isinstance(value, Mapping)),
+    "Callable[[str], str]": ("a function", callable),
+    "EventHandler": ("a function", callable),
+}
+_LONGEST_QUOTE = 80
 # Sockets count a timeout in milliseconds, in 31 bits.
 _LONGEST_TIMEOUT = 2_000_000.0
 # RFC 9110 §5.1 and §5.5.
@@ -185,7 +197,20 @@ def _flag(text: str) -> bool:
     raise ValueError(text)
 
 
+# Taken apart once, and as text: to resolve the annotations takes longer than all else here.
+_TYPES = {
+    item.name: tuple(_KINDS[kind] for kind in str(item.type).split(" | "))
+    for item in fields(Config)
+    if not str(item.type).startswith("Literal")
+}
+
+
 def _check(config: Config) -> None:
+    for name, kinds in _TYPES.items():
+        value = getattr(config, name)
+        if not any(is_one(value) for _, is_one in kinds):
+            expected = " or ".join(word for word, _ in kinds)
+            raise ConfigError(f"{name} must be {expected}, not {_given(name, value)}")
     for name, choices in _CHOICES.items():
         value = getattr(config, name)
         if value not in choices:
@@ -194,20 +219,32 @@ def _check(config: Config) -> None:
     for name, allowed in _WHOLE_NUMBERS.items():
         value = getattr(config, name)
         is_found_out = value is None and name != "retries"
-        if not is_found_out and not (isinstance(value, int) and value in allowed):
+        if not is_found_out and value not in allowed:
             least = "more than zero" if allowed.start else "zero or more"
             raise ConfigError(f"{name} must be {least}, a whole number of at most {allowed[-1]}, not {value!r}")
     for name in _SECONDS:
         value = getattr(config, name)
-        if not isinstance(value, int | float) or not 0 < value <= _LONGEST_TIMEOUT:
+        if not 0 < value <= _LONGEST_TIMEOUT:
             raise ConfigError(f"{name} must be more than 0 and at most {_LONGEST_TIMEOUT:.0f} seconds, not {value!r}")
     _check_headers(config.headers)
+
+
+def _given(name: str, value: object) -> str:
+    """What an option was given, for people: its type alone where the text may be long, or a secret."""
+    is_quotable = (
+        isinstance(value, bool | int | float | str) and not Config.__dataclass_fields__[name].metadata["secret"]
+    )
+    if value is None or (is_quotable and len(repr(value)) <= _LONGEST_QUOTE):
+        return repr(value)
+    return f"one of type {type(value).__qualname__}"
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:
     """The value of a header may be a secret: no message quotes it."""
     for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name):
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
             raise ConfigError("a header has no name that HTTP allows", hint="give each header as NAME: VALUE")
+        if not isinstance(value, str):
+            raise ConfigError(f"headers must hold text, and that of {name} is one of type {type(value).__qualname__}")
         if _HEADER_BREAK.search(value):
             raise ConfigError(f"the header {name} holds a line break", hint="give each header as NAME: VALUE")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import types
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields
-from typing import Any
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -204,6 +206,70 @@ def test_an_argument_that_cannot_be_meant_is_refused_with_its_name(name: str, va
         Config().merged(**{name: value})
     with pytest.raises(ConfigError):
         Config.from_environment({}, **{name: value if value is not None else "None"})
+
+
+# One of each kind that an annotation can be made of, and of some that none is.
+_MADE: dict[Any, Any] = {
+    type(None): None,
+    bool: True,
+    int: 7,
+    float: 2.5,
+    str: "hunter2",
+    bytes: b"hunter2",
+    list: ["hunter2"],
+    dict: {"X-Secret": "hunter2"},
+    object: object(),
+}
+_FUNCTION: Any = staticmethod(str.upper)
+
+
+def _allowed(hint: Any) -> set[Any]:
+    """The types of `_MADE` that an annotation allows."""
+    parts = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    found = {get_origin(part) or part for part in parts}
+    if float in found:
+        found |= {int}  # PEP 484
+    if Literal in found:
+        found |= {type(value) for part in parts for value in get_args(part)}
+    return found | ({dict} if Mapping in found else set())
+
+
+@pytest.mark.parametrize("item", fields(Config), ids=lambda item: item.name)
+def test_an_option_of_another_type_is_refused_with_what_it_was_given_and_what_it_takes(
+    item: dataclasses.Field[Any],
+) -> None:
+    allowed = _allowed(get_type_hints(Config)[item.name])
+    for kind, value in _MADE.items():
+        if kind in allowed:
+            continue
+        with pytest.raises(ConfigError) as caught:
+            Config(**{item.name: value})
+        said = caught.value.message
+        assert said.startswith(f"{item.name} "), said
+        assert "\n" not in said
+        assert any(word in said for word in (repr(value), kind.__qualname__)), said
+        assert "hunter2" not in said or not item.metadata["secret"]
+
+
+@pytest.mark.parametrize("item", fields(Config), ids=lambda item: item.name)
+def test_no_option_refuses_the_value_that_it_has_by_itself(item: dataclasses.Field[Any]) -> None:
+    value = getattr(Config(), item.name)
+    assert getattr(Config(**{item.name: value}), item.name) == value
+    if Callable in _allowed(get_type_hints(Config)[item.name]):
+        assert getattr(Config(**{item.name: _FUNCTION}), item.name) is _FUNCTION
+
+
+@pytest.mark.parametrize("headers", [{"X-Secret": 5}, {"X-Secret": b"hunter2"}, {"X-Secret": None}])
+def test_a_header_that_is_no_text_is_refused_and_not_repeated(headers: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^headers must hold text, and that of X-Secret is") as caught:
+        Config(headers=headers)
+    assert "hunter2" not in caught.value.message
+
+
+@pytest.mark.parametrize("name", [5, None, b"X-Name"])
+def test_a_header_whose_name_is_no_text_is_refused(name: Any) -> None:
+    with pytest.raises(ConfigError, match="no name that HTTP allows"):
+        Config(headers={name: "hunter2"})
 
 
 @pytest.mark.parametrize("name", ["", " ", "Two Words", "Colon:", "Line\nBreak", "Ü", "a\0b"])
