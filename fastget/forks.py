@@ -16,6 +16,7 @@ IMPORTED_LATE = (
     "fastget.sources.attributes",
     "fastget.transport.connection",
     "fastget.transport.proxies",
+    "fastget.transport.resolver",
     "fastget.transport.route",
     "fastget.transport.tls",
     "hashlib",

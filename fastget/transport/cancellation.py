@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from typing import TYPE_CHECKING
 
 from fastget.errors import Cancelled
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
 
 class Cancellation:
-    """A flag, and the sockets that are shut down when it is raised.
+    """A flag, and the sockets that are shut down, and the waiters that are woken, when it is raised.
 
     A socket is watched from before its first blocking call until just before it is closed, so that a shutdown
     never hits a descriptor that belongs to somebody else by then.
@@ -19,6 +23,7 @@ class Cancellation:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
+        self._wakes: set[Callable[[], None]] = set()
         self._is_set = False
 
     @property
@@ -36,6 +41,18 @@ class Cancellation:
             self.check()
             self._sockets.add(sock)
 
+    @contextlib.contextmanager
+    def waking(self, wake: Callable[[], None]) -> Iterator[None]:
+        """Until the context ends, have `cancel` call `wake`, which must not block. Raises Cancelled as `watch`."""
+        with self._lock:
+            self.check()
+            self._wakes.add(wake)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._wakes.discard(wake)
+
     def close(self, sock: socket.socket) -> None:
         """Stop watching `sock` and close it."""
         self.forget(sock)
@@ -48,6 +65,9 @@ class Cancellation:
     def cancel(self) -> None:
         self._is_set = True
         self.shut_down()
+        with self._lock:
+            for wake in self._wakes:
+                wake()
 
     def shut_down(self) -> None:
         """End the blocking calls on the watched sockets, without the flag."""

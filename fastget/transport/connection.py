@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
-from fastget.errors import FastgetError, NetworkError
+from fastget.core.addresses import Trouble
+from fastget.errors import FastgetError, NetworkError, Stalled
 from fastget.transport.body import Body, Intake, body_of
 from fastget.transport.cancellation import Cancellation
 from fastget.transport.conversation import Conversation, NoAnswerError
@@ -14,6 +15,7 @@ from fastget.transport.heads import HeadExchange
 if TYPE_CHECKING:
     from fastget.core.messages import Request, ResponseHead
     from fastget.core.urls import Origin
+    from fastget.transport.resolver import Peer
     from fastget.transport.route import Route
     from fastget.transport.wire import Wire
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 class SocketConnection:
     """Implements `Connection` with a blocking socket: plain, over TLS, and through HTTP proxies.
 
-    Times are in seconds. `abort` ends everything but a name resolution that is under way.
+    Times are in seconds. What fails is held against the address for a while: others of the same host go first then.
     """
 
     def __init__(
@@ -95,8 +97,18 @@ class SocketConnection:
             and not self._cancellation.is_set
         )
 
+    @property
+    def peer(self) -> Peer | None:
+        return self._route.peer
+
+    @property
+    def is_shunned(self) -> bool:
+        peer = self._route.peer
+        return peer is not None and peer.is_shunned
+
     def _end(self, error: BaseException) -> NoReturn:
         """Every failure ends the connection, and leaves as one of fastget's errors."""
+        self._blame(error)
         self.close()
         if isinstance(error, OSError):
             self._cancellation.check()
@@ -104,11 +116,19 @@ class SocketConnection:
                 raise NetworkError(f"the connection to {self.origin} broke: {error.strerror or error}") from error
         raise error
 
+    def _blame(self, error: BaseException) -> None:
+        peer = self._route.peer
+        if peer is None or self._cancellation.is_set or not isinstance(error, OSError):
+            return
+        if not isinstance(error, NetworkError) or error.is_transient:
+            peer.blame(Trouble.SILENT if isinstance(error, Stalled) else Trouble.BROKEN)
+
     def close(self) -> None:
         wire, self._wire = self._wire, None
         self._is_kept_alive = False
         self._intake = self._body = None
         if wire is not None:
+            self._route.leave()
             self._cancellation.close(wire.socket)
 
     def abort(self) -> None:

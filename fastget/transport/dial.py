@@ -1,4 +1,4 @@
-"""From a host name to a connected socket."""
+"""From the addresses of a host to a connected socket."""
 
 from __future__ import annotations
 
@@ -8,69 +8,95 @@ import re
 import selectors
 import socket
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Self
 
+from fastget.core.addresses import Trouble
 from fastget.errors import NetworkError, Stalled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
+    from fastget.core.addresses import Address
     from fastget.transport.cancellation import Cancellation
+    from fastget.transport.resolver import Host
 
 # How long one address may keep the next from being tried (RFC 8305 §5).
 _STAGGER = 0.25
-# Addresses come from a server (DNS): they are bounded as everything is that a server says.
-_MAXIMUM_ADDRESSES = 16
+# So many addresses are named in an error.
+_MOST_SHOWN = 4
+# What this machine has run out of is held against no address.
+_OUR_OWN = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN})
 # RFC 6052 §2.1: 64:ff9b::/96, behind which a gateway reaches IPv4.
 _NAT64 = bytes.fromhex("0064ff9b0000000000000000")
 _LOOPBACK = re.compile(r"127(?:\.[0-9]{1,3}){3}")
 _REFUSED_HINT = "check that the server is running, and that the port is the right one"
 
 
-class Address(NamedTuple):
-    """One answer of getaddrinfo, ready for a socket."""
-
-    family: int
-    kind: int
-    protocol: int
-    name: Any
-
-
 def dial(
-    host: str, port: int, timeout: float, cancellation: Cancellation, *, public_only: bool = False
-) -> socket.socket:
-    """Connect to whichever address of `host` answers first, all within `timeout` seconds of the last start.
+    host: Host,
+    timeout: float,
+    cancellation: Cancellation,
+    *,
+    public_only: bool = False,
+    without: Collection[Address] = (),
+) -> tuple[socket.socket, Address]:
+    """Connect to an address of `host`, all within `timeout` seconds of the last start; the address counts as open.
 
-    The addresses are tried in the order of getaddrinfo, the next one when one fails or is slow. The socket
-    comes back non-blocking, and watched by `cancellation`. Name resolution itself cannot be interrupted.
+    The addresses are tried in the order that the host gives, but for those `without` which it is to go; the next one
+    when one fails or is slow. What failed is remembered by the host. The socket comes back non-blocking, and watched by
+    `cancellation`.
 
     Raises NetworkError (name, or every address failed, or none is public where `public_only`), Stalled (no address
-    answered in time), Cancelled.
+    answered in time, or no name server), Cancelled.
     """
-    addresses = resolve(host, port)
-    if public_only:
-        addresses = [address for address in addresses if is_public(address.name[0])]
-        if not addresses:
-            raise into_private(host)
-    cancellation.check()
-    with Race(cancellation) as race:
-        for address in addresses:
-            race.start(address)
-            if winner := race.wait(timeout if address is addresses[-1] else min(_STAGGER, timeout)):
-                return winner
-        cancellation.check()
-        raise race.failure(f"{host} port {port}", timeout)
-
-
-def resolve(host: str, port: int) -> Sequence[Address]:
-    """The addresses of a host, best first. Raises NetworkError when the name has none."""
+    host.resolve(timeout, cancellation)
+    addresses = host.reserve(admission(public_only=public_only, without=without))
+    if not addresses:
+        raise into_private(host.name)
+    winner = None
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except socket.gaierror as error:
-        raise unresolved(host, error) from error
-    except UnicodeError:
-        raise NetworkError(f"the host name {host} is not a valid one", is_transient=False) from None
-    return [Address(family, kind, protocol, name) for family, kind, protocol, _, name in found][:_MAXIMUM_ADDRESSES]
+        cancellation.check()
+        with Race(cancellation) as race:
+            winner = _run(race, addresses, timeout)
+            if winner is None:
+                cancellation.check()
+                failure = race.failure(_called(host, addresses), timeout)
+                _blame(host, race.losers)
+                raise failure
+            _blame(host, race.losers)
+            return winner
+    finally:
+        if winner is None or winner[1] != addresses[0]:
+            host.closed(addresses[0])
+            if winner is not None:
+                host.opened(winner[1])
+
+
+def _run(race: Race, addresses: Sequence[Address], timeout: float) -> tuple[socket.socket, Address] | None:
+    for address in addresses:
+        race.start(address)
+        if winner := race.wait(timeout if address is addresses[-1] else min(_STAGGER, timeout)):
+            return winner
+    return None
+
+
+def _blame(host: Host, losers: Iterable[Address]) -> None:
+    for address in losers:
+        host.blame(address, Trouble.UNREACHABLE)
+
+
+def _called(host: Host, addresses: Sequence[Address]) -> str:
+    """What an error calls the peer; the addresses are named where they are not the name itself."""
+    shown = [str(address) for address in addresses[:_MOST_SHOWN]]
+    if shown == [host.name]:
+        return f"{host.name} port {host.port}"
+    more = f" and {len(addresses) - len(shown)} more" if len(addresses) > len(shown) else ""
+    return f"{host.name} ({', '.join(shown)}{more}) port {host.port}"
+
+
+def admission(*, public_only: bool, without: Collection[Address]) -> Callable[[Address], bool]:
+    """Which addresses come into question."""
+    return lambda address: address not in without and (not public_only or is_public(address.name[0]))
 
 
 def is_public(address: str) -> bool:
@@ -103,23 +129,17 @@ def into_private(host: str) -> NetworkError:
     )
 
 
-def unresolved(host: str, error: socket.gaierror) -> NetworkError:
-    """What a failed name resolution means; asking again helps only where the name server kept silent."""
-    is_transient = error.errno == socket.EAI_AGAIN
-    return NetworkError(
-        f"the host name {host} cannot be resolved: {error.strerror}",
-        hint="the name server did not answer" if is_transient else "check the spelling of the host name",
-        is_transient=is_transient,
-    )
-
-
 class Race:
-    """Connection attempts that run side by side; the losers are closed at the end."""
+    """Connection attempts that run side by side. Those that are still under way at the end are closed.
+
+    `losers` are the addresses that failed, or that were left behind by one which was tried later.
+    """
 
     def __init__(self, cancellation: Cancellation) -> None:
+        self.losers: list[Address] = []
         self._cancellation = cancellation
         self._selector = selectors.DefaultSelector()
-        self._running: set[socket.socket] = set()
+        self._running: dict[socket.socket, Address] = {}
         self._error: OSError | None = None
 
     def __enter__(self) -> Self:
@@ -134,7 +154,7 @@ class Race:
         try:
             sock = socket.socket(address.family, address.kind, address.protocol)
         except OSError as error:  # no such family on this machine, or no descriptors left
-            self._error = self._error or error
+            self._fail(address, error)
             return
         try:
             self._cancellation.watch(sock)
@@ -143,37 +163,47 @@ class Race:
         except BlockingIOError:
             pass
         except OSError as error:
-            self._error = self._error or error
+            self._fail(address, error)
             self._cancellation.close(sock)
             return
         except BaseException:
             self._cancellation.close(sock)
             raise
-        self._running.add(sock)
+        self._running[sock] = address
         self._selector.register(sock, selectors.EVENT_WRITE)
 
-    def wait(self, seconds: float) -> socket.socket | None:
+    def _fail(self, address: Address, error: OSError) -> None:
+        self._error = self._error or error
+        if error.errno not in _OUR_OWN:
+            self.losers.append(address)
+
+    def wait(self, seconds: float) -> tuple[socket.socket, Address] | None:
         """The first socket that connects within `seconds`; None sooner when every attempt has failed."""
         deadline = time.monotonic() + seconds
         while self._running and (left := deadline - time.monotonic()) > 0:
-            ready = self._selector.select(min(left, _STAGGER))
+            ready = {key.fileobj for key, _ in self._selector.select(min(left, _STAGGER))}
             self._cancellation.check()
-            for key, _ in ready:
-                sock = cast("socket.socket", key.fileobj)
-                if self._settle(sock):
-                    return sock
+            for sock in [sock for sock in self._running if sock in ready]:
+                if (address := self._settle(sock)) is not None:
+                    return sock, address
         return None
 
-    def _settle(self, sock: socket.socket) -> bool:
+    def _settle(self, sock: socket.socket) -> Address | None:
+        """The address of a socket that has connected; None for one that has failed."""
         self._selector.unregister(sock)
-        self._running.discard(sock)
+        earlier = list(self._running.values())
+        address = self._running.pop(sock)
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            self._error = self._error or OSError(code, os.strerror(code))
-            self._cancellation.close(sock)
-        return not code
+        if not code:
+            self.losers += earlier[: earlier.index(address)]
+            return address
+        self._fail(address, OSError(code, os.strerror(code)))
+        self._cancellation.close(sock)
+        return None
 
     def failure(self, peer: str, timeout: float) -> NetworkError:
+        """Why none has connected. What is still under way is lost."""
+        self.losers += self._running.values()
         if self._error is None:
             return Stalled(
                 f"{peer} did not accept a connection within {timeout:g} s", hint="check address and firewall"

@@ -13,8 +13,8 @@ import httpx
 from fastget.core.messages import Headers, ResponseHead, value_bytes
 from fastget.errors import Cancelled, ConfigError, FastgetError, NetworkError, ProtocolError, Stalled
 from fastget.transport.cancellation import Cancellation
-from fastget.transport.dial import unresolved
 from fastget.transport.heads import MAXIMUM_FIELDS, framing_of
+from fastget.transport.resolver import unresolved
 from fastget.transport.tls import untrusted
 
 if TYPE_CHECKING:
@@ -171,6 +171,14 @@ class HttpxConnection:
 
     @property
     def is_reusable(self) -> bool:
+        return False
+
+    @property
+    def peer(self) -> None:
+        return None
+
+    @property
+    def is_shunned(self) -> bool:
         return False
 
     @contextmanager

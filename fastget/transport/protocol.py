@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from fastget.core.messages import Request, ResponseHead
     from fastget.core.urls import Origin
+    from fastget.transport.resolver import Peer
 
 
 class Connection(Protocol):
@@ -42,6 +43,16 @@ class Connection(Protocol):
     @property
     def is_reusable(self) -> bool:
         """Whether the last body was read to its end and the server keeps the connection open."""
+        ...
+
+    @property
+    def peer(self) -> Peer | None:
+        """The address at the other end, to be blamed for what it sends; None without a connection, or if not known."""
+        ...
+
+    @property
+    def is_shunned(self) -> bool:
+        """Whether that address has turned out bad, and its host has a better one."""
         ...
 
     def close(self) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastget.core.addresses import Trouble
 from fastget.core.messages import Headers, is_secret
-from fastget.errors import NetworkError, ProtocolError
+from fastget.errors import NetworkError, ProtocolError, Stalled
 from fastget.transport.conversation import Conversation
-from fastget.transport.dial import dial, is_loopback, is_public
+from fastget.transport.dial import admission, dial, is_loopback, is_public
 from fastget.transport.heads import HeadExchange
+from fastget.transport.resolver import Peer, Resolver
 from fastget.transport.wire import TlsWire, Wire
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastget.config import Config
+    from fastget.core.addresses import Address
     from fastget.core.messages import Request, ResponseHead
     from fastget.core.urls import Origin
     from fastget.transport.cancellation import Cancellation
@@ -26,7 +29,10 @@ _LONGEST_TICK = 1.0
 
 
 class Route:
-    """How connections to one origin are opened, and how a request is written for whoever reads it first."""
+    """How a connection to an origin is opened, and how a request is written for whoever reads it first.
+
+    `peer` is the address at the other end of the open wire, the proxy's where there is one; None without a wire.
+    """
 
     def __init__(
         self,
@@ -35,8 +41,12 @@ class Route:
         config: Config,
         tls_context: Callable[[], ssl.SSLContext],
         warned: set[Origin] | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
-        """`warned` holds the origins that the user was warned of, for all routes of a pool."""
+        """For all routes of a pool: `warned` are the origins that the user was warned of, `resolver` has addresses."""
+        first = proxy or origin
+        self.peer: Peer | None = None
+        self._host = (resolver or Resolver()).host(first.host, first.port)
         self._origin = origin
         self._proxy = proxy
         self._config = config
@@ -54,18 +64,51 @@ class Route:
         # Made before there is a socket, because a wrong ca_bundle shows here.
         context = self._tls_context() if "https" in (first.scheme, self._origin.scheme) else None
         is_confined = public_only and self._proxy is None
-        sock = dial(first.host, first.port, self._config.connect_timeout, cancellation, public_only=is_confined)
+        tried: list[Address] = []
+        while True:
+            if (wire := self._try(context, cancellation, tried, public_only=is_confined)) is not None:
+                return wire
+
+    def _try(
+        self, context: ssl.SSLContext | None, cancellation: Cancellation, tried: list[Address], *, public_only: bool
+    ) -> Wire | None:
+        """A wire; None where the address cannot do TLS, which is one of the `tried` then, and there are others."""
+        timeout = self._config.connect_timeout
+        sock, address = dial(self._host, timeout, cancellation, public_only=public_only, without=tried)
+        self.peer = Peer(self._host, address)
+        wire = None
         try:
-            if context is None:
-                return Wire(sock, self._tick)
+            wire = self._wire(sock, context, cancellation)
+        except NetworkError as error:
+            if isinstance(error, Stalled):
+                self.peer.blame(Trouble.SILENT)
+                raise
             if self._proxy is not None and self._proxy.scheme == "http":
-                self._tunnel(sock, self._proxy, cancellation)
-        except BaseException:
-            cancellation.close(sock)
-            raise
+                raise  # it may be the origin's doing
+            self.peer.blame(Trouble.HANDSHAKE)
+            tried.append(address)
+            if not self._host.knows(admission(public_only=public_only, without=tried)):
+                raise
+        finally:
+            if wire is None:
+                cancellation.close(sock)
+                self.leave()
+        return wire
+
+    def _wire(self, sock: socket.socket, context: ssl.SSLContext | None, cancellation: Cancellation) -> Wire:
+        if context is None:
+            return Wire(sock, self._tick)
+        if self._proxy is not None and self._proxy.scheme == "http":
+            self._tunnel(sock, self._proxy, cancellation)
         # A proxy with TLS is the end of it: what lies behind is plain HTTP (Proxy.suits_data_plane).
-        host = self._origin.host if self._is_secure else first.host
+        host = self._origin.host if self._proxy is None or self._is_secure else self._proxy.host
         return self._secure(sock, host, context, cancellation)
+
+    def leave(self) -> None:
+        """The wire is closed, or about to be."""
+        peer, self.peer = self.peer, None
+        if peer is not None:
+            peer.host.closed(peer.address)
 
     def _tunnel(self, sock: socket.socket, proxy: Proxy, cancellation: Cancellation) -> None:
         exchange = HeadExchange()

@@ -20,6 +20,7 @@ import fastget
 from fastget.errors import Cancelled, NetworkError, SourceChanged, Stalled
 from fastget.events import Event, Progress, Result, Retried
 from fastget.testing import Algorithm, Behaviour, Content, ObjectServer, StoredObject, faults
+from fastget.transport import resolver
 
 MIB = 1024 * 1024
 Serve = Callable[..., ObjectServer]
@@ -72,8 +73,8 @@ def proxied(haproxy: str, tmp_path: Path) -> Iterator[Proxied]:
 def resolving(monkeypatch: pytest.MonkeyPatch, answers: Callable[[str, int], list[tuple[str, int]]]) -> Iterator[None]:
     """Names lead where `answers` says, address and port; it may raise what a resolver raises."""
 
-    def getaddrinfo(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", address) for address in answers(host, port)]
+    def getaddrinfo(host: bytes, port: int, *_: Any, **__: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", address) for address in answers(host.decode(), port)]
 
     with monkeypatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", getaddrinfo)
@@ -191,6 +192,7 @@ def test_a_name_that_leads_to_another_machine_midway_mixes_nothing(
     ignoring = () if if_match else (faults.if_match_ignored().always(),)
     second = serve({"/k": other}, faults=ignoring)
     ports = itertools.chain([first.port], itertools.repeat(second.port))
+    monkeypatch.setattr(resolver, "LIFETIME", 0.0)
     with resolving(monkeypatch, lambda *_: [("127.0.0.1", next(ports))]), pytest.raises(SourceChanged):
         fetch("http://store.example/k", stall_timeout=30.0)
     release.set()

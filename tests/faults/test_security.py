@@ -153,8 +153,8 @@ def test_of_several_addresses_only_the_public_ones_are_asked(
     internet("127.0.0.2")
     real = socket.getaddrinfo
 
-    def getaddrinfo(host: str, port: int, *arguments: Any, **options: Any) -> Any:
-        if host != "both.example":
+    def getaddrinfo(host: bytes, port: int, *arguments: Any, **options: Any) -> Any:
+        if host != b"both.example":
             return real(host, port, *arguments, **options)
         return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (to, port)) for to in ("127.0.0.1", "127.0.0.2")]
 
@@ -224,8 +224,8 @@ def named(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """store.example is this machine, by another name."""
     real = socket.getaddrinfo
 
-    def getaddrinfo(host: str, port: int, *arguments: Any, **options: Any) -> Any:
-        return real("127.0.0.1" if host == "store.example" else host, port, *arguments, **options)
+    def getaddrinfo(host: bytes, port: int, *arguments: Any, **options: Any) -> Any:
+        return real("127.0.0.1" if host == b"store.example" else host, port, *arguments, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", getaddrinfo)

@@ -12,6 +12,7 @@ import pytest
 from fastget.errors import Cancelled, NetworkError, Stalled
 from fastget.transport.cancellation import Cancellation
 from fastget.transport.dial import dial
+from fastget.transport.resolver import Host
 
 Answer = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[object, ...]]
 Resolve = Callable[..., None]
@@ -49,7 +50,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Resolve:
 
 def connected_port(timeout: float = 20) -> int:
     cancellation = Cancellation()
-    sock = dial("host.example", 80, timeout, cancellation)
+    sock, _ = dial(Host("host.example", 80), timeout, cancellation)
     port: int = sock.getpeername()[1]
     cancellation.close(sock)
     return port
@@ -134,7 +135,7 @@ def test_a_name_without_an_address_is_a_network_error_that_names_it(
 
 def test_a_name_that_is_too_long_is_a_network_error() -> None:
     with pytest.raises(NetworkError):
-        dial("x" * 300, 80, 1, Cancellation())
+        dial(Host("x" * 300, 80), 1, Cancellation())
 
 
 def test_cancelling_during_the_resolution_holds_afterwards(listening: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +147,7 @@ def test_cancelling_during_the_resolution_holds_afterwards(listening: int, monke
 
     monkeypatch.setattr(socket, "getaddrinfo", cancelled)
     with pytest.raises(Cancelled):
-        dial("host.example", listening, 20, cancellation)
+        dial(Host("host.example", listening), 20, cancellation)
 
 
 def test_a_watched_socket_is_shut_down_and_a_forgotten_one_is_not() -> None:

@@ -23,10 +23,12 @@ B = Origin("http", "b.example", 80)
 class Idle:
     """A connection of which nothing matters but whether it can be reused."""
 
-    def __init__(self, origin: Origin = A, *, is_reusable: bool = True) -> None:
+    def __init__(self, origin: Origin = A, *, is_reusable: bool = True, is_shunned: bool = False) -> None:
         self.origin = origin
         self.is_reusable = is_reusable
+        self.is_shunned = is_shunned
         self.is_closed = False
+        self.peer = None
 
     def exchange(self, request: Request) -> ResponseHead:
         raise AssertionError(request)

@@ -12,6 +12,7 @@ from fastget.errors import Cancelled, NetworkError, ProtocolError, Stalled
 from fastget.transport import dial
 
 if TYPE_CHECKING:
+    from fastget.core.addresses import Address
     from tests.transport.conftest import Mode, Peer, Script
 
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -247,7 +248,7 @@ def test_abort_ends_an_attempt_to_connect(data_plane: Mode, unanswering: int, mo
     is_connecting = threading.Event()
     wait = dial.Race.wait
 
-    def noticed(race: dial.Race, seconds: float) -> socket.socket | None:
+    def noticed(race: dial.Race, seconds: float) -> tuple[socket.socket, Address] | None:
         is_connecting.set()
         return wait(race, seconds)
 
