@@ -1,13 +1,14 @@
 """Who fetches what: the chunks that are free, taken and landed.
 
 Rule 1: a chunk has one holder at a time. Rule 2: the discovery stream starts at the front and runs on from chunk to
-chunk; the others begin beyond it and take what lies nearest to it last, so that it is seldom cut short.
+chunk; the others begin beyond it and take what lies nearest to it last, so that it is seldom cut short. Rule 3: what
+was given back goes out first, from front to back, so that a sink that keeps order never waits for what nobody fetches.
 The board knows no threads; its owner holds a lock around every call.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import insort
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ class Board:
         self._states = [State.LANDED] * len(chunks)
         for index in free:
             self._states[index] = State.FREE
-        self._returned: deque[Chunk] = deque()
+        self._returned: list[Chunk] = []
         self._landed = len(chunks) - len(free)
         self._front = 0
         self._taken = 0
@@ -52,6 +53,11 @@ class Board:
         return self._taken + self._landed < len(self._chunks)
 
     @property
+    def first_returned(self) -> Chunk | None:
+        """The chunk that `claim` hands out next because somebody gave it back."""
+        return self._returned[0] if self._returned else None
+
+    @property
     def front(self) -> int:
         """Index of the first chunk that has not landed; the number of chunks once all have."""
         while self._front < len(self._chunks) and self._states[self._front] is State.LANDED:
@@ -61,7 +67,7 @@ class Board:
     def claim(self) -> Chunk | None:
         """The next chunk for a worker with nothing to do; None when every chunk is taken or landed."""
         if self._returned:
-            return self._take(self._returned.popleft())
+            return self._take(self._returned.pop(0))
         for index in self._order:
             if self._states[index] is State.FREE:
                 return self._take(self._chunks[index])
@@ -85,7 +91,7 @@ class Board:
         """A worker could not finish its chunk: it is handed out again before any other."""
         self._states[chunk.index] = State.FREE
         self._taken -= 1
-        self._returned.append(chunk)
+        insort(self._returned, chunk, key=lambda returned: returned.index)
 
     def land(self, chunk: Chunk) -> None:
         """Every byte of the chunk is in the sink."""

@@ -1,14 +1,18 @@
 """Which streams are so much slower than their siblings that somebody else had better finish their work.
 
-Told how each stream has fared, it names the ones to cut. What a cut stream has brought stays; what was on its way to it
-is fetched again, so cuts are paid for from a budget: at most a twentieth of the object. Sizes are in bytes, times in
-seconds, rates in bytes a second. No stream is ever judged by its total time: a link that is slow as a whole is healthy.
+Told how each stream has fared, it names the ones to cut, and into how many shares what they owe is divided. What a cut
+stream has brought stays; what was on its way to it is fetched again, so cuts are paid for from a budget: at most a
+twentieth of the object. Sizes are in bytes, times in seconds, rates in bytes a second. No stream is ever judged by its
+total time: a link that is slow as a whole is healthy.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
+
+from fastget.core.ranges import Span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,15 +31,33 @@ BUDGET_SHARE = 0.05
 # Below this a stream only pretends to live, whatever its siblings do: 1 byte a second keeps every idle timeout content.
 # A modem is faster.
 FLOOR = 64.0
+# Nothing at all for so long, while most others receive, is no pause any more: its connection is of no use to anyone.
+LONG_STALL = 10.0
+# A request of its own costs more than it brings for less than this.
+LEAST_SHARE = 1024 * 1024
+# Shares begin at multiples of this: the page of every file system divides it.
+GRAIN = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """How one stream has fared: its rate over the last `watched` seconds, and what its piece still lacks."""
+    """How one stream has fared: its rate over the last `watched` seconds, and what its piece still lacks.
+
+    `silent` are the seconds since its last byte, 0 where that is too early to say.
+    """
 
     rate: float
     left: int
     watched: float
+    silent: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rescue:
+    """Cut the stream at `index`, and hand what it owes out in so many `shares`."""
+
+    index: int
+    shares: int
 
 
 @dataclass(slots=True)
@@ -57,11 +79,13 @@ class CutBudget:
         return True
 
 
-def stragglers(streams: Sequence[Stream], idle: Sequence[float]) -> list[int]:
-    """Indexes of the streams that somebody else would finish much sooner, at most one for each idle worker.
+def rescues(streams: Sequence[Stream], idle: Sequence[float]) -> list[Rescue]:
+    """The streams that others would finish much sooner, at most one for each idle worker.
 
     `idle` are the rates at which the workers that wait for something to do had worked. The stream that would take
-    longest comes first. With nobody to compare with there are no stragglers.
+    longest comes first. With nobody to compare with there are no stragglers. A rest is divided among the idle and
+    those who will be before one of them alone would have done it; no share is smaller than 1 MiB, or than what a worker
+    of the usual rate brings in the time of a fresh start.
     """
     known = sorted([*(stream.rate for stream in streams if stream.watched >= WINDOW), *idle])
     if not idle or len(known) < 2:
@@ -69,12 +93,42 @@ def stragglers(streams: Sequence[Stream], idle: Sequence[float]) -> list[int]:
     usual = known[len(known) // 2]
     late = [index for index, stream in enumerate(streams) if _is_late(stream, usual)]
     late.sort(key=lambda index: _seconds_left(streams[index]), reverse=True)
-    return late[: len(idle)]
+    late = late[: len(idle)]
+    least = max(LEAST_SHARE, int(usual * FRESH_START))
+    found = []
+    for turn, index in enumerate(late):
+        left = streams[index].left
+        soon = sum(_seconds_left(stream) < left / usual for stream in streams)
+        found.append(Rescue(index, max(1, min(_split(len(idle) + soon, len(late), turn), left // least))))
+    return found
+
+
+def long_stalled(streams: Sequence[Stream]) -> list[int]:
+    """Indexes of the streams that bring nothing, and have not for long, while most of their siblings bring something.
+
+    These are cut whether there is other work or not: a connection that is alive takes their place.
+    """
+    still = [index for index, stream in enumerate(streams) if stream.left > 0 and stream.silent >= LONG_STALL]
+    flowing = sum(stream.rate > 0 and stream.watched >= WINDOW for stream in streams)
+    return still if flowing > len(streams) / 2 else []
+
+
+def cut_rest(rest: Span, shares: int) -> tuple[Span, ...]:
+    """Tile `rest` with about `shares` spans of about the same size, with fewer where they would be less than 1 MiB."""
+    count = max(1, min(shares, rest.length // LEAST_SHARE))
+    inner = (rest.start + rest.length * turn // count for turn in range(1, count))
+    edges = (rest.start, *(edge - edge % GRAIN for edge in inner), rest.stop)
+    return tuple(Span(start, stop) for start, stop in pairwise(edges))
 
 
 def is_below_floor(stream: Stream, window: float) -> bool:
     """Whether a stream that was watched for `window` seconds, the stall timeout, brings next to nothing."""
     return stream.watched >= window and stream.rate < FLOOR and stream.left > 0
+
+
+def _split(total: int, count: int, turn: int) -> int:
+    """How many of `total` come to the so-manieth (from 0) of `count`."""
+    return total // count + (turn < total % count)
 
 
 def _is_late(stream: Stream, usual: float) -> bool:

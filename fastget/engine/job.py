@@ -13,6 +13,7 @@ from fastget.core import retry
 from fastget.core.board import Board
 from fastget.core.validators import Accepted, Doubt, Expectation, judge
 from fastget.engine.piece import Piece
+from fastget.engine.shares import divide
 from fastget.engine.task import Replan
 from fastget.errors import ChecksumMismatch, FastgetError, ProtocolError, RangeNotSupported, SourceChanged
 from fastget.events import Repaired, Retried
@@ -57,6 +58,8 @@ class Job:
         self._algorithms = tuple(algorithms)
         self._board = Board(task.plan.chunks, lead=0 if task.in_order else task.plan.lead, wanted=wanted)
         self._pieces: dict[int, Piece] = {}
+        # Parts of pieces that nobody holds, from front to back: their chunks count as taken.
+        self._shares: list[Piece] = []
         self._repairs: dict[int, int] = {}
         self._budget = retry.RetryBudget.of(task.config.retries, len(task.plan.chunks))
         self._ranges_proven = False
@@ -76,10 +79,19 @@ class Job:
         """The next piece to fetch. Waits while others may still give one back; None when there is nothing left."""
         with self._changed:
             while not (self._is_over or self._ranges_refused):
+                if (share := self._next_share()) is not None:
+                    return share
                 if (chunk := self._board.claim()) is not None:
                     return self._piece(chunk)
                 self._changed.wait()
         return None
+
+    def _next_share(self) -> Piece | None:
+        """The first share that nobody holds, unless a whole piece that was given back lies before it."""
+        returned = self._board.first_returned
+        if not self._shares or (returned is not None and returned.span.start < self._shares[0].position):
+            return None
+        return self._shares.pop(0)
 
     def claim_in_stream(self, index: int) -> Piece | None:
         """The chunk that the discovery stream has reached, or None where another worker has it.
@@ -101,13 +113,22 @@ class Job:
     def has_free_chunks(self) -> bool:
         """Whether one more worker would find something to do."""
         with self._changed:
-            return self._board.has_free and not self._is_over
+            return (bool(self._shares) or self._board.has_free) and not self._is_over
 
-    def give_back(self, piece: Piece) -> None:
-        """The holder does not go on: whoever is free next takes the piece from where it stands."""
+    def give_back(self, piece: Piece, shares: int = 1) -> None:
+        """The holder does not go on: whoever is free next takes the piece from where it stands.
+
+        With several `shares`, so many take it, each a part of what is missing; where its digests allow that.
+        """
+        # The discovery stream, which takes over where there are no ranges, knows nothing of shares.
+        parts = divide(piece, shares, self._new_piece) if shares > 1 and self._ranges_proven else []
         with self._changed:
-            self._pieces[piece.chunk.index] = piece
-            self._board.give_back(piece.chunk)
+            if parts or piece.division is not None:
+                self._shares.extend(parts or [piece])
+                self._shares.sort(key=lambda share: share.position)
+            else:
+                self._pieces[piece.chunk.index] = piece
+                self._board.give_back(piece.chunk)
             self._changed.notify_all()
 
     def _piece(self, chunk: Chunk) -> Piece:
@@ -223,6 +244,20 @@ class Job:
 
         Raises ChecksumMismatch when it came damaged too often.
         """
+        whole = self._whole(piece)
+        return None if whole is None else self._land(whole)
+
+    def _whole(self, piece: Piece) -> Piece | None:
+        """What is complete with this piece: itself, or what it is a share of; None where other shares are missing."""
+        while (division := piece.division) is not None:
+            with self._changed:
+                is_last = division.land()
+            if not is_last:
+                return None
+            piece = division.joined()
+        return piece
+
+    def _land(self, piece: Piece) -> Repaired | None:
         digests = piece.digests()
         piece.declared = piece.declared or piece.listed_digest(self.task.plan.layout)
         if piece.declared is not None and not piece.declared.holds(digests):

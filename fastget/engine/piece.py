@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastget.core.checksums.algorithms import Algorithm, Hasher, new_hasher
+from fastget.core.checksums.combine import fold
 from fastget.core.ranges import Span
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from fastget.core.layout import PartLayout
     from fastget.core.planner import Chunk
     from fastget.engine.blocks import Blocks
+    from fastget.engine.shares import Division
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +34,26 @@ class Piece:
     """One holder at a time. `position` is the offset of the next byte.
 
     After a failure the next holder goes on at `position` with the same hashers: nothing is fetched twice. `blocks`
-    are told of what has landed, where a journal is kept of it.
+    are told of what has landed, where a journal is kept of it. `division` is what it is a share of, where it is one.
     """
 
-    __slots__ = ("_blocks", "_hashers", "algorithms", "attempts", "chunk", "declared", "position")
+    __slots__ = (
+        "_blocks",
+        "_hashers",
+        "_joined",
+        "algorithms",
+        "attempts",
+        "chunk",
+        "declared",
+        "division",
+        "position",
+    )
 
     def __init__(self, chunk: Chunk, algorithms: Sequence[Algorithm], blocks: Blocks | None = None) -> None:
         self.chunk = chunk
         self.attempts = 0
         self.algorithms = tuple(algorithms)
+        self.division: Division | None = None
         self._blocks = blocks
         self._begin()
 
@@ -54,6 +67,7 @@ class Piece:
         self.position = self.chunk.span.start
         self.declared: PartDigest | None = None
         self._hashers: tuple[Hasher, ...] = tuple(new_hasher(algorithm) for algorithm in self.algorithms)
+        self._joined: dict[Algorithm, bytes] | None = None
 
     @property
     def rest(self) -> Span:
@@ -99,6 +113,22 @@ class Piece:
         if self._blocks is not None:
             self._blocks.go_on(position)
 
+    @property
+    def is_divisible(self) -> bool:
+        """Whether its digests can be had from those of its shares: a SHA or an MD5 needs the bytes in order."""
+        return all(algorithm.is_combinable for algorithm in self.algorithms)
+
+    def join(self, shares: Sequence[Piece]) -> None:
+        """What was missing has landed in these shares, which follow each other from `position` to the end."""
+        rest = [(share.landed, share.digests()) for share in shares]
+        self._joined = {
+            algorithm: fold(algorithm, ((self.landed, own), *((length, found[algorithm]) for length, found in rest)))
+            for algorithm, own in self.digests().items()
+        }
+        self.position = self.chunk.span.stop
+
     def digests(self) -> dict[Algorithm, bytes]:
         """The digests of everything up to `position`."""
+        if self._joined is not None:
+            return dict(self._joined)
         return {a: hasher.digest() for a, hasher in zip(self.algorithms, self._hashers, strict=True)}

@@ -209,7 +209,7 @@ class _RangeJob(Job):
         self._prove_ranges()
         return self.claim()
 
-    def land(self, piece: Piece) -> None:
+    def _land(self, piece: Piece) -> None:
         """As in any job, but nobody is woken by one of thousands: what has landed is waited for by no one."""
         with self._changed:
             self._board.land(piece.chunk)

@@ -1,6 +1,7 @@
-"""Streams that hold a pass up: cut, so that what they still owe is fetched over another connection.
+"""Streams that hold a pass up: cut, so that what they still owe is fetched over other connections.
 
-Which ones they are is decided by core/straggler.py; here is the counting. Runs in the caller's thread.
+Which ones they are, and among how many their rest is divided, is decided by core/straggler.py; here is the counting.
+Runs in the caller's thread.
 """
 
 from __future__ import annotations
@@ -9,7 +10,16 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from fastget.core.straggler import FLOOR, WINDOW, CutBudget, Stream, is_below_floor, stragglers
+from fastget.core.straggler import (
+    FLOOR,
+    WINDOW,
+    CutBudget,
+    Rescue,
+    Stream,
+    is_below_floor,
+    long_stalled,
+    rescues,
+)
 from fastget.engine.worker import Cut
 from fastget.errors import Stalled
 
@@ -42,10 +52,11 @@ class Watch:
         self._looked = now
         longest = max((worker.last_seconds for worker in workers), default=0.0)
         streams = [self._log(worker).stream(worker, now, longest) for worker in workers]
+        idle = [worker.last_rate for worker in workers if worker.is_idle and worker.last_rate]
         for worker, stream in zip(workers, streams, strict=True):
-            self._check_floor(worker, stream)
-        if self._job.task.can_resume and not self._job.has_free_chunks:
-            self._rescue(workers, streams)
+            self._check_floor(worker, stream, len(idle))
+        if self._job.task.can_resume:
+            self._rescue(workers, streams, idle)
 
     def check(self, worker: Worker) -> None:
         """The same for a worker alone, in its own thread. Raises Stalled where its stream only seems to live."""
@@ -53,18 +64,20 @@ class Watch:
         if is_below_floor(log.life(worker, time.monotonic()), self._stall_timeout):
             raise self._stalled()
 
-    def _rescue(self, workers: Sequence[Worker], streams: Sequence[Stream]) -> None:
+    def _rescue(self, workers: Sequence[Worker], streams: Sequence[Stream], idle: Sequence[float]) -> None:
         busy = [index for index, worker in enumerate(workers) if worker.piece is not None]
-        idle = [worker.last_rate for worker in workers if worker.piece is None and worker.last_rate]
-        for chosen in stragglers([streams[index] for index in busy], idle):
+        watched = [streams[index] for index in busy]
+        # As long as there is other work, a slow stream keeps nobody waiting.
+        found = [] if self._job.has_free_chunks else rescues(watched, idle)
+        for rescue in found or [Rescue(index, 1) for index in long_stalled(watched)]:
             if self._budget.pay():
                 self.rescues += 1
-                workers[busy[chosen]].cut(Cut())
+                workers[busy[rescue.index]].cut(Cut(shares=rescue.shares))
 
-    def _check_floor(self, worker: Worker, stream: Stream) -> None:
+    def _check_floor(self, worker: Worker, stream: Stream, idle: int) -> None:
         life = self._log(worker).life(worker, time.monotonic())
         if stream.left and is_below_floor(life, self._stall_timeout):
-            worker.cut(Cut(self._stalled()))
+            worker.cut(Cut(self._stalled(), max(1, idle)))
 
     def _stalled(self) -> Stalled:
         return Stalled(f"less than {FLOOR:g} bytes a second came for {self._stall_timeout:g} s")
@@ -80,6 +93,8 @@ class _Log:
         self._since = 0.0
         self._samples: deque[tuple[float, int]] = deque()
         self._mark = (0.0, 0)
+        # When its latest bytes were seen, and how many there were then.
+        self._latest = (0.0, 0)
 
     def stream(self, worker: Worker, now: float, longest: float) -> Stream:
         """How the worker fares with its piece. `longest`: the seconds that a piece of its siblings took at most.
@@ -91,12 +106,14 @@ class _Log:
         self._samples.append((now, received))
         while len(self._samples) > 2 and now - self._samples[1][0] >= WINDOW:
             self._samples.popleft()
+        if received != self._latest[1]:
+            self._latest = (now, received)
         began, before = self._samples[0]
-        watched = now - began
+        watched, silent = now - began, now - self._latest[0]
         if received == before and now - worker.since < max(WINDOW, 2 * longest):
-            watched = 0.0
+            watched = silent = 0.0
         left = piece.rest.length if piece is not None else 0
-        return Stream((received - before) / watched if watched else 0.0, left, watched)
+        return Stream((received - before) / watched if watched else 0.0, left, watched, silent)
 
     def life(self, worker: Worker, now: float) -> Stream:
         """The rate since it was last found to be alive."""
@@ -113,4 +130,4 @@ class _Log:
         if worker.since != self._since:
             self._since = worker.since
             self._samples.clear()
-            self._mark = (now, worker.received)
+            self._mark = self._latest = (now, worker.received)

@@ -41,9 +41,13 @@ NO_SUCH_PART = frozenset({400, 416, 501})
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Why a stream is ended from outside: for a faster one to go on, or as the failure that `error` says."""
+    """Why a stream is ended from outside: for faster ones to go on, or as the failure that `error` says.
+
+    `shares`: among how many the rest of its piece is divided.
+    """
 
     error: FastgetError | None = None
+    shares: int = 1
 
 
 Notify = Callable[[Event], None]
@@ -58,7 +62,7 @@ class Worker:
     `number` counts the workers of a pass from 0. What `window` has room for is received there, and not written.
     `on_bytes`, if set, is called in this worker's thread after every write. For another thread to read at any time:
     `received` counts payload bytes, `piece` is what is being fetched, `since` when that began, `last_seconds` and
-    `last_rate` are of the last piece that landed.
+    `last_rate` are of the last piece that landed, `is_idle` says whether it waits for another one.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class Worker:
         self.on_bytes: Callable[[], None] | None = None
         self.piece: Piece | None = None
         self.since = 0.0
+        self.is_idle = False
         self.last_seconds = 0.0
         self.last_rate = 0.0
         self._cut: Cut | None = None
@@ -86,13 +91,19 @@ class Worker:
             with self.line:
                 if continues_stream:
                     self._run_on(buffer)
-                while (piece := self._job.claim()) is not None:
+                while (piece := self._claim()) is not None:
                     self._attempt(piece, buffer, self._fetch)
         except Cancelled as error:
             if not self._job.cancellation.is_cancelled:
                 self._job.fail(error)
         except BaseException as error:  # noqa: BLE001 - the job hands it to the caller's thread
             self._job.fail(error)
+
+    def _claim(self) -> Piece | None:
+        self.is_idle = True
+        piece = self._job.claim()
+        self.is_idle = False
+        return piece
 
     def _run_on(self, buffer: memoryview) -> None:
         """Read the discovery answer on from chunk to chunk until someone else's territory begins."""
@@ -135,17 +146,18 @@ class Worker:
         self.line.cut()
 
     def _fail(self, piece: Piece, before: int, error: FastgetError) -> None:
-        """Give the piece back, at once where it was cut, else after a wait if there is a try left."""
+        """Give the piece back, at once where it was cut for others, else after a wait if there is a try left."""
         cut = None if self._job.cancellation.is_cancelled else self._cut
         if cut is None and isinstance(error, Cancelled):
             raise error
         self.line.drop()
+        shares = 1 if cut is None else cut.shares
         if cut is not None and cut.error is None:
-            self._job.give_back(piece)
+            self._job.give_back(piece, shares)
             return
         if piece.position - before >= retry.PROGRESS:
             self._job.progress(piece)
-        self._recover(piece, error if cut is None or cut.error is None else cut.error)
+        self._recover(piece, error if cut is None or cut.error is None else cut.error, shares)
 
     def _leave_to_stream(self, piece: Piece) -> None:
         """The server ignored a range: the discovery stream fetches everything, unless a range was served by now."""
@@ -156,13 +168,13 @@ class Worker:
         else:
             self._recover(piece, ProtocolError("the server ignored a range that it serves otherwise"))
 
-    def _recover(self, piece: Piece, error: FastgetError) -> None:
+    def _recover(self, piece: Piece, error: FastgetError, shares: int = 1) -> None:
         retried = self._job.retry(piece, error)
         self._notify(retried)
         self._job.cancellation.wait(retried.delay)
         if not self._job.task.can_resume or self._job.are_ranges_refused:
             raise Replan(stream=True)
-        self._job.give_back(piece)
+        self._job.give_back(piece, shares)
 
     def _fetch(self, piece: Piece, buffer: memoryview) -> None:
         """Ask for what is left of a piece until nothing is."""

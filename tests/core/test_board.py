@@ -46,7 +46,8 @@ class Workers(RuleBasedStateMachine):
 
     @rule()
     def claim(self) -> None:
-        first = self.returned[0] if self.returned else None
+        first = min(self.returned, default=None)
+        assert claimed(self.board.first_returned) == first
         chunk = self.board.claim()
         assert (chunk is None) == (not self.free)
         if chunk is not None:
@@ -130,14 +131,14 @@ def test_a_stream_runs_on_until_it_meets_another_worker() -> None:
     assert board.claim() is None
 
 
-def test_a_chunk_that_was_given_back_is_handed_out_before_any_other() -> None:
+def test_chunks_that_were_given_back_are_handed_out_before_any_other_from_front_to_back() -> None:
     board = Board(chunks(4), lead=0)
     first, second = board.claim(), board.claim()
     assert first is not None
     assert second is not None
     board.give_back(second)
     board.give_back(first)
-    assert [claimed(board.claim()) for _ in range(3)] == [1, 0, 2]
+    assert [claimed(board.claim()) for _ in range(3)] == [0, 1, 2]
 
 
 def test_only_the_wanted_chunks_are_handed_out_and_the_rest_has_landed() -> None:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastget.core.ranges import Span
 from fastget.core.straggler import (
     COST_OF_A_CUT,
     FLOOR,
+    FRESH_START,
+    LEAST_SHARE,
+    LONG_STALL,
     WINDOW,
     CutBudget,
+    Rescue,
     Stream,
+    cut_rest,
     is_below_floor,
-    stragglers,
+    long_stalled,
+    rescues,
 )
 
 MIB = 1024 * 1024
@@ -26,6 +34,11 @@ STREAMS = st.builds(
     left=st.integers(0, 2**40),
     watched=st.floats(0, 100, allow_nan=False),
 )
+
+
+def stragglers(streams: list[Stream], idle: list[float]) -> list[int]:
+    """Which streams are cut, whatever becomes of their rests."""
+    return [rescue.index for rescue in rescues(streams, idle)]
 
 
 @pytest.mark.fault("N9")
@@ -80,13 +93,78 @@ def test_the_last_one_is_held_to_what_the_others_had_reached() -> None:
 
 @given(st.lists(STREAMS, max_size=20), st.lists(st.floats(0, 1e9), max_size=20))
 def test_never_more_cuts_than_idle_workers_and_never_the_faster_half(streams: list[Stream], idle: list[float]) -> None:
-    cut = stragglers(streams, idle)
+    found = rescues(streams, idle)
+    cut = [rescue.index for rescue in found]
 
     assert len(cut) <= len(idle)
+    assert len(cut) <= sum(rescue.shares for rescue in found) <= len(idle) + len(streams)
     assert len(set(cut)) == len(cut)
     watched = sorted([*(stream.rate for stream in streams if stream.watched >= WINDOW), *idle])
     for index in cut:
         assert streams[index].rate < watched[len(watched) // 2]
+
+
+# What becomes of the rest ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.fault("N9")
+def test_the_rest_is_split_among_all_who_are_idle() -> None:
+    slow = Stream(rate=1e4, left=64 * MIB, watched=5.0)
+
+    assert rescues([slow], idle=[4e6, 4e6, 4e6]) == [Rescue(0, 3)]
+
+
+def test_who_will_be_idle_soon_gets_a_share_too() -> None:
+    slow, nearly = Stream(rate=1e4, left=64 * MIB, watched=5.0), Stream(rate=4e6, left=8 * MIB, watched=5.0)
+
+    assert rescues([slow, nearly, nearly, replace(nearly, left=128 * MIB)], idle=[4e6]) == [Rescue(0, 3)]
+
+
+def test_two_slow_ones_divide_the_idle_between_them() -> None:
+    slow = Stream(rate=1e4, left=64 * MIB, watched=5.0)
+    slower = replace(slow, rate=1e3)
+
+    assert rescues([slow, slower], idle=[4e6] * 5) == [Rescue(1, 3), Rescue(0, 2)]
+
+
+def test_no_share_is_less_than_a_fresh_start_would_bring() -> None:
+    slow = Stream(rate=1e4, left=64 * MIB, watched=5.0)
+
+    assert rescues([slow], idle=[64 * MIB / FRESH_START] * 8) == [Rescue(0, 1)]
+    assert rescues([slow], idle=[16 * MIB / FRESH_START] * 8) == [Rescue(0, 4)]
+    assert rescues([replace(slow, left=3 * MIB, rate=1.0)], idle=[1e5] * 8) == [Rescue(0, 3)]
+
+
+@given(start=st.integers(0, 2**50), length=st.integers(0, 2**36), shares=st.integers(0, 200))
+def test_shares_tile_the_rest_and_none_is_tiny(start: int, length: int, shares: int) -> None:
+    rest = Span(start, start + length)
+    spans = cut_rest(rest, shares)
+
+    assert (spans[0].start, spans[-1].stop) == (rest.start, rest.stop)
+    assert all(before.stop == after.start for before, after in pairwise(spans))
+    assert 1 <= len(spans) <= max(1, shares)
+    assert len(spans) == 1 or min(span.length for span in spans) >= LEAST_SHARE // 2
+
+
+# Long stalled ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.fault("N9")
+def test_one_that_stood_still_for_long_is_cut_though_there_is_other_work() -> None:
+    still = replace(USUAL, rate=0.0, silent=LONG_STALL)
+
+    assert long_stalled([USUAL, still, USUAL]) == [1]
+    assert long_stalled([USUAL, replace(still, silent=LONG_STALL - 0.1), USUAL]) == []
+    assert long_stalled([USUAL, replace(still, left=0), USUAL]) == []
+
+
+@pytest.mark.fault("N8")
+def test_where_most_stand_still_it_is_not_the_stream() -> None:
+    still = replace(USUAL, rate=0.0, silent=LONG_STALL)
+
+    assert long_stalled([still] * 3) == []
+    assert long_stalled([still, still, USUAL]) == []
+    assert long_stalled([still]) == []
 
 
 @given(st.integers(0, 2**40))

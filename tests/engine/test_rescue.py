@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import fastget
 from fastget.core.checksums.algorithms import Algorithm
+from fastget.core.ranges import Span
 from fastget.engine import rescue
 from fastget.errors import Stalled
 from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults
+from fastget.testing.record import RecordedRequest
 
 MIB = 1024 * 1024
 SIZE = 24 * MIB + 7
+PARTS = (6 * MIB, 6 * MIB, 6 * MIB, 6 * MIB + 7)
+# The third piece, and the third part.
+SLOW = Span(12 * MIB, 18 * MIB)
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +30,7 @@ def _quick_window(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same judgement over shorter times."""
     monkeypatch.setattr("fastget.core.straggler.WINDOW", 0.3)
     monkeypatch.setattr("fastget.core.straggler.FRESH_START", 0.05)
+    monkeypatch.setattr("fastget.core.straggler.LONG_STALL", 1.0)
     monkeypatch.setattr(rescue, "WINDOW", 0.3)
     monkeypatch.setattr(rescue, "LOOK", 0.05)
 
@@ -48,6 +57,80 @@ def test_a_stream_far_slower_than_its_siblings_is_cut_and_finished_by_another(
     assert result.verification.verified
     assert digest(destination) == hashlib.sha256(stored.content.read()).hexdigest()
     assert result.bytes_received <= SIZE * 1.05
+
+
+# What store kinds digest their content by, and whether a piece of it can be fetched in shares.
+KINDS: dict[str, tuple[dict[str, Any], bool]] = {
+    "whole crc": ({"checksum": Algorithm.CRC64NVME}, True),
+    "whole sha": ({"checksum": Algorithm.SHA256}, True),
+    "nothing": ({}, True),
+    "parts of crc": ({"part_sizes": PARTS, "checksum": Algorithm.CRC32C, "checksum_type": "COMPOSITE"}, True),
+    "parts of sha": ({"part_sizes": PARTS, "checksum": Algorithm.SHA256, "checksum_type": "COMPOSITE"}, False),
+}
+
+
+@pytest.mark.fault("N9")
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_rest_of_a_stragglers_piece_is_fetched_by_all_who_are_idle(kind: str, destination: Path) -> None:
+    """Parts of a SHA go on whole: their digest needs the bytes in order."""
+    options, is_shared = KINDS[kind]
+    stored = StoredObject(Content.generated(SIZE, seed=34), **options)
+    crawl = faults.drip(100_000, rate=30_000).on(offset=SLOW.start, ranged=True)
+    with ObjectServer({"/o": stored}, faults=[crawl], behaviour=Behaviour(rate_per_connection=8 * MIB)) as server:
+        result = fastget.download(server.url("/o"), destination, connections=4, part_size=6 * MIB, fsync=False)
+        asked = [_start_of(request) for request in server.requests]
+
+    assert result.rescues >= 1
+    assert result.retries == 0
+    # The first request of that piece may have been for its part's number.
+    later = sum(SLOW.start < start < SLOW.stop for start in asked)
+    assert later > 1 if is_shared else later == 1
+    assert result.verification.verified or kind == "nothing"
+    assert digest(destination) == hashlib.sha256(stored.content.read()).hexdigest()
+    assert result.bytes_received <= SIZE * 1.05
+
+
+@pytest.mark.fault("N9")
+def test_a_pipe_gets_its_bytes_in_order_though_a_piece_was_divided(
+    destination: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastget.core.straggler.LEAST_SHARE", 256 * 1024)
+    stored = StoredObject(Content.generated(SIZE, seed=35), checksum=Algorithm.CRC64NVME)
+    crawl = faults.drip(50_000, rate=30_000).on(offset=22 * MIB, ranged=True)
+    os.mkfifo(destination)
+    found: list[bytes] = []
+    reader = threading.Thread(target=lambda: found.append(destination.read_bytes()))
+    reader.start()
+    with ObjectServer({"/o": stored}, faults=[crawl], behaviour=Behaviour(rate_per_connection=8 * MIB)) as server:
+        result = fastget.download(server.url("/o"), destination, connections=4)
+        asked = [_start_of(request) for request in server.requests]
+    reader.join()
+
+    assert result.verification.verified
+    assert result.rescues >= 1
+    assert sum(22 * MIB < start < 24 * MIB for start in asked) > 1
+    assert found == [stored.content.read()]
+
+
+@pytest.mark.fault("N9")
+def test_a_connection_that_stands_still_for_long_is_replaced_while_there_is_other_work(
+    stored: StoredObject, destination: Path
+) -> None:
+    stuck = threading.Event()
+    still = faults.hold(stuck, after=1000).on(offset=8 * MIB, ranged=True)
+    with ObjectServer({"/o": stored}, faults=[still], behaviour=Behaviour(rate_per_connection=MIB)) as server:
+        result = fastget.download(
+            server.url("/o"), destination, connections=4, part_size=MIB, stall_timeout=60.0, fsync=False
+        )
+        stuck.set()
+
+    assert result.rescues >= 1
+    assert result.retries == 0
+    assert result.verification.verified
+
+
+def _start_of(request: RecordedRequest) -> int:
+    return int(request.range.removeprefix("bytes=").partition("-")[0]) if request.range else 0
 
 
 def test_a_link_that_is_slow_as_a_whole_is_left_alone(stored: StoredObject, destination: Path) -> None:
