@@ -57,9 +57,10 @@ class Behaviour:
     """How every request is answered. The defaults are those of S3, without delay and as fast as it goes.
 
     `first_byte_delay` is a span of seconds from which each answer's delay is drawn; `rate_per_connection` is
-    in bytes a second. `ranges`, `part_numbers`, `conditions` and `if_match` say what of a request is
-    honoured; what is not is ignored. `send_length=False` sends bodies in chunked coding. `partial_status` is
-    what a range is answered with. `amazon=False` leaves out every `x-amz-` header and the XML of errors.
+    in bytes a second, and so is `rate`, which all connections share. `ranges`, `part_numbers`, `conditions` and
+    `if_match` say what of a request is honoured; what is not is ignored. `send_length=False` sends bodies in
+    chunked coding. `partial_status` is what a range is answered with. `amazon=False` leaves out
+    every `x-amz-` header and the XML of errors.
     `transcodes_gzip` inflates what is stored with `Content-Encoding: gzip` where the client does not accept
     it, without length and without ranges, as Google Cloud Storage does. `part_content_range=False` leaves the
     Content-Range out of the answers about parts (Ceph), which also counts the parts in plain answers with
@@ -73,6 +74,7 @@ class Behaviour:
 
     first_byte_delay: tuple[float, float] = (0.0, 0.0)
     rate_per_connection: float | None = None
+    rate: float | None = None
     keep_alive: bool = True
     send_length: bool = True
     head: bool = True

@@ -15,7 +15,7 @@ from fastget.core.ranges import Span
 from fastget.testing.answer import Answer, Segment, compose_head
 from fastget.testing.content import BLOCK_SIZE, Buffers
 from fastget.testing.fault import Ending, Fault, Hold, Manner
-from fastget.testing.pace import Pace
+from fastget.testing.pace import Link, Pace
 
 if TYPE_CHECKING:
     import threading
@@ -29,13 +29,14 @@ _LINGER = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a request is answered with, and how: `rate` in bytes a second, `flips` that may happen."""
+    """What a request is answered with, and how: rates in bytes a second, `flips` that may happen."""
 
     answer: Answer
     manner: Manner
     flips: tuple[Fault, ...] = ()
     rate: float | None = None
     keep_alive: bool = True
+    shared_rate: float | None = None
 
 
 class Sender:
@@ -45,8 +46,11 @@ class Sender:
     connection breaks or the server closes.
     """
 
-    def __init__(self, sock: socket.socket, stopping: threading.Event, use: Callable[[Fault], bool]) -> None:
+    def __init__(
+        self, sock: socket.socket, stopping: threading.Event, use: Callable[[Fault], bool], link: Link | None = None
+    ) -> None:
         self._socket = sock
+        self._link = link
         self._stopping = stopping
         self._use = use
 
@@ -100,7 +104,8 @@ class Sender:
         """Head and body; the head goes out with the first block unless something comes between them."""
         answer, manner = decision.answer, decision.manner
         hold = manner.hold if manner.hold and manner.hold.after is not None else None
-        pace = Pace(((0, decision.rate), *manner.rates), edge=hold.after if hold else None)
+        edge = hold.after if hold else None
+        pace = Pace(((0, decision.rate), *manner.rates), edge, self._link, decision.shared_rate)
         waiting: Buffers = (memoryview(head),)
         sent = 0
         for block in _blocks(_cut(answer.segments, manner.stop_after), pace):

@@ -18,6 +18,7 @@ from fastget.testing.behaviour import Behaviour
 from fastget.testing.chaos import Chaos
 from fastget.testing.documents import error
 from fastget.testing.fault import Fault, FaultBook, FaultSource, merged_manner
+from fastget.testing.pace import Link
 from fastget.testing.received import ReceivedRequest
 from fastget.testing.record import Record, RecordedRequest
 from fastget.testing.sending import Decision, Sender
@@ -66,6 +67,7 @@ class ObjectServer:
         self._versions: dict[str, dict[str | None, StoredObject]] = {}
         self._book: FaultSource = faults if isinstance(faults, Chaos) else FaultBook(faults)
         self._record = Record()
+        self._link = Link()
         self._tls = tls
         self._lock = threading.Lock()
         for path, stored in objects.items():
@@ -208,7 +210,7 @@ class ObjectServer:
         return secured
 
     def _serve(self, sock: socket.socket, number: int) -> None:
-        sender = Sender(sock, self._stopping, self._book.use)
+        sender = Sender(sock, self._stopping, self._book.use, self._link)
         greeting = self._book.greeting(number)
         if greeting is not None:
             sock.sendall(greeting.manner.greeting)
@@ -240,9 +242,8 @@ class ObjectServer:
             return False
         flips = tuple(fault for fault in faults if fault.flip is not None)
         behaviour = self.behaviour
-        return sender.send(
-            exchange, Decision(answer, manner, flips, behaviour.rate_per_connection, behaviour.keep_alive)
-        )
+        means = (behaviour.rate_per_connection, behaviour.keep_alive, behaviour.rate)
+        return sender.send(exchange, Decision(answer, manner, flips, *means))
 
     def _decide(self, request: ReceivedRequest) -> tuple[Answer, tuple[Fault, ...]]:
         answer = self._plain_answer(request, self.behaviour)

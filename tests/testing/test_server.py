@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults
+from fastget.testing.pace import Link, Pace
 
 CONTENT = Content.generated(3 * 2**20 + 11, seed=2)
 OBJECTS = {"/b/k": StoredObject(CONTENT), "/b/a key+%/é": StoredObject(Content.of(b"odd"))}
@@ -182,3 +183,13 @@ def test_a_proxy_request_names_the_whole_url(curl: Any) -> None:
         url = "http://store.invalid/b/k"
         assert curl("-x", server.base_url, "-r", "0-9", url).output == CONTENT.read(0, 10)
         assert server.requests[0].target == url
+
+
+def test_connections_share_the_rate_of_the_server() -> None:
+    link, moments = Link(), []
+    for connection in (Pace(((0, None),), None, link, 1e6), Pace(((0, None),), None, link, 1e6)):
+        assert connection.is_limited
+        assert connection.limit() == 20_000
+        moments.append(connection.delay(20_000))
+    assert moments[0] == pytest.approx(0.02, abs=0.005)
+    assert 0.019 < moments[1] < 0.041
