@@ -1,0 +1,202 @@
+"""One connection of a measurement: it asks for piece after piece, and keeps nothing but the times."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from fastget.core import retry
+from fastget.core.ranges import Span
+from fastget.core.validators import FORBIDDEN, PRECONDITION_FAILED, Accepted, Doubt, Expectation, judge
+from fastget.engine.asking import ask
+from fastget.errors import Cancelled, FastgetError, NetworkError, ProtocolError, RangeNotSupported, SourceChanged
+from fastget.errors import Throttled as ThrottledError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastget.core.objectinfo import ObjectInfo, Pin
+    from fastget.engine.asking import Answered
+    from fastget.engine.cancellation import Cancellation
+    from fastget.engine.line import Line
+    from fastget.sources.protocol import Source
+
+MOST_AT_ONCE, LEAST_AT_ONCE = 1024 * 1024, 8 * 1024
+FIRST_AT_ONCE = 64 * 1024
+# Reads become larger below the first and smaller above the second: so that what has come is counted soon, and a fast
+# connection is not slowed down by its counting.
+QUICK, SLOW = 0.005, 0.03
+# The first request of a connection pays for the connection; its answer is this short.
+GREETING = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What all connections fetch from: one version of one object, of `size` bytes."""
+
+    source: Source
+    info: ObjectInfo
+    pin: Pin
+    size: int
+    retries: int
+
+    @property
+    def url(self) -> str:
+        return self.source.display_url
+
+    def proven(self, line: Line) -> Target:
+        """The same, after its first byte was asked for by range, in a form that the store accepts.
+
+        Raises RangeNotSupported where the server ignores ranges, SourceChanged, and the error of a refusal.
+        """
+        span, target = Span(0, GREETING), self
+        while True:
+            answered = target.ask(line, span)
+            if answered.error is None:
+                break
+            looser = target._looser(answered)
+            if looser is None:
+                raise answered.error
+            target = looser
+        target.accept(answered, span)
+        line.drop()
+        return target
+
+    def ask(self, line: Line, span: Span) -> Answered:
+        return ask(line, self.source, lambda at: at.get(span=span, pin=self.pin))
+
+    def accept(self, answered: Answered, span: Span) -> int:
+        """The offset up to which the answer holds bytes of the span. Raises what doubt there is."""
+        if answered.error is not None:
+            raise answered.error
+        traits = self.source.traits(self.info)
+        verdict = judge(answered.head, Expectation(span, self.pin, full_status_ranges=traits.full_status_ranges))
+        if isinstance(verdict, Accepted):
+            return verdict.span.stop
+        if verdict.doubt is Doubt.CHANGED:
+            raise SourceChanged(
+                f"{self.url} changed during the measurement: {verdict.reason}", hint="run it again", url=self.url
+            )
+        if verdict.doubt is Doubt.RANGE_IGNORED:
+            raise RangeNotSupported(
+                f"{self.url}: the server ignores ranges: one connection is all that a download has here",
+                hint="there is nothing to compare",
+                url=self.url,
+            )
+        raise ProtocolError(f"{self.url}: {verdict.reason}", url=self.url)
+
+    def _looser(self, answered: Answered) -> Target | None:
+        """What to try where a store refuses its own ETag, or the version of whoever may read the current one only."""
+        status, pin = answered.head.status, self.pin
+        if status == FORBIDDEN and pin.version_id is not None and pin.if_match is not None:
+            return replace(self, pin=pin.without_version())
+        if status == PRECONDITION_FAILED and self.source.traits(self.info).may_refuse_its_etag:
+            looser = pin.loosened()
+            return None if looser is None else replace(self, pin=looser)
+        return None
+
+
+class Spans:
+    """Pieces from the front of an object to its end, and from the front again. Safe in many threads."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._position = 0
+        self._lock = threading.Lock()
+
+    def next(self, length: int) -> Span:
+        with self._lock:
+            start = self._position if self._position < self._size else 0
+            self._position = stop = min(start + length, self._size)
+        return Span(start, stop)
+
+
+class Flow:
+    """Fetches pieces over one line until it is cancelled, or fails more often in a row than `target.retries`.
+
+    For another thread to read at any time: `received` counts payload bytes, `waits` are the times at which a question
+    went out and at which it was answered, `asked` is when the one that has no answer yet went out; `throttled` and
+    `failed` are the times of answers and failures of those kinds; `error` is what ended it.
+    """
+
+    def __init__(self, target: Target, line: Line, next_span: Callable[[], Span], cancellation: Cancellation) -> None:
+        self.received = 0
+        self.waits: list[tuple[float, float]] = []
+        self.asked: float | None = None
+        self.throttled: list[float] = []
+        self.failed: list[float] = []
+        self.error: BaseException | None = None
+        self._target = target
+        self._line = line
+        self._next_span = next_span
+        self._cancellation = cancellation
+        self._at_once = FIRST_AT_ONCE
+
+    def run(self, ended: Callable[[], None]) -> None:
+        """Work until the end; `ended` is then called where it was an error."""
+        buffer = memoryview(bytearray(MOST_AT_ONCE))
+        try:
+            with self._line:
+                self._persist(lambda: self._greet(buffer))
+                while True:
+                    span = self._next_span()
+                    self._persist(lambda span=span: self._fetch(span, buffer))  # type: ignore[misc]
+        except Cancelled as error:
+            if not self._cancellation.is_cancelled:
+                self.error = error
+        except BaseException as error:  # noqa: BLE001 - the measuring thread raises it
+            self.error = error
+        if self.error is not None:
+            ended()
+
+    def _persist(self, work: Callable[[], None]) -> None:
+        """Do it, again after a wait where that may help."""
+        attempt = 0
+        while True:
+            try:
+                return work()
+            except FastgetError as error:
+                self._line.drop()
+                if isinstance(error, Cancelled):
+                    raise
+                self.asked = None
+                attempt += 1
+                (self.throttled if isinstance(error, ThrottledError) else self.failed).append(time.monotonic())
+                if not retry.is_transient(error) or attempt > self._target.retries:
+                    raise
+                self._cancellation.wait(retry.delay_before(attempt, random.random(), error))
+
+    def _greet(self, buffer: memoryview) -> None:
+        span = Span(0, GREETING)
+        self._receive(span.start, self._target.accept(self._target.ask(self._line, span), span), buffer)
+
+    def _fetch(self, span: Span, buffer: memoryview) -> None:
+        self.asked = asked = time.monotonic()
+        answered = self._target.ask(self._line, span)
+        if answered.error is None:
+            self.waits.append((asked, time.monotonic()))
+            self.asked = None
+        self._receive(span.start, self._target.accept(answered, span), buffer)
+
+    def _receive(self, start: int, stop: int, buffer: memoryview) -> None:
+        left = stop - start
+        while left > 0:
+            began = time.monotonic()
+            count = self._line.read_into(buffer[: min(left, self._at_once)])
+            if count == 0:
+                raise NetworkError(f"the answer ended {left} bytes early")
+            left -= count
+            self.received += count
+            self._pace(time.monotonic() - began)
+        if not self._line.is_at_end():
+            raise ProtocolError("the answer holds more bytes than it declared")
+        self._line.finish()
+
+    def _pace(self, seconds: float) -> None:
+        if seconds < QUICK:
+            self._at_once = min(self._at_once * 2, MOST_AT_ONCE)
+        elif seconds > SLOW:
+            self._at_once = max(self._at_once // 2, LEAST_AT_ONCE)

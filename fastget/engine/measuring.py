@@ -1,0 +1,145 @@
+"""One measurement: so many connections fetch from one object for a moment, and all of them are ended again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from fastget.core.bottleneck import Window
+from fastget.engine.cancellation import Cancellation
+from fastget.engine.flow import GREETING, Flow, Spans
+from fastget.engine.line import Line
+from fastget.engine.machine import Load
+from fastget.engine.threads import PATIENCE, Thread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fastget.core.sweep import Setting
+    from fastget.engine.flow import Target
+    from fastget.engine.line import ConnectionPool
+
+# How often the measuring thread looks.
+LOOK = 0.01
+# The clock starts once all connections deliver, or after this share of a window's seconds.
+SETTLING = 0.5
+
+
+class Measuring:
+    """Makes windows. `seconds` and `most_bytes` bound each of them, and also what comes before its clock is started.
+
+    `received` counts every byte so far.
+    """
+
+    def __init__(
+        self, target: Target, pool: ConnectionPool, cancellation: Cancellation, seconds: float, most_bytes: int
+    ) -> None:
+        self.received = 0
+        self._target = target
+        self._pool = pool
+        self._cancellation = cancellation
+        self._seconds = seconds
+        self._most_bytes = most_bytes
+        self._spans = Spans(target.size)
+
+    def measure(self, setting: Setting) -> Window:
+        """One window. Raises the error of a connection where it is final, or where all have failed; Cancelled."""
+        scope = Cancellation()
+        self._cancellation.add(scope)
+        try:
+            run = _Run(self, setting, scope)
+            try:
+                return run.window(self._seconds, self._most_bytes)
+            finally:
+                scope.cancel()
+                run.join()
+                self.received += run.received
+        finally:
+            self._cancellation.remove(scope)
+
+    def flows(self, setting: Setting, scope: Cancellation) -> Iterator[Flow]:
+        for _ in range(setting.connections):
+            yield Flow(self._target, Line(self._pool, scope), partial(self._spans.next, setting.part_size), scope)
+
+
+class _Run:
+    """The connections of one window and their threads."""
+
+    def __init__(self, measuring: Measuring, setting: Setting, scope: Cancellation) -> None:
+        self._setting = setting
+        self._scope = scope
+        self._failed = threading.Event()
+        self._flows = list(measuring.flows(setting, scope))
+        self._threads = [
+            Thread(partial(flow.run, self._failed.set), f"fastget-bench-{number}")
+            for number, flow in enumerate(self._flows)
+        ]
+        self._started: list[Thread] = []
+
+    @property
+    def received(self) -> int:
+        return sum(flow.received for flow in self._flows)
+
+    def window(self, seconds: float, most_bytes: int) -> Window:
+        for thread in self._threads:
+            thread.start()
+            self._started.append(thread)
+        self._wait(seconds * SETTLING, most_bytes, until_all_flow=True)
+        began, load, before = time.monotonic(), Load.now(), [flow.received for flow in self._flows]
+        self._wait(seconds, sum(before) + most_bytes)
+        ended, last, after = time.monotonic(), Load.now(), [flow.received for flow in self._flows]
+        received = [late - early for early, late in zip(before, after, strict=True)]
+        return Window(
+            connections=self._setting.connections,
+            part_size=self._setting.part_size,
+            seconds=ended - began,
+            received=sum(received),
+            first_bytes=tuple(
+                answered - asked for flow in self._flows for asked, answered in flow.waits[:] if answered <= ended
+            ),
+            waiting=sum(_waited(flow, began, ended) for flow in self._flows),
+            throttled=sum(moment <= ended for flow in self._flows for moment in flow.throttled[:]),
+            failed=sum(moment <= ended for flow in self._flows for moment in flow.failed[:]),
+            flows=tuple(received),
+            processor=last.processor - load.processor,
+            user=last.user - load.user,
+            machine=last.machine_since(load),
+        )
+
+    def join(self) -> None:
+        for thread in self._started:
+            thread.join(PATIENCE)
+
+    def _wait(self, seconds: float, most_bytes: int, *, until_all_flow: bool = False) -> None:
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0 and self.received < most_bytes:
+            if until_all_flow and all(flow.received > GREETING for flow in self._flows):
+                return
+            if self._failed.wait(min(left, LOOK)):
+                self._check()
+                self._failed.clear()
+            self._scope.check()
+
+    def _check(self) -> None:
+        """Raise what no further try can help, and what has ended every connection."""
+        errors = [flow.error for flow in self._flows if flow.error is not None]
+        final = [error for error in errors if not _may_pass(error)]
+        if final or len(errors) == len(self._flows):
+            raise (final or errors)[0]
+
+
+def _may_pass(error: BaseException) -> bool:
+    from fastget.core.retry import is_transient
+    from fastget.errors import FastgetError
+
+    return isinstance(error, FastgetError) and is_transient(error)
+
+
+def _waited(flow: Flow, began: float, ended: float) -> float:
+    """Seconds within the window in which the flow waited for an answer, one that has not come yet included."""
+    spans = list(flow.waits)
+    if (asked := flow.asked) is not None:
+        spans.append((asked, ended))
+    return sum(max(0.0, min(answered, ended) - max(asked, began)) for asked, answered in spans)
