@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Protocol, Self
 from fastget.core.messages import Framing, Request, ResponseHead
 
 if TYPE_CHECKING:
+    from fastget.core.addresses import Trouble
     from fastget.core.urls import Origin
     from fastget.engine.cancellation import Cancellation
     from fastget.transport.protocol import Connection
+    from fastget.transport.resolver import Peer
 
 ERROR_BODY_LIMIT = 64 * 1024
 # Seconds that the words of a refusal may take: one that trickles in would hold a download for hours (faults.md S16).
@@ -20,7 +22,7 @@ ERROR_BODY_SECONDS = 3.0
 class ConnectionPool(Protocol):
     """Where connections come from and go back to."""
 
-    def acquire(self, origin: Origin) -> Connection: ...
+    def acquire(self, origin: Origin, avoiding: Peer | None = None) -> Connection: ...
 
     def release(self, connection: Connection) -> None: ...
 
@@ -36,6 +38,8 @@ class Line:
         self._cancellation = cancellation
         self._connection: Connection | None = None
         self._head: ResponseHead | None = None
+        self.peer: Peer | None = None
+        self.avoiding: Peer | None = None
         self.requests = 0
 
     def __enter__(self) -> Self:
@@ -52,8 +56,10 @@ class Line:
         self._cancellation.check()
         connection = self._take(request.url.origin)
         self.requests += 1
+        self.peer = None
         try:
             self._head = connection.exchange(request)
+            self.peer = connection.peer
         except BaseException:
             self.drop()
             raise
@@ -67,6 +73,11 @@ class Line:
         except BaseException:
             self.drop()
             raise
+
+    def blame(self, trouble: Trouble) -> None:
+        """Hold the last answer against the address that it came from: others of the same host go first for a while."""
+        if self.peer is not None:
+            self.peer.blame(trouble)
 
     def cut(self) -> None:
         """From any thread: end the running exchange, with Cancelled; the next one takes another connection."""
@@ -112,7 +123,7 @@ class Line:
         if self._connection is not None and (self._connection.origin != origin or not self._connection.is_reusable):
             self.drop()
         if self._connection is None:
-            self._connection = self._pool.acquire(origin)
+            self._connection = self._pool.acquire(origin, self.avoiding)
             self._cancellation.add(self._connection)
         return self._connection
 

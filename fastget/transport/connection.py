@@ -101,6 +101,9 @@ class SocketConnection:
     def peer(self) -> Peer | None:
         return self._route.peer
 
+    def avoid(self, peer: Peer | None) -> None:
+        self._route.avoiding = peer
+
     @property
     def is_shunned(self) -> bool:
         peer = self._route.peer

@@ -39,18 +39,19 @@ def dial(
     *,
     public_only: bool = False,
     without: Collection[Address] = (),
+    avoiding: Address | None = None,
 ) -> tuple[socket.socket, Address]:
     """Connect to an address of `host`, all within `timeout` seconds of the last start; the address counts as open.
 
-    The addresses are tried in the order that the host gives, but for those `without` which it is to go; the next one
-    when one fails or is slow. What failed is remembered by the host. The socket comes back non-blocking, and watched by
-    `cancellation`.
+    The addresses are tried in the order that the host gives, but for those `without` which it is to go, and the one to
+    avoid after other good ones; the next one when one fails or is slow. What failed is remembered by the host. The
+    socket comes back non-blocking, and watched by `cancellation`.
 
     Raises NetworkError (name, or every address failed, or none is public where `public_only`), Stalled (no address
     answered in time, or no name server), Cancelled.
     """
     host.resolve(timeout, cancellation)
-    addresses = host.reserve(admission(public_only=public_only, without=without))
+    addresses = host.reserve(admission(public_only=public_only, without=without), avoiding)
     if not addresses:
         raise into_private(host.name)
     winner = None

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fastget.core.messages import Request
     from fastget.core.urls import Origin
     from fastget.transport.proxies import Proxy
+    from fastget.transport.resolver import Peer
 
 
 class HttpxConnection:
@@ -176,6 +177,9 @@ class HttpxConnection:
     @property
     def peer(self) -> None:
         return None
+
+    def avoid(self, peer: Peer | None) -> None:
+        """httpx chooses the address."""
 
     @property
     def is_shunned(self) -> bool:

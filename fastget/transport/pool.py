@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fastget.config import Config
     from fastget.core.urls import Origin
     from fastget.transport.protocol import Connection
+    from fastget.transport.resolver import Peer, Resolver
 
 # Servers close idle connections after 5 to 75 seconds: older ones are rarely alive.
 MAXIMUM_IDLE_SECONDS = 30.0
@@ -25,11 +26,13 @@ class Pool:
     Safe to use from several threads; connecting and closing happen outside its lock.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, resolver: Resolver | None = None) -> None:
+        """`resolver` replaces the one that asks the system for the addresses of hosts."""
         self._config = config
         self._lock = threading.Lock()
         self._idle: deque[tuple[float, Connection]] = deque()
         self._is_closed = False
+        self._resolver = resolver
         self._context: ssl.SSLContext | None = None
         self._warned: set[Origin] = set()
 
@@ -44,13 +47,21 @@ class Pool:
             from fastget.transport.fallback import HttpxConnection
 
             return HttpxConnection(origin, proxy, self._config, self._tls_context)
-        route = Route(origin, proxy, self._config, self._tls_context, self._warned)
+        route = Route(origin, proxy, self._config, self._tls_context, self._warned, self._known_hosts())
         return SocketConnection(
             origin,
             route,
             response_timeout=self._config.response_timeout,
             stall_timeout=self._config.stall_timeout,
         )
+
+    def _known_hosts(self) -> Resolver:
+        if self._resolver is None:
+            from fastget.transport.resolver import Resolver
+
+            with self._lock:
+                self._resolver = self._resolver or Resolver()
+        return self._resolver
 
     def _tls_context(self) -> ssl.SSLContext:
         """The one TLS context of this pool; loading the certificates takes tens of milliseconds."""
@@ -62,13 +73,18 @@ class Pool:
                 self._context = self._context or context
         return self._context
 
-    def acquire(self, origin: Origin) -> Connection:
-        """The connection to `origin` that was used last, or a new one that is not connected yet."""
+    def acquire(self, origin: Origin, avoiding: Peer | None = None) -> Connection:
+        """The connection to `origin` that was used last, or a new one that is not connected yet.
+
+        None to an address that has turned out bad, nor to the one to avoid, where there are others.
+        """
         with self._lock:
             stale = self._take_stale()
-            found = self._take_idle(origin)
+            found = self._take_idle(origin, avoiding)
         _close_all(stale)
-        return found or self.connection(origin)
+        connection = found or self.connection(origin)
+        connection.avoid(avoiding)
+        return connection
 
     def release(self, connection: Connection) -> None:
         """Take a connection back: it is kept while it can carry another request, else closed."""
@@ -98,6 +114,8 @@ class Pool:
 
         No lock is taken: it may be held by a thread that does not exist here. Closing sends nothing.
         """
+        if self._resolver is not None:
+            self._resolver.begin_anew()
         while self._idle:
             self._idle.popleft()[1].close()
 
@@ -108,13 +126,19 @@ class Pool:
             stale.append(self._idle.popleft()[1])
         return stale
 
-    def _take_idle(self, origin: Origin) -> Connection | None:
+    def _take_idle(self, origin: Origin, avoiding: Peer | None) -> Connection | None:
         for index in range(len(self._idle) - 1, -1, -1):
             connection = self._idle[index][1]
-            if connection.origin == origin:
+            if connection.origin == origin and not _is_unwanted(connection, avoiding):
                 del self._idle[index]
                 return connection
         return None
+
+
+def _is_unwanted(connection: Connection, avoiding: Peer | None) -> bool:
+    if avoiding is not None and connection.peer == avoiding and avoiding.has_others:
+        return True
+    return connection.is_shunned
 
 
 def _close_all(connections: list[Connection]) -> None:

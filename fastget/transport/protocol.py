@@ -50,6 +50,10 @@ class Connection(Protocol):
         """The address at the other end, to be blamed for what it sends; None without a connection, or if not known."""
         ...
 
+    def avoid(self, peer: Peer | None) -> None:
+        """Where it has to connect anew, have the other addresses of that host go first; None: no longer."""
+        ...
+
     @property
     def is_shunned(self) -> bool:
         """Whether that address has turned out bad, and its host has a better one."""

@@ -47,6 +47,11 @@ class Peer(NamedTuple):
         self.host.blame(self.address, trouble)
 
     @property
+    def has_others(self) -> bool:
+        """Whether the host has another address than this."""
+        return self.host.knows(lambda address: address != self.address)
+
+    @property
     def is_shunned(self) -> bool:
         """Whether the address has turned out bad, and the host has a better one."""
         return self.host.is_shunned(self.address)
@@ -142,10 +147,10 @@ class Host:
                 self._lookup = None
         lookup.end()
 
-    def reserve(self, admits: Callable[[Address], bool]) -> list[Address]:
+    def reserve(self, admits: Callable[[Address], bool], avoiding: Address | None = None) -> list[Address]:
         """The addresses that `admits` admits, in the order in which to try them; the first counts as open at once."""
         with self._lock:
-            order = [address for address in self._book.order(monotonic()) if admits(address)]
+            order = [address for address in self._book.order(monotonic(), avoiding) if admits(address)]
             if order:
                 self._book.opened(order[0])
             return order

@@ -32,6 +32,7 @@ class Route:
     """How a connection to an origin is opened, and how a request is written for whoever reads it first.
 
     `peer` is the address at the other end of the open wire, the proxy's where there is one; None without a wire.
+    Addresses other than `avoiding` go first.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Route:
         """For all routes of a pool: `warned` are the origins that the user was warned of, `resolver` has addresses."""
         first = proxy or origin
         self.peer: Peer | None = None
+        self.avoiding: Peer | None = None
         self._host = (resolver or Resolver()).host(first.host, first.port)
         self._origin = origin
         self._proxy = proxy
@@ -73,8 +75,14 @@ class Route:
         self, context: ssl.SSLContext | None, cancellation: Cancellation, tried: list[Address], *, public_only: bool
     ) -> Wire | None:
         """A wire; None where the address cannot do TLS, which is one of the `tried` then, and there are others."""
-        timeout = self._config.connect_timeout
-        sock, address = dial(self._host, timeout, cancellation, public_only=public_only, without=tried)
+        sock, address = dial(
+            self._host,
+            self._config.connect_timeout,
+            cancellation,
+            public_only=public_only,
+            without=tried,
+            avoiding=self.avoiding.address if self.avoiding is not None else None,
+        )
         self.peer = Peer(self._host, address)
         wire = None
         try:
