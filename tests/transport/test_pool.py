@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fastget.config import Config
+from fastget.core.addresses import Address
 from fastget.core.messages import Request, ResponseHead
 from fastget.core.urls import URL, Origin
 from fastget.transport import pool as pool_module
+from fastget.transport import resolver
+from fastget.transport.cancellation import Cancellation
 from fastget.transport.pool import MAXIMUM_IDLE, MAXIMUM_IDLE_SECONDS, Pool
+from fastget.transport.resolver import Resolver
 
 if TYPE_CHECKING:
     from tests.transport.conftest import Peer, ServerMaker
@@ -23,18 +27,24 @@ B = Origin("http", "b.example", 80)
 class Idle:
     """A connection of which nothing matters but whether it can be reused."""
 
-    def __init__(self, origin: Origin = A, *, is_reusable: bool = True, is_shunned: bool = False) -> None:
+    def __init__(
+        self, origin: Origin = A, *, is_reusable: bool = True, is_shunned: bool = False, peer: Peer | None = None
+    ) -> None:
         self.origin = origin
         self.is_reusable = is_reusable
         self.is_shunned = is_shunned
         self.is_closed = False
-        self.peer = None
+        self.peer = peer
+        self.avoided: object = None
 
     def exchange(self, request: Request) -> ResponseHead:
         raise AssertionError(request)
 
     def read_into(self, buffer: memoryview) -> int:
         raise AssertionError(buffer)
+
+    def avoid(self, peer: object) -> None:
+        self.avoided = peer
 
     def close(self) -> None:
         self.is_closed = True
@@ -78,6 +88,29 @@ def test_a_connection_that_cannot_be_used_again_is_closed() -> None:
     pool.release(connection)
     assert connection.is_closed
     assert pool.acquire(A) is not connection
+
+
+def test_a_connection_to_a_bad_address_is_lent_no_more() -> None:
+    pool, shunned, good = Pool(Config()), Idle(is_shunned=True), Idle()
+    pool.release(good)
+    pool.release(shunned)
+    assert pool.acquire(A) is good
+    assert pool.acquire(A) is not shunned
+
+
+def test_an_address_is_avoided_where_there_are_others() -> None:
+    addresses = [Address(2, 1, 0, (f"10.0.0.{last}", 80)) for last in (1, 2)]
+    host = Resolver(lambda *_: addresses).host("10.0.0.1", 80)
+    peers = [resolver.Peer(host, address) for address in addresses]
+    pool, first, second = Pool(Config()), Idle(peer=peers[0]), Idle(peer=peers[1])
+    pool.release(second)
+    pool.release(first)
+    assert pool.acquire(A, avoiding=peers[0]) is first  # the only address, for all that is known
+    assert first.avoided == peers[0]
+    pool.release(first)
+    host.resolve(1.0, Cancellation())
+    assert pool.acquire(A, avoiding=peers[0]) is second
+    assert pool.acquire(A, avoiding=peers[0]) is not first
 
 
 def test_idle_connections_are_dropped_after_a_while(clock: list[float]) -> None:
