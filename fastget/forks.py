@@ -28,7 +28,9 @@ IMPORTED_LATE = (
 # logging is here because it hooks into forks itself: loaded in the middle of one, half of its hooks would be missing.
 IMPORTED_SELDOM = (
     "botocore.session",
+    "configparser",
     "fastget.engine.scattered",
+    "fastget.sources.capture",
     "fastget.sources.getobject",
     "fastget.sources.getobject_parameters",
     "fastget.sources.iam",

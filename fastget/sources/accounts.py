@@ -1,4 +1,4 @@
-"""Who asks a store: a botocore session, its client, and the credentials that it finds."""
+"""Who asks a store: keys that are plain to see, or a botocore session, its client, and the credentials it finds."""
 
 from __future__ import annotations
 
@@ -7,41 +7,57 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fastget.errors import CredentialsError
-from fastget.sources.capture import CapturingClient
 from fastget.sources.failures import NO_CREDENTIALS_HINT, botocore_failures
+from fastget.sources.plain_routes import DEFAULT_REGION
 from fastget.sources.signing import Credentials
 
 if TYPE_CHECKING:
+    from fastget.sources.capture import CapturingClient
     from fastget.sources.iam import Tokens
     from fastget.sources.settings import S3Settings
-
-DEFAULT_REGION = "us-east-1"
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A session, its client, and the credentials that both draw on (None where requests go unsigned).
+    """Credentials, plain or botocore's (None: requests go unsigned), or `tokens` in the place of a signature."""
 
-    `tokens` take the place of a signature where there are some.
-    """
-
-    client: CapturingClient
     credentials: Any = field(repr=False)
     tokens: Tokens | None = field(default=None, repr=False)
 
+    @property
+    def session_tokens(self) -> tuple[str | None, ...]:
+        """The tokens of temporary keys, as far as they are known now."""
+        if isinstance(self.credentials, Credentials):
+            return (self.credentials.token,)
+        # Asked for by its public name, one that can be refreshed might be, over the network.
+        held = getattr(self.credentials, "__dict__", {})
+        return held.get("_token"), held.get("token")
+
     def frozen(self, display_url: str) -> Credentials:
         """The credentials of this moment; botocore refreshes them when they are about to expire."""
+        if isinstance(self.credentials, Credentials):
+            return self.credentials
         with botocore_failures(display_url, CredentialsError):
             found = self.credentials.get_frozen_credentials()
         return Credentials(found.access_key, found.secret_key, found.token)
 
 
-def make_account(settings: S3Settings, tokens: Tokens | None, display_url: str) -> Account:
+@dataclass(frozen=True, slots=True)
+class BotocoreAccount:
+    """An account as botocore finds it, and the client that draws on the same credentials."""
+
+    account: Account
+    client: CapturingClient
+
+
+def make_account(settings: S3Settings, tokens: Tokens | None, display_url: str) -> BotocoreAccount:
     """The account that the settings name, read now from wherever its credentials come.
 
     Raises CredentialsError where there are none, ConfigError, InvalidURL or NetworkError.
     """
     from botocore.session import Session
+
+    from fastget.sources.capture import CapturingClient
 
     with botocore_failures(display_url):
         session = Session(profile=settings.profile)
@@ -61,7 +77,7 @@ def make_account(settings: S3Settings, tokens: Tokens | None, display_url: str) 
         raise CredentialsError(
             f"{display_url}: there are no AWS credentials", hint=NO_CREDENTIALS_HINT, url=display_url
         )
-    return Account(CapturingClient(client), credentials, tokens)
+    return BotocoreAccount(Account(credentials, tokens), CapturingClient(client))
 
 
 def _default_region(session: Any) -> str:

@@ -1,9 +1,11 @@
-"""Where the objects of a bucket are asked for, and by whom: botocore's answer, found once and shared."""
+"""Where the objects of a bucket are asked for, and by whom: botocore's answer, found once and shared.
+
+Where that answer is plain to see (`plain_routes`), botocore is not loaded.
+"""
 
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -11,17 +13,46 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from fastget.core.messages import Headers, Request
 from fastget.core.urls import URL
 from fastget.errors import Cancelled, ConfigError
-from fastget.sources.accounts import Account, make_account
+from fastget.sources.accounts import Account, BotocoreAccount, make_account
 from fastget.sources.failures import botocore_failures
+from fastget.sources.plain_routes import plain_route
 from fastget.sources.signing import ALGORITHM, Scope, Signer, encode_key, encode_query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Iterable
 
+    from fastget.sources.capture import CapturingClient
     from fastget.sources.iam import Tokens
     from fastget.sources.settings import S3Settings
 
 _Value = TypeVar("_Value")
+
+
+class _Making:
+    """Something that one thread makes while others wait for it. (concurrent.futures takes milliseconds to load.)"""
+
+    __slots__ = ("_error", "_is_over", "_made")
+
+    def __init__(self) -> None:
+        self._is_over = threading.Event()
+        self._made: Any = None
+        self._error: Exception | None = None
+
+    def end(self, made: object, error: Exception | None = None) -> None:
+        self._made, self._error = made, error
+        self._is_over.set()
+
+    def wait(self) -> Any:
+        """What was made. Raises the error of its maker."""
+        self._is_over.wait()
+        if self._error is not None:
+            raise self._error
+        return self._made
+
+    @property
+    def made(self) -> Any:
+        """The same, None as long as there is nothing."""
+        return self._made
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +69,22 @@ class ObjectRequest:
 class BucketRoute:
     """How the objects of one bucket are asked for. `root` is their URL up to the key.
 
-    `signer` signs the requests; without one they go unsigned (`anonymous`), or botocore signs them,
-    for their signature is of another kind (SigV4A, directory buckets).
+    `signer` signs the requests, or botocore's `client` does, where their signature is of another kind (SigV4A,
+    directory buckets); with neither they go unsigned.
     """
 
     bucket: str
     root: URL
     region: str
-    anonymous: bool
     account: Account
     signer: Signer | None
+    client: CapturingClient | None = None
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """What requests carry that no message may repeat: a token in the place of a signature, or of temporary keys."""
-        held = getattr(self.account.credentials, "__dict__", {})
         tokens = self.account.tokens
-        # Asked for by its public name, one that can be refreshed might be, over the network.
-        found = (tokens.last if tokens is not None else None, held.get("_token"), held.get("token"))
+        found = (tokens.last if tokens is not None else None, *self.account.session_tokens)
         return tuple(secret for secret in found if secret)
 
     @property
@@ -64,8 +93,9 @@ class BucketRoute:
 
     def request(self, asked: ObjectRequest, display_url: str, skew: float = 0.0) -> Request:
         """The request for now plus `skew` seconds. Raises what `botocore_failures` raises."""
-        if self.signer is None and not self.anonymous:
-            return self._captured(asked, display_url)
+        if self.client is not None:
+            with botocore_failures(display_url):
+                return self.client.request(asked.method, self.bucket, asked.key, asked.headers, dict(asked.query))
         url = URL(self.root.origin, self.root.path + encode_key(asked.key), encode_query(asked.query))
         headers = asked.headers
         if self.account.tokens is not None:
@@ -76,10 +106,6 @@ class BucketRoute:
         moment = datetime.now(UTC) + timedelta(seconds=skew)
         return self.signer.sign(request, self.account.frozen(display_url), moment)
 
-    def _captured(self, asked: ObjectRequest, display_url: str) -> Request:
-        with botocore_failures(display_url):
-            return self.account.client.request(asked.method, self.bucket, asked.key, asked.headers, dict(asked.query))
-
 
 class S3Endpoints:
     """Sessions, clients and routes, each made once for all the threads that need it. Its maker closes it.
@@ -89,7 +115,7 @@ class S3Endpoints:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._found: dict[Hashable, Future[Any]] = {}
+        self._found: dict[Hashable, _Making] = {}
         self._regions: dict[tuple[S3Settings, str], str] = {}
         self._skews: dict[S3Settings, float] = {}
 
@@ -128,25 +154,20 @@ class S3Endpoints:
             stale.account.tokens.renew((refused.headers.get("authorization") or "").partition(" ")[2])
             return
         local = self._local(settings, stale.bucket)
+        outdated: list[_Making] = []
         with self._lock:
-            found = self._found.get(local)
-            is_current = found is not None and found.done() and found.result() is stale.account
-            if is_current:
-                outdated = [key for key in self._found if key == local or (isinstance(key, tuple) and key[0] == local)]
-                for key in outdated:
-                    del self._found[key]
-        if is_current:
-            stale.account.client.close()
+            found = self._found.get((local, stale.bucket))
+            if found is not None and found.made is not None and found.made.account is stale.account:
+                keys = [key for key in self._found if key == local or (isinstance(key, tuple) and key[0] == local)]
+                outdated = [self._found.pop(key) for key in keys]
+        _close_clients(outdated)
         self.route(settings, stale.bucket, display_url)
 
     def close(self) -> None:
         """Close the clients. Safe to call twice."""
         with self._lock:
             found, self._found = self._found, {}
-        for future in found.values():
-            made = future.result() if future.done() and future.exception() is None else None
-            if isinstance(made, Account):
-                made.client.close()
+        _close_clients(found.values())
 
     def _local(self, settings: S3Settings, bucket: str) -> S3Settings:
         region = self._regions.get((settings, bucket)) if self._regions else None
@@ -154,20 +175,20 @@ class S3Endpoints:
 
     def _once(self, key: Hashable, make: Callable[[], _Value]) -> _Value:
         with self._lock:
-            future = self._found.get(key)
-            mine = future is None
-            if future is None:
-                future = self._found[key] = Future()
+            making = self._found.get(key)
+            mine = making is None
+            if making is None:
+                making = self._found[key] = _Making()
         if mine:
             try:
-                future.set_result(make())
+                making.end(make())
             except BaseException as error:
                 # The next caller tries again: credentials may have come, a profile may have been written.
                 with self._lock:
                     self._found.pop(key, None)
-                future.set_exception(error if isinstance(error, Exception) else Cancelled("interrupted"))
+                making.end(None, error if isinstance(error, Exception) else Cancelled("interrupted"))
                 raise
-        return cast("_Value", future.result())
+        return cast("_Value", making.wait())
 
     def _make_route(self, settings: S3Settings, bucket: str, display_url: str) -> BucketRoute:
         if settings.store == "cos" and settings.endpoint_url is None:
@@ -176,20 +197,33 @@ class S3Endpoints:
                 hint="give the bucket's region (us-south), or endpoint_url",
                 url=display_url,
             )
-        account = self._once(settings, lambda: make_account(settings, self._tokens(settings), display_url))
-        with botocore_failures(display_url):
-            sample = account.client.request("GET", bucket, "k", Headers(), {})
-        if account.tokens is not None:
-            from fastget.sources.iam import check_is_secret
-
-            check_is_secret("an IBM Cloud token", sample.url)
+        tokens = self._tokens(settings)
+        plain = plain_route(settings, bucket)
+        if plain is None:
+            return self._route_by_botocore(settings, bucket, tokens, display_url)
         return BucketRoute(
             bucket=bucket,
-            root=replace(sample.url, path=sample.url.path.removesuffix("k"), query=None),
-            region=account.client.region,
-            anonymous=settings.is_unsigned,
-            account=account,
-            signer=_signer(sample.headers),
+            root=_checked(URL.parse(plain.root), tokens),
+            region=plain.region,
+            account=Account(plain.keys, tokens),
+            signer=None if plain.keys is None else Signer(Scope(plain.region, "s3")),
+        )
+
+    def _route_by_botocore(
+        self, settings: S3Settings, bucket: str, tokens: Tokens | None, display_url: str
+    ) -> BucketRoute:
+        made = self._once(settings, lambda: make_account(settings, tokens, display_url))
+        with botocore_failures(display_url):
+            sample = made.client.request("GET", bucket, "k", Headers(), {})
+        signer = _signer(sample.headers)
+        root = replace(sample.url, path=sample.url.path.removesuffix("k"), query=None)
+        return BucketRoute(
+            bucket=bucket,
+            root=_checked(root, tokens),
+            region=made.client.region,
+            account=made.account,
+            signer=signer,
+            client=None if settings.is_unsigned or signer is not None else made.client,
         )
 
     def _tokens(self, settings: S3Settings) -> Tokens | None:
@@ -199,6 +233,21 @@ class S3Endpoints:
         from fastget.sources.iam import Tokens
 
         return self._once(endpoint, lambda: Tokens(endpoint.fetch))
+
+
+def _checked(root: URL, tokens: Tokens | None) -> URL:
+    """The URL up to the key. Raises ConfigError for one that a token must not be sent to."""
+    if tokens is not None:
+        from fastget.sources.iam import check_is_secret
+
+        check_is_secret("an IBM Cloud token", root)
+    return root
+
+
+def _close_clients(found: Iterable[_Making]) -> None:
+    for making in found:
+        if isinstance(making.made, BotocoreAccount):
+            making.made.client.close()
 
 
 def _signer(headers: Headers) -> Signer | None:

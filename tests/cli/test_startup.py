@@ -55,6 +55,18 @@ def test_a_download_over_http_loads_only_what_it_meets(serve: Serve, stored: Sto
     assert loaded.isdisjoint({"ssl", "_hashlib", "xml", "urllib.request", "fastget.transport.tls"})
 
 
+@pytest.mark.parametrize("keys", [("--no-sign-request",), ("--region", "eu-west-1")], ids=["unsigned", "signed"])
+def test_a_download_from_a_store_whose_address_and_keys_are_given_loads_no_botocore(
+    keys: tuple[str, ...], serve: Serve, stored: StoredObject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAMARKED")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "marked")
+    endpoint = serve({"/bucket/x": stored}).url("")
+    loaded = loaded_by(tmp_path, "-q", "s3://bucket/x", "--endpoint-url", endpoint, *keys)
+    assert "fastget.sources.s3" in loaded
+    assert loaded.isdisjoint({"botocore", "configparser", "http", "json", "logging", "ssl", "urllib.request", "xml"})
+
+
 def test_no_library_is_loaded_for_a_checksum_that_nobody_declares(serve: Serve, tmp_path: Path) -> None:
     plain = StoredObject(Content.generated(3_000_000, seed=1), etag='"1"')
     loaded = loaded_by(tmp_path, "-q", serve({"/b/x": plain}).url("/b/x"))

@@ -468,7 +468,7 @@ def test_many_threads_share_one_client(endpoints: S3Endpoints, monkeypatch: pyte
     found: list[Request] = []
 
     def ask(number: int) -> None:
-        source = S3Source.of(f"s3://bucket-{number % 2}/key-{number}", Config(), endpoints)
+        source = S3Source.of(f"s3://bucket-{number % 2}/key-{number}", Config(region="cn-north-1"), endpoints)
         found.extend(source.get(Span(n, n + 1)) for n in range(20))
 
     threads = [Thread(target=ask, args=(number,)) for number in range(8)]
@@ -479,8 +479,8 @@ def test_many_threads_share_one_client(endpoints: S3Endpoints, monkeypatch: pyte
     assert len(made) == 1
     assert len(found) == 160
     assert {request.url.origin.host for request in found} == {
-        "bucket-0.s3.amazonaws.com",
-        "bucket-1.s3.amazonaws.com",
+        "bucket-0.s3.cn-north-1.amazonaws.com.cn",
+        "bucket-1.s3.cn-north-1.amazonaws.com.cn",
     }
 
 
