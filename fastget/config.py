@@ -28,8 +28,11 @@ _WHOLE_NUMBERS = {
     "connections": range(1, 1001),
     "jobs": range(1, 1001),
     "part_size": range(1, 2**63),
+    "limit_rate": range(1, 2**63),
     "retries": range(1_000_001),
 }
+# Options that flags and variables also take with a unit.
+SIZES = frozenset({"part_size", "limit_rate"})
 _SECONDS = ("connect_timeout", "response_timeout", "stall_timeout")
 # What the annotations of the fields are made of, for people and for a check. Literals are checked with the choices.
 _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
@@ -72,6 +75,9 @@ class Config:
     part_size: int | None = _option(None, "size of a byte-range piece (default: chosen by object size)")
     split: Literal["auto", "part", "range"] = _option(
         "auto", "how an object is cut: auto, part (stored parts) or range (byte ranges)"
+    )
+    limit_rate: int | None = _option(
+        None, "bytes a second that all transfers with this option may receive together (default: no limit)"
     )
     retries: int = _option(5, "times that one piece is asked for again before the download fails")
     connect_timeout: float = _option(10.0, "seconds to wait for a connection and its TLS handshake")
@@ -181,7 +187,7 @@ def _read(name: str, text: str) -> Any:
 def _parse(name: str, text: str) -> Any:
     hint = get_type_hints(Config)[name]
     kinds = {hint, *get_args(hint)}
-    if name == "part_size":
+    if name in SIZES:
         return parse_size(text)
     if bool in kinds:
         return _flag(text)

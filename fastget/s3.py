@@ -47,6 +47,7 @@ CONNECTION_OPTIONS = (
     "ibm_api_key_id",
     "ibm_auth_endpoint",
     "insecure",
+    "limit_rate",
     "no_sign_request",
     "profile",
     "proxy",
@@ -102,6 +103,7 @@ class Options(TypedDict, total=False):
     ibm_api_key_id: str
     ibm_auth_endpoint: str
     insecure: bool
+    limit_rate: int
     no_sign_request: bool
     profile: str
     proxy: str

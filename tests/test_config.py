@@ -23,6 +23,7 @@ READ: dict[str, tuple[str, Any]] = {
     "connections": ("12", 12),
     "jobs": ("8", 8),
     "part_size": ("16MiB", 16 * MIB),
+    "limit_rate": ("5MB", 5 * MIB),
     "split": ("range", "range"),
     "retries": ("0", 0),
     "connect_timeout": ("2.5", 2.5),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_h
 
 import click
 
-from fastget.config import Config, environment_names, parse_size
+from fastget.config import SIZES, Config, environment_names, parse_size
 from fastget.core.checksums.declared import user_digest
 from fastget.errors import ConfigError
 
@@ -84,6 +84,7 @@ _WIDTH = 26
 _ORDER = ("Listing", "Files", _OTHERWISE, "Checking", "Conditions", "Network", "S3", "Output")
 _METAVARS: Mapping[str, str] = {
     "part_size": "SIZE",
+    "limit_rate": "SIZE",
     "checksum": "DIGEST",
     "headers": "HEADER",
     "proxy": "URL",
@@ -277,7 +278,7 @@ def _flag(field: Field[Any], hint: Any) -> Flag:
 
 
 def _value_type(name: str, hint: Any) -> Any:
-    if name == "part_size":
+    if name in SIZES:
         return read_size
     if name == "headers":
         return read_header

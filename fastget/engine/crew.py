@@ -101,6 +101,8 @@ class Crew:
         if self._governor.is_settled or now - self._looked < LOOK:
             return
         self._looked = now
+        if self.workers[0].line.is_held_back:
+            return  # more connections would share what the limit gives
         flowing = sum(worker.received > 0 for worker in self.workers)
         self._grow(self._governor.observe(Sample(now, self.received, time.process_time(), flowing)))
 

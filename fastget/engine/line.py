@@ -6,8 +6,11 @@ import time
 from typing import TYPE_CHECKING, Protocol, Self
 
 from fastget.core.messages import Framing, Request, ResponseHead
+from fastget.engine.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastget.core.addresses import Trouble
     from fastget.core.urls import Origin
     from fastget.engine.cancellation import Cancellation
@@ -19,8 +22,22 @@ ERROR_BODY_LIMIT = 64 * 1024
 ERROR_BODY_SECONDS = 3.0
 
 
+class Limit(Protocol):
+    """What a line asks before it receives. See RateLimit in fastget/transport/limit.py."""
+
+    @property
+    def is_short(self) -> bool: ...
+
+    def take(self, wanted: int, sleep: Callable[[float], None]) -> int: ...
+
+    def give_back(self, count: int) -> None: ...
+
+
 class ConnectionPool(Protocol):
-    """Where connections come from and go back to."""
+    """Where connections come from and go back to. `limit`: how fast they may be read."""
+
+    @property
+    def limit(self) -> Limit | None: ...
 
     def acquire(self, origin: Origin, avoiding: Peer | None = None) -> Connection: ...
 
@@ -30,7 +47,8 @@ class ConnectionPool(Protocol):
 class Line:
     """One thread's way to the store: at most one connection, taken from the pool and given back.
 
-    Used as a context manager: leaving it gives back or closes what it holds. `requests` counts what was sent.
+    Used as a context manager: leaving it gives back or closes what it holds. `requests` counts what was sent, `pauses`
+    the time in which the thread waits for something else than the server.
     """
 
     def __init__(self, pool: ConnectionPool, cancellation: Cancellation) -> None:
@@ -40,7 +58,9 @@ class Line:
         self._head: ResponseHead | None = None
         self.peer: Peer | None = None
         self.avoiding: Peer | None = None
+        self._limit = pool.limit
         self.requests = 0
+        self.pauses = Stopwatch()
 
     def __enter__(self) -> Self:
         return self
@@ -69,10 +89,27 @@ class Line:
         """Body bytes of the last answer; 0 at its end."""
         connection = self._held()
         try:
-            return connection.read_into(buffer)
+            if self._limit is None:
+                return connection.read_into(buffer)
+            return self._read_in_turn(connection, buffer, self._limit)
         except BaseException:
             self.drop()
             raise
+
+    def _read_in_turn(self, connection: Connection, buffer: memoryview, limit: Limit) -> int:
+        with self.pauses:
+            granted = limit.take(len(buffer), self._cancellation.wait)
+        count = 0
+        try:
+            count = connection.read_into(buffer[:granted])
+        finally:
+            limit.give_back(granted - count)
+        return count
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether it is the limit, and not the server, that decides how fast bytes come."""
+        return self._limit is not None and self._limit.is_short
 
     def blame(self, trouble: Trouble) -> None:
         """Hold the last answer against the address that it came from: others of the same host go first for a while."""

@@ -51,7 +51,7 @@ class Watch:
             return
         self._looked = now
         longest = max((worker.last_seconds for worker in workers), default=0.0)
-        streams = [self._log(worker).stream(worker, now, longest) for worker in workers]
+        streams = [self._log(worker).stream(worker, worker.clock(), longest) for worker in workers]
         idle = [worker.last_rate for worker in workers if worker.is_idle and worker.last_rate]
         for worker, stream in zip(workers, streams, strict=True):
             self._check_floor(worker, stream, len(idle))
@@ -61,7 +61,7 @@ class Watch:
     def check(self, worker: Worker) -> None:
         """The same for a worker alone, in its own thread. Raises Stalled where its stream only seems to live."""
         log = self._log(worker)
-        if is_below_floor(log.life(worker, time.monotonic()), self._stall_timeout):
+        if is_below_floor(log.life(worker, worker.clock()), self._stall_timeout):
             raise self._stalled()
 
     def _rescue(self, workers: Sequence[Worker], streams: Sequence[Stream], idle: Sequence[float]) -> None:
@@ -75,7 +75,7 @@ class Watch:
                 workers[busy[rescue.index]].cut(Cut(shares=rescue.shares))
 
     def _check_floor(self, worker: Worker, stream: Stream, idle: int) -> None:
-        life = self._log(worker).life(worker, time.monotonic())
+        life = self._log(worker).life(worker, worker.clock())
         if stream.left and is_below_floor(life, self._stall_timeout):
             worker.cut(Cut(self._stalled(), max(1, idle)))
 

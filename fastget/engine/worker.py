@@ -32,6 +32,8 @@ SMALL_BUFFER = 256 * 1024
 FEW_WORKERS = 4
 # Seconds for one read: below the first the next may be larger, above the second progress would be seen to jump.
 QUICK, SLOW = 0.01, 0.05
+# Seconds without a read after which a server may take its client for gone; 5 is the least that any is known to wait.
+LONG_PAUSE = 4.0
 
 # Statuses that an object which was there a moment ago answers with, and what has happened then (faults.md H14, H39).
 GONE = {404: "it is no longer there", 416: "it ends before the range that is missing"}
@@ -61,8 +63,8 @@ class Worker:
 
     `number` counts the workers of a pass from 0. What `window` has room for is received there, and not written.
     `on_bytes`, if set, is called in this worker's thread after every write. For another thread to read at any time:
-    `received` counts payload bytes, `piece` is what is being fetched, `since` when that began, `last_seconds` and
-    `last_rate` are of the last piece that landed, `is_idle` says whether it waits for another one.
+    `received` counts payload bytes, `piece` is what is being fetched, `since` when that began by its `clock`,
+    `last_seconds` and `last_rate` are of the last piece that landed, `is_idle` says whether it waits for another one.
     """
 
     def __init__(
@@ -83,6 +85,11 @@ class Worker:
         self._memory = window
         self._window = SMALL_BUFFER
         self._buffer_size = LARGE_BUFFER if number < FEW_WORKERS else SMALL_BUFFER
+
+    def clock(self) -> float:
+        """Seconds on a clock that stands still while this worker waits for the limit, the disk or the reader."""
+        now = time.monotonic()
+        return now - self.line.pauses.read(now)
 
     def run(self, *, continues_stream: bool = False) -> None:
         """Work until the job is over; an error ends it. `continues_stream`: the line holds the discovery answer."""
@@ -122,7 +129,7 @@ class Worker:
     def _attempt(self, piece: Piece, buffer: memoryview, fetch: Callable[[Piece, memoryview], None]) -> bool:
         """Fetch and land a piece. After a failure worth another try: wait, give it back, and return False."""
         before, self._cut = piece.position, None
-        self.piece, self.since = piece, time.monotonic()
+        self.piece, self.since = piece, self.clock()
         try:
             try:
                 fetch(piece, buffer)
@@ -135,7 +142,7 @@ class Worker:
         except FastgetError as error:
             self._fail(piece, before, error)
         else:
-            self.last_seconds = time.monotonic() - self.since
+            self.last_seconds = self.clock() - self.since
             self.last_rate = (piece.position - before) / max(self.last_seconds, 1e-6)
             return has_landed
         return False
@@ -152,12 +159,17 @@ class Worker:
             raise error
         self.line.drop()
         shares = 1 if cut is None else cut.shares
-        if cut is not None and cut.error is None:
+        if (cut is not None and cut.error is None) or self._was_left_waiting(error):
             self._job.give_back(piece, shares)
             return
         if piece.position - before >= retry.PROGRESS:
             self._job.progress(piece)
         self._recover(piece, error if cut is None or cut.error is None else cut.error, shares)
+
+    def _was_left_waiting(self, error: FastgetError) -> bool:
+        """Whether the server has given up an answer that nobody took for a while: no failure of its own."""
+        is_lost = isinstance(error, NetworkError) and self._job.task.can_resume
+        return is_lost and self.line.pauses.longest >= LONG_PAUSE
 
     def _leave_to_stream(self, piece: Piece) -> None:
         """The server ignored a range: the discovery stream fetches everything, unless a range was served by now."""
@@ -182,7 +194,7 @@ class Worker:
             if not (piece.is_fresh or self._job.task.can_resume):
                 raise Replan(stream=True)
             with self._job.task.store.gate.passing(self._job.cancellation):
-                self.since = time.monotonic()
+                self.since = self.clock()
                 self._fetch_answer(piece, buffer)
 
     def _fetch_answer(self, piece: Piece, buffer: memoryview) -> None:
@@ -199,6 +211,7 @@ class Worker:
 
     def _ask(self, piece: Piece, *, by_number: bool) -> ResponseHead:
         pin = self._job.pin
+        self.line.pauses.longest = 0.0
         answered = ask(
             self.line,
             self._job.task.source,
@@ -252,7 +265,8 @@ class Worker:
         self._job.has_begun = True
         piece.take_in(data)
         if not is_written:
-            self._write(piece.position, data)
+            with self.line.pauses:
+                self._write(piece.position, data)
         piece.advance(data)
         self.received += len(data)
         if self.on_bytes is not None:

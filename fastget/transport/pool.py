@@ -7,6 +7,8 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from fastget.transport.limit import shared_limit
+
 if TYPE_CHECKING:
     import ssl
 
@@ -23,11 +25,13 @@ MAXIMUM_IDLE = 64
 class Pool:
     """Implements `Connector`, and lends connections: each belongs to one thread from `acquire` to `release`.
 
-    Safe to use from several threads; connecting and closing happen outside its lock.
+    Safe to use from several threads; connecting and closing happen outside its lock. `limit` is what its connections
+    have to be read by, None for as fast as they can be.
     """
 
     def __init__(self, config: Config, resolver: Resolver | None = None) -> None:
         """`resolver` replaces the one that asks the system for the addresses of hosts."""
+        self.limit = shared_limit(config.limit_rate)
         self._config = config
         self._lock = threading.Lock()
         self._idle: deque[tuple[float, Connection]] = deque()
@@ -155,4 +159,5 @@ def connection_options(config: Config) -> tuple[object, ...]:
         config.connect_timeout,
         config.response_timeout,
         config.stall_timeout,
+        config.limit_rate,
     )
