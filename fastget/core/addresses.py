@@ -55,7 +55,7 @@ _PENALTIES = {
     Trouble.FAILING: 2.0,
     Trouble.SLOW: 5.0,
     Trouble.DAMAGED: LONGEST_PENALTY,
-    Trouble.DIFFERENT: LONGEST_PENALTY,
+    Trouble.DIFFERENT: 30.0,
 }
 _MAY_BE_CHANCE = frozenset({Trouble.BROKEN, Trouble.FAILING, Trouble.SLOW})
 

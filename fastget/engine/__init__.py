@@ -14,6 +14,7 @@ piece         a chunk on its way, with its running digests
 front         digests of whole objects that need their bytes in order
 verifying     holding what has landed to the declared digests, and fetching again what is damaged
 asking        one request: its redirects, and what a source corrects about itself
+givers        which address has brought which chunk
 line          requests and answers of one thread, over the connections of the pool
 gate          where requests wait when a store asks for fewer
 threads       threads that can be joined at any moment

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fastget.core import retry
+from fastget.core.addresses import Trouble
+from fastget.errors import ServerError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -12,6 +16,13 @@ if TYPE_CHECKING:
     from fastget.engine.line import Line
     from fastget.errors import FastgetError
     from fastget.sources.protocol import Correction, Source
+
+
+def _refusal(line: Line, source: Source, head: ResponseHead, body: bytes) -> FastgetError:
+    error = source.refusal(head, body)
+    if isinstance(error, ServerError) and retry.is_transient(error):
+        line.blame(Trouble.FAILING)
+    return error
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,5 +58,5 @@ def ask(line: Line, source: Source, build: Callable[[Source], Request]) -> Answe
         body = line.rest()
         correction = source.corrected(request, head, body, done)
         if correction is None:
-            return Answered(source, head, source.refusal(head, body))
+            return Answered(source, head, _refusal(line, source, head, body))
         done.add(correction)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fastget.core import retry
 from fastget.core.board import Board
 from fastget.core.validators import Accepted, Doubt, Expectation, judge
+from fastget.engine.givers import Givers
 from fastget.engine.piece import Piece
 from fastget.engine.shares import divide
 from fastget.engine.task import Replan
@@ -71,6 +72,7 @@ class Job:
         self._pin = task.info.pin.in_form(form)
         self._is_pin_accepted = form is not None
         self.has_begun = False
+        self.givers = Givers()
         cancellation.add(self)
 
     # Handing out -----------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from fastget.engine.crew import Crew, governor_for
 from fastget.engine.discovery import Discovery, Opening
 from fastget.engine.earlier import Earlier
 from fastget.engine.front import Front
+from fastget.engine.givers import Givers
 from fastget.engine.job import Job
 from fastget.engine.layouts import Surveyor
 from fastget.engine.line import ConnectionPool, Line
@@ -61,6 +62,7 @@ class Transfer:
         self._began = 0.0
         self._connections = 0
         self._has_begun = False
+        self._givers = Givers()
         self._room: list[int | None] = []
         self._earlier = Earlier(source, sink, self._tally, self._announcer)
         self._at_once = AtOnce(source, sink, config, self._tally, self._announcer)
@@ -112,6 +114,7 @@ class Transfer:
             opening, flows = (found, False) if found else self._open(line, scope, known)
             if flows and not self._room and (result := self._at_once.take(opening, line, scope)) is not None:
                 return result
+            self._givers.home = line.peer
             prepared = self._prepare(opening, known)
             task = prepared.task
             self._open_sink(prepared)
@@ -250,6 +253,8 @@ class Transfer:
         )
         job = Job(task, ledger, algorithms, self._tally, scope, missing, self._earlier.new_piece)
         job.go_on_with(begun)
+        job.givers = self._givers
+        self._givers.begin_pass()
         front = None if single or not ordered else Front(job, self._sink, ordered)
         try:
             self._run(job, self._sink.write_at, line)
@@ -307,6 +312,7 @@ class Transfer:
             self._run_again,
             lambda: Surveyor(task.source, task.info, self._pool, self._scope(), task.store),
             known.seen,
+            self._givers,
         ).verify(size)
 
     def _run_again(
@@ -317,7 +323,10 @@ class Transfer:
             self._earlier.withdraw(task.plan.chunks[index] for index in wanted)
         new_piece = self._earlier.new_piece if is_rewritten else Piece
         self._earlier.whole_was_checked = False  # what fails here is a part
-        self._run(Job(task, recorder, algorithms, self._tally, self._scope(), wanted, new_piece), write, None)
+        job = Job(task, recorder, algorithms, self._tally, self._scope(), wanted, new_piece)
+        job.givers = self._givers
+        self._givers.begin_pass()
+        self._run(job, write, None)
         self._earlier.whole_was_checked = True
 
     def _result(self, prepared: Prepared, size: int, verification: Verification) -> Result:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from fastget.core.addresses import Trouble
 from fastget.core.checksums.verification import Ledger, unknown_parts, verified_by, verified_by_size
 from fastget.core.planner import plan_parts
 from fastget.core.ranges import Span
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from fastget.core.checksums.verification import Check
     from fastget.core.layout import PartLayout
     from fastget.engine.announcer import Announcer
+    from fastget.engine.givers import Givers
     from fastget.engine.layouts import Surveyor
     from fastget.engine.preparing import Prepared
     from fastget.engine.task import Recorder, Tally, Task
@@ -44,7 +46,9 @@ class Comparison:
     """Takes the digests of chunks that are fetched a second time, and tells when the whole adds up with them."""
 
     def __init__(self, ledger: Ledger) -> None:
+        self._before = ledger
         self._trial = ledger.copy()
+        self._later: dict[int, Mapping[Algorithm, bytes]] = {}
         self.changed: list[int] = []
 
     def record(self, index: int, digests: Mapping[Algorithm, bytes]) -> bool:
@@ -53,9 +57,24 @@ class Comparison:
             return False
         self.changed.append(index)
         self._trial.record(index, digests)
+        self._later[index] = digests
         if self._trial.ordered_algorithms or not _is_time_to_add_up(len(self.changed)):
             return False
         return not self._trial.failures()
+
+    def of_one_address(self, givers: Givers) -> list[int]:
+        """The changed chunks of the one address that damages what it brings; none where that explains nothing.
+
+        Such an address may have damaged other chunks this time: then all has changed, and nothing adds up.
+        """
+        for peer in dict.fromkeys(givers.to_avoid(index) for index in self.changed):
+            trial = self._before.copy()
+            suspects = [index for index in self.changed if givers.to_avoid(index) == peer]
+            for index in suspects:
+                trial.record(index, self._later[index])
+            if peer is not None and not (trial.ordered_algorithms or trial.failures()):
+                return suspects
+        return []
 
 
 def _is_time_to_add_up(changed: int) -> bool:
@@ -67,7 +86,7 @@ class Verifier:
     """Holds one landed download to its checks.
 
     `run_pass` fetches chunks of a task again, those of the given indexes: their digests go to a recorder, their bytes
-    to a write. `survey` makes a surveyor of the object's parts.
+    to a write. `survey` makes a surveyor of the object's parts. `givers` knows which address has brought what.
     """
 
     def __init__(
@@ -79,6 +98,7 @@ class Verifier:
         run_pass: RunPass,
         survey: Callable[[], Surveyor],
         seen: tuple[bytes, ...] | None,
+        givers: Givers,
     ) -> None:
         self._task = prepared.task
         self._checks = prepared.checks
@@ -89,6 +109,7 @@ class Verifier:
         self._run_pass = run_pass
         self._survey = survey
         self._seen = seen
+        self._givers = givers
 
     def verify(self, size: int) -> Verification:
         """The verdict on the `size` bytes that have landed, after repair where that is needed and possible.
@@ -216,8 +237,11 @@ class Verifier:
         surveyor = self._survey()
         declared = surveyor.part_digests(algorithms[0], layout)
         self._tally.requests += surveyor.requests
-        damaged = {n for n, digest in declared.items() if self._ledger.part_digest(algorithms[0], n) != digest}
-        return [chunk.index for chunk in self._task.plan.chunks if chunk.part in damaged]
+        parts = {n for n, digest in declared.items() if self._ledger.part_digest(algorithms[0], n) != digest}
+        damaged = [chunk.index for chunk in self._task.plan.chunks if chunk.part in parts]
+        for index in damaged:
+            self._givers.blame(index, Trouble.DAMAGED)
+        return damaged
 
     def _damaged_by_comparison(self) -> list[int]:
         comparison = Comparison(self._ledger)
@@ -225,7 +249,11 @@ class Verifier:
         everything = range(len(self._task.plan.chunks))
         self._run_pass(self._task, comparison, self._ledger.chunk_algorithms, everything, _write_nothing)
         self._tally.discarded = self._tally.received - landed
-        return comparison.changed
+        damaged = comparison.of_one_address(self._givers) or comparison.changed
+        for index in damaged:
+            if (peer := self._givers.to_avoid(index)) is not None:
+                peer.blame(Trouble.DAMAGED)
+        return damaged
 
     def _mismatch(self, check: Check, actual: bytes) -> ChecksumMismatch:
         url, expected = self._task.source.display_url, check.declared.value.hex()

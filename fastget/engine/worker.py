@@ -11,12 +11,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastget.core import retry
+from fastget.core.addresses import Trouble
 from fastget.core.checksums.declared import part_digest
 from fastget.core.validators import FORBIDDEN, PRECONDITION_FAILED
 from fastget.engine.asking import ask
 from fastget.engine.piece import PartDigest, Piece
 from fastget.engine.task import Replan
-from fastget.errors import Cancelled, FastgetError, NetworkError, ProtocolError, RangeNotSupported, ServerError
+from fastget.errors import (
+    Cancelled,
+    FastgetError,
+    NetworkError,
+    ProtocolError,
+    RangeNotSupported,
+    ServerError,
+    SourceChanged,
+)
 from fastget.events import Event
 
 if TYPE_CHECKING:
@@ -157,7 +166,13 @@ class Worker:
         cut = None if self._job.cancellation.is_cancelled else self._cut
         if cut is None and isinstance(error, Cancelled):
             raise error
+        if cut is not None:
+            self.line.blame(Trouble.SLOW)
         self.line.drop()
+        if isinstance(error, SourceChanged) and self._job.givers.excuse(self.line.peer):
+            self.line.blame(Trouble.DIFFERENT)
+            self._job.give_back(piece)
+            return
         shares = 1 if cut is None else cut.shares
         if (cut is not None and cut.error is None) or self._was_left_waiting(error):
             self._job.give_back(piece, shares)
@@ -190,6 +205,7 @@ class Worker:
 
     def _fetch(self, piece: Piece, buffer: memoryview) -> None:
         """Ask for what is left of a piece until nothing is."""
+        self.line.avoiding = self._job.givers.to_avoid(piece.chunk.index)
         while piece.position < piece.chunk.span.stop:
             if not (piece.is_fresh or self._job.task.can_resume):
                 raise Replan(stream=True)
@@ -238,11 +254,13 @@ class Worker:
         if self._job.task.plan.size is not None:
             self._receive(piece, buffer, piece.chunk.span.stop)
             return
+        self._job.givers.note(piece.chunk, piece.position, self.line.peer)
         while count := self.line.read_into(buffer):
             self._take_in(piece, buffer[:count])
 
     def _receive(self, piece: Piece, buffer: memoryview, stop: int) -> None:
         """Bytes of the running answer, up to offset `stop`."""
+        self._job.givers.note(self._job.task.plan.chunks[piece.chunk.index], piece.position, self.line.peer)
         while (left := stop - piece.position) > 0:
             length = min(left, self._window)
             memory = self._memory(piece.position, length) if self._memory is not None else None
@@ -276,8 +294,9 @@ class Worker:
         """True where the piece has; one that is damaged goes back, and the line with it."""
         repaired = self._job.land(piece)
         if repaired is not None:
-            # Another connection may come from another machine.
+            # Another connection may come from another machine, one to another address does.
             self.line.drop()
+            self._job.givers.blame(piece.chunk.index, Trouble.DAMAGED)
             self._notify(repaired)
         return repaired is None
 
