@@ -28,7 +28,12 @@ class Idle:
     """A connection of which nothing matters but whether it can be reused."""
 
     def __init__(
-        self, origin: Origin = A, *, is_reusable: bool = True, is_shunned: bool = False, peer: resolver.Peer | None = None
+        self,
+        origin: Origin = A,
+        *,
+        is_reusable: bool = True,
+        is_shunned: bool = False,
+        peer: resolver.Peer | None = None,
     ) -> None:
         self.origin = origin
         self.is_reusable = is_reusable
