@@ -22,11 +22,19 @@ def main() -> int:
         # Before anything else is loaded: the answer is in the package itself.
         from fastget import __version__
 
-        sys.stdout.write(f"fastget {__version__}\n")
-        return 0
+        if _is_written(f"fastget {__version__}\n"):
+            return 0
     from fastget.cli.app import run
 
     return run(arguments)
+
+
+def _is_written(text: str) -> bool:
+    """Whether it went to standard output; where it did not, the command line that says why is worth loading."""
+    try:
+        return os.write(1, text.encode()) == len(text)
+    except OSError:
+        return False
 
 
 def command() -> int:

@@ -101,7 +101,7 @@ _WHEN: Mapping[ExitCode, str] = {
     ExitCode.NETWORK: "the network, the server or its answer failed",
     ExitCode.SOURCE_CHANGED: "the object changed during the download",
     ExitCode.CHECKSUM: "the bytes are not the declared ones, or nothing can be verified and that was required",
-    ExitCode.DISK: "the file cannot be written",
+    ExitCode.DISK: "the file, or standard output, cannot be written",
     ExitCode.HUNG_UP: "the terminal was closed (SIGHUP)",
     ExitCode.INTERRUPTED: "Ctrl-C",
     ExitCode.BROKEN_PIPE: "nobody reads standard output any more",

@@ -6,8 +6,6 @@ import os
 import re
 import sys
 from importlib import import_module
-from io import TextIOWrapper
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +13,7 @@ import click
 from fastget.cli.exit_codes import ExitCode, of_signal
 from fastget.cli.options import help_flag
 from fastget.cli.signals import Interrupted, clean_stop
+from fastget.cli.streams import OutputLost, prepare_streams, silence_output
 from fastget.cli.terminal import printable
 
 if TYPE_CHECKING:
@@ -93,21 +92,33 @@ def group() -> click.Group:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit status."""
-    _prepare_streams()
+    prepare_streams()
     sys.excepthook = _show_defect
     root = group()
     if VARIABLE in os.environ:
         root.main(prog_name="fastget", complete_var=VARIABLE)
     try:
         with clean_stop():
-            return _run(root, arguments)
+            status = _run(root, arguments)
+            sys.stdout.flush()
     except Interrupted as stop:
         sys.stderr.write("fastget: interrupted\n")
-        return of_signal(stop.signal_number)
+        status = of_signal(stop.signal_number)
     except BrokenPipeError:
-        return ExitCode.BROKEN_PIPE
-    finally:
-        _flush()
+        status = ExitCode.BROKEN_PIPE
+    except OutputLost as error:
+        sys.stderr.write(f"fastget: standard output cannot be written: {error.strerror}\n")
+        status = ExitCode.DISK
+    _flush()
+    return status
+
+
+def _flush() -> None:
+    """Write out what is left, as far as that goes."""
+    try:
+        sys.stdout.flush()
+    except (BrokenPipeError, OutputLost):
+        silence_output()
 
 
 def _run(root: click.Group, arguments: Sequence[str]) -> int:
@@ -155,21 +166,3 @@ def _show_defect(kind: type[BaseException], error: BaseException, trace: Traceba
         traceback.print_exception(kind, error, trace)
     sys.stderr.write(f"fastget: defect in fastget: {printable(f'{kind.__name__}: {error}')}\n")
     sys.stderr.write("hint: please report it, with what the same command says under --verbose\n")
-
-
-def _prepare_streams() -> None:
-    """Replace standard streams that the process was started without; let none of them fail on a character."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  kept to the end
-        elif isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def _flush() -> None:
-    """Write out what is left. Where nobody reads any more, the interpreter's own last flush must not fail."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

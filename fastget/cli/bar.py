@@ -61,7 +61,7 @@ class Transfer:
 class BarReporter:
     """Draws the running transfer in two lines and leaves one line for each finished object."""
 
-    has_reader = True
+    lost: OSError | None = None
 
     def __init__(self, *, verbose: bool = False, console: Console | None = None) -> None:
         self._console = console or OpenConsole(stderr=True, highlight=False)

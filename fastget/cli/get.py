@@ -94,9 +94,10 @@ class Downloads:
         try:
             self._fetch_all(output, directory, options)
         except Interrupted as stop:
-            code = exit_codes.of_signal(stop.signal_number) if self._reporter.has_reader else ExitCode.BROKEN_PIPE
-            if code is not ExitCode.BROKEN_PIPE:
-                self._fail(Cancelled("interrupted", hint=KEPT_HINT if self._is_kept else None), code)
+            if self._reporter.lost is not None:
+                raise self._reporter.lost from None
+            code = exit_codes.of_signal(stop.signal_number)
+            self._fail(Cancelled("interrupted", hint=KEPT_HINT if self._is_kept else None), code)
             return code
         except BrokenPipeError:
             return ExitCode.BROKEN_PIPE

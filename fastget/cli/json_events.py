@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from fastget.cli.failures import failure_fields, failure_lines
 from fastget.cli.signals import interrupt_main_thread
+from fastget.cli.streams import OutputLost, write_output
 from fastget.events import Done, Event, Failed, Result
 
 if TYPE_CHECKING:
@@ -30,16 +32,24 @@ class JsonReporter:
 
     def __init__(self, *, verbose: bool = False) -> None:
         self._verbose = verbose
-        self.has_reader = True
+        self.lost: OSError | None = None
+        self._lock = threading.Lock()
 
     def handle(self, event: Event) -> None:
         """From any thread."""
-        if isinstance(event, Done | Failed) or not self.has_reader:
+        if isinstance(event, Done | Failed) or self.lost is not None:
             return
         try:
             write_line(type(event).__name__.lower(), asdict(event))
-        except BrokenPipeError:
-            self.has_reader = False
+        except (BrokenPipeError, OutputLost) as error:
+            self._lose(error)
+
+    def _lose(self, error: OSError) -> None:
+        """Several threads may find out at once, and a second interrupt would end the process where it stands."""
+        with self._lock:
+            is_first = self.lost is None
+            self.lost = self.lost or error
+        if is_first:
             interrupt_main_thread()
 
     def finished(self, result: Result) -> None:
@@ -49,14 +59,14 @@ class JsonReporter:
         """People read standard error as well, so the error is there too."""
         lines = failure_lines(error, url, verbose=self._verbose)
         sys.stderr.write("\n".join([*lines, ""]))
-        if self.has_reader:
+        if self.lost is None:
             write_line("failed", {"url": url, **failure_fields(error, code)})
 
     def note(self, text: str) -> None:
         """Everything that a program reads is an event."""
 
     def summarize(self, summary: Summary) -> None:
-        if self.has_reader:
+        if self.lost is None:
             write_line("summary", {name: value for name, value in asdict(summary).items() if value is not None})
 
     def close(self) -> None:
@@ -64,7 +74,6 @@ class JsonReporter:
 
 
 def write_line(event: str, fields: dict[str, Any]) -> None:
-    """One whole line; the buffer's own lock keeps those of several threads apart. Raises BrokenPipeError."""
+    """One whole line, from any thread. Raises BrokenPipeError and OutputLost."""
     line = json.dumps({"v": VERSION, "event": event, **fields}, separators=(",", ":"))
-    sys.stdout.buffer.write(line.encode("ascii") + b"\n")
-    sys.stdout.buffer.flush()
+    write_output(line.encode("ascii") + b"\n")

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class Reporter(Protocol):
     """A reader of a command's events. `handle` is called from any thread, the rest from the main one."""
 
-    has_reader: bool
-    """False once nobody reads standard output any more."""
+    lost: OSError | None
+    """Why standard output cannot be written any more, once that is so: the main thread was interrupted for it."""
 
     def handle(self, event: Event) -> None:
         """An event of the running transfer."""
@@ -58,7 +58,7 @@ class Reporter(Protocol):
 class LineReporter:
     """One line for each object, and nothing that moves."""
 
-    has_reader = True
+    lost: OSError | None = None
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         self._quiet = quiet

@@ -81,10 +81,11 @@ class _Command:
             config = read_config(options, self._handle)
             result = self._fetch(config, prefix, list_file, directory)
         except Interrupted as stop:
-            code = exit_codes.of_signal(stop.signal_number) if self._reporter.has_reader else ExitCode.BROKEN_PIPE
-            if code is not ExitCode.BROKEN_PIPE:
-                hint = "the same command skips what is here and goes on"
-                self._reporter.failed(Cancelled("interrupted", hint=hint), None, code)
+            if self._reporter.lost is not None:
+                raise self._reporter.lost from None
+            code = exit_codes.of_signal(stop.signal_number)
+            hint = "the same command skips what is here and goes on"
+            self._reporter.failed(Cancelled("interrupted", hint=hint), None, code)
             return self._break_off(code)
         except BrokenPipeError:
             return ExitCode.BROKEN_PIPE
