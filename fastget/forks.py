@@ -29,6 +29,7 @@ IMPORTED_LATE = (
 IMPORTED_SELDOM = (
     "botocore.session",
     "configparser",
+    "ctypes",
     "fastget.engine.scattered",
     "fastget.sources.capture",
     "fastget.sources.getobject",

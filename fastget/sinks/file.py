@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from os import PathLike
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -16,9 +16,10 @@ from fastget.sinks.descriptor import SharedDescriptor, write_all
 from fastget.sinks.failures import destination_error
 from fastget.sinks.names import Names
 from fastget.sinks.space import reserve
+from fastget.sinks.writeback import WriteBack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from fastget.sinks.protocol import Resumable
 
@@ -55,6 +56,7 @@ class FileSink:
         self._folder = folder or os.curdir
         self._at = at
         self._fsync = fsync
+        self._write_back = WriteBack()
         self._overwrite = overwrite
         self._mode = 0o600
         self._taking = Lock()
@@ -109,6 +111,8 @@ class FileSink:
         try:
             with file as descriptor:
                 write_all(descriptor, offset, data)
+                if self._fsync:
+                    self._write_back.note(descriptor, len(data))
         except OSError as error:
             raise self._failure(error, "write") from error
 
@@ -120,6 +124,12 @@ class FileSink:
                 return os.preadv(descriptor, [buffer], offset)
         except OSError as error:
             raise self._failure(error, "read back") from error
+
+    @contextmanager
+    def lend(self) -> Iterator[int]:
+        """The descriptor of the part file, for a child process to inherit while the context lasts (LentFile)."""
+        with self._opened() as descriptor:
+            yield descriptor
 
     def publish(self, size: int) -> None:
         """Give the file its size, mode and name. Raises NoSpace, DestinationError, Cancelled after `abort`.
