@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fastget.core.objectinfo import ObjectInfo
     from fastget.errors import FastgetError
     from fastget.events import Method, Result, Verification
-    from fastget.verbs import download, head, ls, pull, read, read_into, read_ranges
+    from fastget.verbs import download, head, ls, pull, read, read_into, read_ranges, stream
 
 __all__ = [
     "Client",
@@ -44,6 +44,7 @@ __all__ = [
     "read_into",
     "read_ranges",
     "s3",
+    "stream",
 ]
 
 __version__ = "0.1.0"
@@ -65,6 +66,7 @@ _HOMES = {
     "read": "verbs",
     "read_into": "verbs",
     "read_ranges": "verbs",
+    "stream": "verbs",
 }
 
 

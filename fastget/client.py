@@ -23,14 +23,16 @@ from fastget.sources.resolve import resolve
 from fastget.transport.pool import Pool, connection_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from _typeshed import WriteableBuffer
 
     from fastget.bulk.items import Pullable
     from fastget.bulk.outcome import PullResult
     from fastget.core.objectinfo import ObjectInfo
+    from fastget.engine.streaming import ObjectStream
     from fastget.events import Result
+    from fastget.sinks.protocol import Sink
     from fastget.sources.endpoints import S3Endpoints
     from fastget.sources.protocol import Source
 
@@ -108,6 +110,19 @@ class Client:
         the object's end, and the other errors of fastget.errors.
         """
         return self.transfer_ranges(url, ranges, into, Cancellation(), **options)
+
+    def stream(self, url: str, start: int | None = None, stop: int | None = None, **options: Any) -> ObjectStream:
+        """The bytes of an object in order, or those from `start` up to `stop`, as an iterator of memoryviews.
+
+        They are fetched over many connections, as far ahead as 16 MiB; no file and no copy of the whole is made. Each
+        view is valid until the next one is asked for. The object is verified as it passes: a digest that does not hold
+        raises ChecksumMismatch, after the last view at the latest, so what was read counts only when the iteration has
+        come to its end. A slice is pinned to one version, and its length is checked. Breaking out of the loop, or
+        `close`, ends all threads and connections at once.
+
+        Raises InvalidURL and ConfigError at once, the other errors of fastget.errors while it is iterated over.
+        """
+        return self.open_stream(url, start, stop, Cancellation(), **options)
 
     def head(self, url: str, **options: Any) -> ObjectInfo:
         """The facts of an object: size, ETag, version, declared digests. Raises the errors of fastget.errors."""
@@ -192,6 +207,30 @@ class Client:
         with self._pool_for(config) as pool:
             source = self._resolve(url, config)
             return ScatteredRead(source, config, pool, cancellation, _stores.of(source.store)).run(ranges, into)
+
+    def open_stream(
+        self,
+        url: str,
+        start: int | None,
+        stop: int | None,
+        cancellation: Cancellation,
+        on_end: Callable[[], None] = lambda: None,
+        **options: Any,
+    ) -> ObjectStream:
+        """`stream`, ended early with Cancelled when `cancellation` is cancelled; `on_end` is called once it is over."""
+        from fastget.engine.streaming import ObjectStream
+
+        config = self.config.merged(**options)
+        source = self._resolve(url, config)
+
+        def fetch(sink: Sink) -> Result:
+            with self._pool_for(config) as pool:
+                if start in (None, 0) and stop is None:
+                    return self._run(Transfer(source, sink, config, pool, _stores), cancellation)
+                read = PartialRead(source, config, pool, cancellation, _stores.of(source.store))
+                return read.run_in_order(sink, start or 0, stop)
+
+        return ObjectStream(fetch, cancellation, on_end)
 
     def transfer_many(
         self, what: Pullable, directory: PathLike, cancellation: Cancellation, **options: Any

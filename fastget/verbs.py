@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastget.client import Client
+from fastget.engine.cancellation import Cancellation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from fastget.bulk.outcome import PullResult
     from fastget.client import PathLike
     from fastget.core.objectinfo import ObjectInfo
+    from fastget.engine.streaming import ObjectStream
     from fastget.events import Result
 
 
@@ -45,6 +47,12 @@ def read_ranges(
     """The bytes of many ranges of an object, with a client of its own; see `Client.read_ranges`."""
     with Client() as client:
         return client.read_ranges(url, ranges, into, **options)
+
+
+def stream(url: str, start: int | None = None, stop: int | None = None, **options: Any) -> ObjectStream:
+    """The bytes of an object, or a slice of them, as an iterator of memoryviews; see `Client.stream`."""
+    client = Client()
+    return client.open_stream(url, start, stop, Cancellation(), on_end=client.close, **options)
 
 
 def pull(what: Pullable, directory: PathLike, **options: Any) -> PullResult:

@@ -36,6 +36,7 @@ NAMES = {
     "read_into": verbs.read_into,
     "read_ranges": verbs.read_ranges,
     "s3": fastget.s3,
+    "stream": verbs.stream,
 }
 # What costs more than everything that it takes to say `import fastget`, or is needed by one face alone.
 HEAVY = ["anyio", "awscrt", "botocore", "click", "h11", "httpx", "rich", "ssl", "trio", "xxhash", "asyncio"]

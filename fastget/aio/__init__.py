@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from fastget.bulk.outcome import PullResult
     from fastget.config import Config
     from fastget.core.objectinfo import ObjectInfo
+    from fastget.engine.streaming import ObjectStream
     from fastget.events import Result
 
-__all__ = ["Client", "download", "head", "ls", "pull", "read", "read_into", "read_ranges", "s3"]
+__all__ = ["Client", "download", "head", "ls", "pull", "read", "read_into", "read_ranges", "s3", "stream"]
 
 T = TypeVar("T")
 # Each running call holds one thread of its own; the engine bounds connections, this bounds callers.
@@ -81,6 +82,11 @@ class Client:
     ) -> list[memoryview]:
         """See `fastget.Client.read_ranges`. Once this has ended, in whatever way, the buffers are left alone."""
         return await _Call(lambda scope: self._client.transfer_ranges(url, ranges, into, scope, **options)).result()
+
+    def stream(self, url: str, start: int | None = None, stop: int | None = None, **options: Any) -> Stream:
+        """An asynchronous iterator over what `fastget.Client.stream` gives. InvalidURL and ConfigError come at once."""
+        scope = Cancellation()
+        return Stream(self._client.open_stream(url, start, stop, scope, **options), scope)
 
     async def head(self, url: str, **options: Any) -> ObjectInfo:
         """See `fastget.Client.head`."""
@@ -148,6 +154,47 @@ class Listing:
         self._pages = iter(())
         if self._owned is not None:
             self._owned.close()
+
+
+class Stream:
+    """The bytes of an object as memoryviews in order, each valid until the next one is asked for. See ObjectStream.
+
+    An asynchronous context manager: leaving it, `aclose`, or cancelling whoever waits for a view ends every thread and
+    connection.
+    """
+
+    def __init__(self, stream: ObjectStream, scope: Cancellation) -> None:
+        self._stream = stream
+        self._scope = scope
+
+    @property
+    def result(self) -> Result | None:
+        """What a download would have returned; None before the end."""
+        return self._stream.result
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> memoryview:
+        try:
+            view = await _Call(lambda _: next(self._stream, None), self._scope).result()
+        except BaseException:
+            await self.aclose()
+            raise
+        if view is None:
+            raise StopAsyncIteration
+        return view
+
+    async def aclose(self) -> None:
+        """End it; what has not been read is dropped, and nothing more is verified. Safe to call more than once."""
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self._stream.close, limiter=anyio.CapacityLimiter(1))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
 
 
 class _Call(Generic[T]):
@@ -235,6 +282,12 @@ def ls(url: str, **options: Any) -> Listing:
     """An asynchronous iterator over the objects of `s3://bucket/prefix`; see `fastget.Client.ls`."""
     client, scope = _sync.Client(), Cancellation()
     return Listing(client.list_pages(url, scope, **options), scope, client)
+
+
+def stream(url: str, start: int | None = None, stop: int | None = None, **options: Any) -> Stream:
+    """An asynchronous iterator over the bytes of an object; see `fastget.Client.stream`."""
+    client, scope = _sync.Client(), Cancellation()
+    return Stream(client.open_stream(url, start, stop, scope, on_end=client.close, **options), scope)
 
 
 async def head(url: str, **options: Any) -> ObjectInfo:

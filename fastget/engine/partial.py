@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fastget.core.planner import SMALLEST_CHUNK, Chunk, Plan, plan_ranges, plan_stream
 from fastget.core.ranges import MAXIMUM_SIZE, Span
+from fastget.engine.preparing import ORDERED_CHUNK
 from fastget.engine.range_pass import RangePass
 from fastget.events import Method, Result, Verification
 from fastget.sinks.memory import BufferSink, MemorySink
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from fastget.engine.cancellation import Cancellation
     from fastget.engine.line import ConnectionPool
     from fastget.engine.stores import Store
+    from fastget.sinks.protocol import Sink
     from fastget.sources.protocol import Source
 
 NO_DIGEST = "a slice has no digest of its own: its length and the object's version were compared"
@@ -35,6 +37,7 @@ class PartialRead:
     ) -> None:
         self._source = source
         self._config = config
+        self._cancellation = cancellation
         self._pass = RangePass(source, config, pool, cancellation, store)
 
     def run(self, start: int, stop: int | None) -> bytes:
@@ -56,6 +59,22 @@ class PartialRead:
             info, found = self._locate(start, start + length if start >= 0 else None)
             span = Span(found.start, min(found.stop, found.start + length))
             split = self._read(info, span, BufferSink(target))
+        return self._result(info, span, split, began)
+
+    def run_in_order(self, sink: Sink, start: int, stop: int | None) -> Result:
+        """The bytes as `run` has them, into a sink that keeps order. Raises as `run`, and what the sink raises."""
+        began = time.monotonic()
+        self._cancellation.add(sink)
+        with self._pass:
+            info, span = self._locate(start, stop)
+            plan = self._plan(info, span, ORDERED_CHUNK)
+            sink.open(span.length)
+            if plan.chunks:
+                self._pass.run_in_order(plan, sink, span.start)
+            sink.publish(span.length)
+        return self._result(info, span, plan.split, began)
+
+    def _result(self, info: ObjectInfo, span: Span, split: str, began: float) -> Result:
         tally = self._pass.tally
         return Result(
             url=self._source.display_url,
@@ -102,7 +121,7 @@ class PartialRead:
         sink.publish(span.length)
         return plan.split
 
-    def _plan(self, info: ObjectInfo, span: Span) -> Plan:
+    def _plan(self, info: ObjectInfo, span: Span, maximum_chunk: int | None = None) -> Plan:
         """The first chunk is what the first request has asked for. Several answers are put together only where
         something holds them together.
         """
@@ -111,7 +130,7 @@ class PartialRead:
         if not info.pin.can_be_combined:
             return replace(plan_stream(span.length), chunks=(Chunk(0, span),))
         first = Span(span.start, min(span.stop, span.start + SMALLEST_CHUNK))
-        rest = plan_ranges(span.stop - first.stop, connections=self._config.connections)
+        rest = plan_ranges(span.stop - first.stop, connections=self._config.connections, maximum_chunk=maximum_chunk)
         spans = (chunk.span for chunk in rest.chunks if chunk.span.length)
         chunks = [Chunk(0, first)]
         chunks += (Chunk(at, Span(s.start + first.stop, s.stop + first.stop)) for at, s in enumerate(spans, 1))

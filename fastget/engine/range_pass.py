@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
@@ -14,11 +15,11 @@ from fastget.engine.discovery import Discovery, whole
 from fastget.engine.job import Job
 from fastget.engine.line import ConnectionPool, Line
 from fastget.engine.task import Replan, Tally, Task
-from fastget.engine.worker import LARGE_BUFFER, SMALL_BUFFER, Worker
+from fastget.engine.worker import LARGE_BUFFER, SMALL_BUFFER, Worker, Write
 from fastget.errors import NetworkError, ProtocolError, RangeNotSupported, SourceError, Unverifiable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from fastget.config import Config
     from fastget.core.checksums.algorithms import Algorithm
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from fastget.sinks.protocol import Sink
     from fastget.sources.protocol import Source
 
+# Where the bytes from an offset on, so many, are received.
+Window = Callable[[int, int], memoryview]
 _RANGE_STATUSES = (206, 200)
 
 
@@ -128,6 +131,17 @@ class RangePass:
         With more than one chunk, the pin must be one that can be combined. Raises the errors of a download;
         RangeNotSupported where the server ignores ranges.
         """
+        self._run(plan, sink, _no_write, window)
+
+    def run_in_order(self, plan: Plan, sink: Sink, base: int) -> None:
+        """The same for one slice of the object, from `base` on, into a sink that keeps order."""
+
+        def write(offset: int, data: memoryview) -> None:
+            sink.write_at(offset - base, data)
+
+        self._run(plan, sink, write, None)
+
+    def _run(self, plan: Plan, sink: Sink, write: Write, window: Window | None) -> None:
         if self._opening is None:
             raise RuntimeError("nothing is known of the object yet")
         task = Task(
@@ -143,7 +157,7 @@ class RangePass:
             store=self._store,
         )
         try:
-            self._fetch(_RangeJob(task, self.tally, self._cancellation), window)
+            self._fetch(_RangeJob(task, self.tally, self._cancellation), write, window)
         except Replan:
             if task.can_resume:
                 raise self._no_ranges("the server ignores ranges") from None
@@ -153,7 +167,7 @@ class RangePass:
                 url=self._source.display_url,
             ) from None
 
-    def _fetch(self, job: _RangeJob, window: Callable[[int, int], memoryview]) -> None:
+    def _fetch(self, job: _RangeJob, write: Write, window: Window | None) -> None:
         plan = job.task.plan
         first = job.take_first(self._answered)
         if first is None:
@@ -162,7 +176,7 @@ class RangePass:
 
         def recruit(number: int) -> Worker:
             line = lines.pop() if lines else Line(self._pool, self._cancellation)
-            return _RangeWorker(job, line, window, number, first, self._answered)
+            return _RangeWorker(job, line, write, window, number, first, self._answered)
 
         crew = Crew(job, governor_for(plan.connections, len(plan.chunks)), recruit, lambda _: None)
         try:
@@ -219,19 +233,25 @@ class _RangeJob(Job):
                 self._changed.notify_all()
 
 
+def _no_write(offset: int, data: memoryview) -> None:
+    """All bytes have been received where they belong."""
+    del offset, data
+
+
 class _RangeWorker(Worker):
-    """A worker that receives straight into the memory where the bytes belong."""
+    """A worker that receives straight into the memory where the bytes belong, if there is any, else writes them."""
 
     def __init__(
         self,
         job: _RangeJob,
         line: Line,
-        window: Callable[[int, int], memoryview],
+        write: Write,
+        window: Window | None,
         number: int,
         first: Piece | None,
         answered: Span | None,
     ) -> None:
-        super().__init__(job, line, lambda _, __: None, lambda _: None, number)
+        super().__init__(job, line, write, lambda _: None, number)
         self._window_at = window
         self._first = first
         self._answered = answered
@@ -251,7 +271,9 @@ class _RangeWorker(Worker):
         self._fetch(piece, buffer)
 
     def _receive(self, piece: Piece, buffer: memoryview, stop: int) -> None:
-        del buffer
+        if self._window_at is None:
+            super()._receive(piece, buffer, stop)
+            return
         self._job.has_begun = True
         while (left := stop - piece.position) > 0:
             asked = time.monotonic()

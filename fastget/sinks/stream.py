@@ -10,14 +10,16 @@ from threading import Condition
 from fastget.config import MIB
 from fastget.errors import Cancelled, DestinationError
 from fastget.sinks.failures import destination_error
+from fastget.sinks.handoff import Handoff
 from fastget.sinks.outlet import DescriptorOutlet, Outlet, RawWriter, WriterOutlet
 
 
 class StreamSink:
     """Sends bytes on in order, and holds those that came too early.
 
-    `target` is a descriptor or a writer, which are the caller's and stay open, or the path of a pipe or
-    device, which is opened here. Bytes at the front go straight from the worker's buffer into the target.
+    `target` is a descriptor or a writer, which are the caller's and stay open, the path of a pipe or device,
+    which is opened here, or a Handoff to another thread.
+    Bytes at the front go straight from the worker's buffer into the target.
     Bytes ahead of it are copied, since the worker's buffer is filled again as soon as `write_at` returns;
     that one copy buys connections that go on while an earlier piece is late. The copies have at most `window`
     bytes together (the C library's heaps may take twice that for them); past that, writers wait. The writer
@@ -30,7 +32,7 @@ class StreamSink:
     is_seekable = False
     resumable = None
 
-    def __init__(self, target: int | str | PathLike[str] | RawWriter, *, window: int = 16 * MIB) -> None:
+    def __init__(self, target: int | str | PathLike[str] | RawWriter | Handoff, *, window: int = 16 * MIB) -> None:
         self._path: str | None = None
         self._outlet: Outlet
         if isinstance(target, int):
@@ -39,7 +41,7 @@ class StreamSink:
             self._path = os.fsdecode(target)
             self._outlet = DescriptorOutlet(self._path)
         else:
-            self._outlet = WriterOutlet(target)
+            self._outlet = target if isinstance(target, Handoff) else WriterOutlet(target)
         self._window = window
         self._turn = Condition()
         self._front = 0
