@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_h
 import click
 
 from fastget import errors
+from fastget.cli.bench import command as bench_command
 from fastget.cli.exit_codes import ExitCode, of_error
 from fastget.cli.get import command as get_command
 from fastget.cli.options import Flag, request_flags, transfer_flags
@@ -22,7 +23,7 @@ from fastget.testing import Fault, faults
 from fastget.testing.faults import framing, network, ranges, replies
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from types import ModuleType
 
 FOLDER = Path(__file__).parent
@@ -44,11 +45,11 @@ variable counts as not set, but for `FASTGET_PROXY`, where it means no proxy at 
 
 Sizes are in bytes; flags and variables also take `16M`, `16MiB` or `1.5g`, in powers of 1024. Times are in seconds.
 
-`get` has all of the flags but `--jobs`, `pull` all but `--checksum` and `--version-id`; `stat` and `demo` have those
-under Conditions, Network and S3, `ls` those of them that concern a bucket.
+`get` has all of the flags but `--jobs`, `pull` all but `--checksum` and `--version-id`; `stat`, `bench` and `demo` have
+those under Conditions, Network and S3, `ls` those of them that concern a bucket.
 """
 _OTHER_FLAGS = """\
-## Flags of `get` that are no options
+## Flags of `%s` that are no options
 
 | Flag | Meaning |
 |---|---|
@@ -142,10 +143,15 @@ def options_page() -> str:
         parts.append("| Keyword | Value | Default | Flag | Variable | Meaning |\n|---|---|---|---|---|---|")
         parts.extend(_option_row(item, flags.get(item.name)) for item in members)
         parts.append("")
-    others = [flag for flag in get_command.params if isinstance(flag, Flag) and flag.name not in flags]
-    parts.append(_OTHER_FLAGS + "\n".join(_row(_code(_written(flag)), flag.help or "") for flag in others) + "\n")
+    parts.extend(_other_flags(command, flags) for command in (get_command, bench_command))
     _check_request_flags()
     return "\n".join(parts)
+
+
+def _other_flags(command: click.Command, options: Collection[str | None]) -> str:
+    others = [flag for flag in command.params if isinstance(flag, Flag) and flag.name not in options]
+    rows = "\n".join(_row(_code(_written(flag)), flag.help or "") for flag in others)
+    return f"{_OTHER_FLAGS % command.name}{rows}\n"
 
 
 def _option_row(item: Field[Any], flag: Flag | None) -> str:

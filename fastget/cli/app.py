@@ -25,7 +25,7 @@ _SECRETS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://(?:[^\s?#@]*(?=[?#])|(?=[^\s/
 # By this variable a shell asks for completions.
 VARIABLE = "_FASTGET_COMPLETE"
 # In the order of the help. Each verb is a module of this package with a `command` in it.
-_VERBS = ("get", "pull", "ls", "stat", "demo", "completion")
+_VERBS = ("get", "pull", "ls", "stat", "bench", "demo", "completion")
 _HELP = """Parallel, verified downloads from S3, S3-compatible stores and HTTP(S).
 
 `fastget URL` is short for `fastget get URL`.

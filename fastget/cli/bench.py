@@ -31,12 +31,11 @@ from fastget.cli.terminal import can_animate, printable
 from fastget.errors import Cancelled, FastgetError
 
 if TYPE_CHECKING:
-    from fastget.cli.bench_wording import ByItself
     from fastget.client import Client
     from fastget.config import Config
     from fastget.core.bottleneck import Cell, Window
     from fastget.core.sweep import Setting
-    from fastget.engine.bench import Bench, Digesting, Extent, Way
+    from fastget.engine.bench import Bench, Extent, Finding
 
 _HELP = """Find out what limits a link: server, network, connections, TLS, processor or disk.
 
@@ -107,7 +106,6 @@ class _Command:
         self._listener = listener
         self._extent = extent
         self._bench: Bench | None = None
-        self._itself: ByItself | None = None
 
     def run(self, url: str, options: dict[str, Any]) -> ExitCode:
         from fastget.client import Client
@@ -115,7 +113,6 @@ class _Command:
         config = read_config({**options, "checksum": None})
         with Client(config) as client:
             self._measure(client, config, url)
-            self._itself = self._listener.measure_default(client, url, self._extent)
         self._listener.clear()
         self.conclude(is_complete=True)
         return ExitCode.DONE
@@ -145,8 +142,8 @@ class _Command:
             cores=facts.cores,
             way=bench.way,
             digesting=bench.digesting,
-            disk_rate=bench.disk_rate,
-            itself=self._itself,
+            disk_rate=facts.disk_rate,
+            itself=bench.itself,
             is_complete=is_complete,
         )
         if self._listener.as_json:
@@ -166,35 +163,24 @@ class _Listener:
         self._verbose = verbose
         self._moves = not as_json and can_animate(sys.stderr, os.environ)
 
-    def announce(self, setting: Setting) -> None:
+    def announce(self, setting: Setting | None) -> None:
+        if setting is None:
+            self._show("measuring what fastget does by itself")
+            return
         connections = count_text(setting.connections, "connection")
         self._show(f"measuring {connections}, pieces of {size_text(setting.part_size)}")
 
-    def measured(self, found: Window | Way | Digesting | float) -> None:
+    def measured(self, found: Finding) -> None:
         from fastget.core.bottleneck import Window
-        from fastget.engine.bench import Digesting, Way
+        from fastget.engine.bench import Way
 
         if isinstance(found, Window):
             self._tell_window(found)
-        elif not self.as_json:
-            return
-        elif isinstance(found, Way):
-            handshake = None if found.handshake is None else asdict(found.handshake)
-            write_line("way", {"url": found.info.url, "size": found.size, "server": found.server, **(handshake or {})})
-        elif isinstance(found, Digesting):
-            write_line("digest", {"algorithm": found.algorithm.value, "rate": found.rate})
-        else:
-            write_line("disk", {"rate": found})
-
-    def measure_default(self, client: Client, url: str, extent: Extent) -> ByItself | None:
-        """What fastget reaches by itself, told as the rest is."""
-        from fastget.cli.bench_default import measure_default
-
-        self._show("measuring what fastget does by itself")
-        itself = measure_default(client, url, extent.seconds, extent.most_bytes)
-        if self.as_json and itself is not None:
-            write_line("itself", asdict(itself))
-        return itself
+        elif self.as_json and isinstance(found, Way):
+            handshake = {} if found.handshake is None else asdict(found.handshake)
+            write_line("way", {"url": found.info.url, "size": found.size, "server": found.server, **handshake})
+        elif self.as_json:
+            write_line(type(found).__name__.lower(), found._asdict())
 
     def clear(self) -> None:
         """Take the moving line back."""
@@ -288,7 +274,7 @@ def _verdict_fields(found: Findings) -> dict[str, Any]:
         "refused": verdict.refused,
         "cores": found.cores,
         "disk_rate": found.disk_rate,
-        "itself": None if found.itself is None else asdict(found.itself),
+        "itself": None if found.itself is None else found.itself._asdict(),
         "is_complete": found.is_complete,
     }
 

@@ -12,19 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from fastget.core.bottleneck import Cell, Verdict
-    from fastget.engine.bench import Digesting, Way
+    from fastget.engine.bench import Digest, Way
+    from fastget.engine.by_itself import ByItself
 
 # The largest number of connections that fastget takes by itself.
 _BY_ITSELF = 32
-
-
-@dataclass(frozen=True, slots=True)
-class ByItself:
-    """What fastget reached without a flag: `rate` in bytes a second after it had settled, with digests."""
-
-    connections: int
-    rate: float
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +27,7 @@ class Findings:
     cells: tuple[Cell, ...]
     cores: float
     way: Way | None = None
-    digesting: Digesting | None = None
+    digesting: Digest | None = None
     disk_rate: float | None = None
     itself: ByItself | None = None
     is_complete: bool = True
@@ -92,9 +84,9 @@ def advice(found: Findings) -> Iterator[str]:
     else:
         used = count_text(itself.connections, "connection")
         yield f"by itself fastget took {used} and reached {rate_text(itself.rate)}; {reached}"
-        if itself.rate >= best.rate * AS_GOOD**2 or found.verdict.limit is Limit.THROTTLING:
+        if itself.rate >= best.rate * AS_GOOD**2:
             yield "no flag is needed"
-        else:
+        elif found.verdict.limit is not Limit.THROTTLING:
             yield f"try {flags}"
     if (more := _MORE.get(found.verdict.limit)) is not None:
         yield more
@@ -187,7 +179,7 @@ _HEADLINES: Mapping[Limit, Callable[[Findings], str]] = {
     Limit.UNKNOWN: _unknown,
 }
 _MORE: Mapping[Limit, str] = {
-    Limit.THROTTLING: "fastget sends fewer requests when it is asked to; larger pieces (--part-size) need fewer",
+    Limit.THROTTLING: "a download sends fewer requests when it is asked to; larger pieces (--part-size) need fewer",
     Limit.DISK: "a faster disk would help; --no-fsync leaves out the wait for the last flush",
     Limit.LATENCY: "larger pieces (--part-size) and more connections hide the wait; a store that is nearer ends it",
     Limit.SLOTS: "more connections than the server serves only wait",

@@ -81,7 +81,7 @@ _SECTIONS: Mapping[str, frozenset[str]] = {
 }
 _OTHERWISE = "Transfer"
 _WIDTH = 26
-_ORDER = ("Listing", "Files", _OTHERWISE, "Checking", "Conditions", "Network", "S3", "Output")
+_ORDER = ("Measurement", "Listing", "Files", _OTHERWISE, "Checking", "Conditions", "Network", "S3", "Output")
 _METAVARS: Mapping[str, str] = {
     "part_size": "SIZE",
     "limit_rate": "SIZE",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fastget.core.bottleneck import Facts, Verdict, Window, cells_of, judge
 from fastget.core.checksums.algorithms import Algorithm
 from fastget.core.sweep import most_steps, sweep
+from fastget.engine.by_itself import ByItself, by_itself
 from fastget.engine.discovery import Discovery
 from fastget.engine.flow import Target
 from fastget.engine.line import Line
@@ -36,6 +37,8 @@ MOST_BYTES = 4 * 1024 * MIB
 # Less than this is fetched before a rate can be told.
 SMALLEST_OBJECT = 4 * MIB
 HANDSHAKES = 3
+# What fastget does by itself is looked at for so many windows, and may fetch this part of all the bytes.
+WINDOWS_BY_ITSELF, SHARE_BY_ITSELF = 3, 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,18 +64,27 @@ class Way(NamedTuple):
     handshake: Handshake | None
 
 
-class Digesting(NamedTuple):
+class Digest(NamedTuple):
     """Bytes a second that one core digests."""
 
     algorithm: Algorithm
     rate: float
 
 
+class Disk(NamedTuple):
+    """Bytes a second that are written and flushed."""
+
+    rate: float
+
+
+Finding = Window | Way | Digest | Disk | ByItself
+
+
 class Bench:
     """Measures one object, once. What was found is there after an interruption, too.
 
-    `announce` is called, in the caller's thread, with each setting that is about to be measured, and `tell` with each
-    window, with the way to the object, and with the rates of digests and disk, as they are known.
+    `announce` is called, in the caller's thread, with each setting that is about to be measured, None for fastget's own
+    choice; `tell` with every finding.
     """
 
     def __init__(
@@ -82,13 +94,14 @@ class Bench:
         pool: ConnectionPool,
         cancellation: Cancellation,
         extent: Extent,
-        announce: Callable[[Setting], None] = lambda _: None,
-        tell: Callable[[Window | Way | Digesting | float], None] = lambda _: None,
+        announce: Callable[[Setting | None], None] = lambda _: None,
+        tell: Callable[[Finding], None] = lambda _: None,
     ) -> None:
         self.windows: list[Window] = []
         self.way: Way | None = None
-        self.digesting: Digesting | None = None
-        self.disk_rate: float | None = None
+        self.digesting: Digest | None = None
+        self.disk: Disk | None = None
+        self.itself: ByItself | None = None
         self._source = source
         self._config = config
         self._pool = pool
@@ -106,16 +119,17 @@ class Bench:
         """
         if self._extent.directory is not None:
             # Before the network, because a directory that cannot be written is found at once.
-            self.disk_rate = disk_rate(self._extent.directory, self._cancellation.check)
-            self._tell(self.disk_rate)
+            self.disk = Disk(disk_rate(self._extent.directory, self._cancellation.check))
+            self._tell(self.disk)
         target = self._target()
         self._look_around(target)
         self._sweep(target)
+        self._look_by_itself(target)
 
     @property
     def facts(self) -> Facts:
         """What has been measured so far."""
-        return Facts(cells_of(self.windows), usable_cores(), self._is_encrypted, self.disk_rate)
+        return Facts(cells_of(self.windows), usable_cores(), self._is_encrypted, self.disk and self.disk.rate)
 
     @property
     def verdict(self) -> Verdict:
@@ -138,7 +152,7 @@ class Bench:
                     url=url,
                 )
             target = Target(opening.source, info, info.pin, info.size, self._config.retries)
-            return target.proven(line)
+            return target.proven(line, self._cancellation)
 
     def _look_around(self, target: Target) -> None:
         """How long a connection takes, and what digests cost."""
@@ -148,7 +162,7 @@ class Bench:
         self._tell(self.way)
         algorithms = [digest.algorithm for digest in target.info.declared]
         algorithm = algorithms[0] if algorithms else Algorithm.CRC64NVME
-        self.digesting = Digesting(algorithm, digest_rate(algorithm))
+        self.digesting = Digest(algorithm, digest_rate(algorithm))
         self._tell(self.digesting)
 
     def _handshake(self, target: Target) -> Handshake | None:
@@ -182,6 +196,14 @@ class Bench:
                 setting = steps.send(window)
         except StopIteration:
             return
+
+    def _look_by_itself(self, target: Target) -> None:
+        extent = self._extent
+        seconds, most_bytes = extent.seconds * WINDOWS_BY_ITSELF, extent.most_bytes // SHARE_BY_ITSELF
+        self._announce(None)
+        self.itself = by_itself(target, self._config, self._pool, self._cancellation, seconds, most_bytes)
+        if self.itself is not None:
+            self._tell(self.itself)
 
 
 class _Scope:

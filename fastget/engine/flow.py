@@ -6,14 +6,21 @@ import random
 import threading
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from fastget.core import retry
 from fastget.core.ranges import Span
 from fastget.core.validators import FORBIDDEN, PRECONDITION_FAILED, Accepted, Doubt, Expectation, judge
 from fastget.engine.asking import ask
-from fastget.errors import Cancelled, FastgetError, NetworkError, ProtocolError, RangeNotSupported, SourceChanged
-from fastget.errors import Throttled as ThrottledError
+from fastget.errors import (
+    Cancelled,
+    FastgetError,
+    NetworkError,
+    ProtocolError,
+    RangeNotSupported,
+    SourceChanged,
+    Throttled,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +30,8 @@ if TYPE_CHECKING:
     from fastget.engine.cancellation import Cancellation
     from fastget.engine.line import Line
     from fastget.sources.protocol import Source
+
+Result = TypeVar("Result")
 
 MOST_AT_ONCE, LEAST_AT_ONCE = 1024 * 1024, 8 * 1024
 FIRST_AT_ONCE = 64 * 1024
@@ -47,11 +56,14 @@ class Target:
     def url(self) -> str:
         return self.source.display_url
 
-    def proven(self, line: Line) -> Target:
+    def proven(self, line: Line, cancellation: Cancellation) -> Target:
         """The same, after its first byte was asked for by range, in a form that the store accepts.
 
         Raises RangeNotSupported where the server ignores ranges, SourceChanged, and the error of a refusal.
         """
+        return persist(lambda: self._proven(line), self.retries, cancellation, lambda _: line.drop())
+
+    def _proven(self, line: Line) -> Target:
         span, target = Span(0, GREETING), self
         while True:
             answered = target.ask(line, span)
@@ -97,6 +109,24 @@ class Target:
             looser = pin.loosened()
             return None if looser is None else replace(self, pin=looser)
         return None
+
+
+def persist(
+    work: Callable[[], Result], retries: int, cancellation: Cancellation, failed: Callable[[FastgetError], None]
+) -> Result:
+    """What `work` returns; it is done again, after a wait, where that may help. `failed` is told of every failure."""
+    attempt = 0
+    while True:
+        try:
+            return work()
+        except Cancelled:
+            raise
+        except FastgetError as error:
+            failed(error)
+            attempt += 1
+            if not retry.is_transient(error) or attempt > retries:
+                raise
+            cancellation.wait(retry.delay_before(attempt, random.random(), error))
 
 
 class Spans:
@@ -153,21 +183,12 @@ class Flow:
             ended()
 
     def _persist(self, work: Callable[[], None]) -> None:
-        """Do it, again after a wait where that may help."""
-        attempt = 0
-        while True:
-            try:
-                return work()
-            except FastgetError as error:
-                self._line.drop()
-                if isinstance(error, Cancelled):
-                    raise
-                self.asked = None
-                attempt += 1
-                (self.throttled if isinstance(error, ThrottledError) else self.failed).append(time.monotonic())
-                if not retry.is_transient(error) or attempt > self._target.retries:
-                    raise
-                self._cancellation.wait(retry.delay_before(attempt, random.random(), error))
+        persist(work, self._target.retries, self._cancellation, self._note)
+
+    def _note(self, error: FastgetError) -> None:
+        self._line.drop()
+        self.asked = None
+        (self.throttled if isinstance(error, Throttled) else self.failed).append(time.monotonic())
 
     def _greet(self, buffer: memoryview) -> None:
         span = Span(0, GREETING)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from functools import partial
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 from fastget.core.bottleneck import Window
@@ -15,8 +16,9 @@ from fastget.engine.machine import Load
 from fastget.engine.threads import PATIENCE, Thread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from fastget.core.ranges import Span
     from fastget.core.sweep import Setting
     from fastget.engine.flow import Target
     from fastget.engine.line import ConnectionPool
@@ -60,8 +62,14 @@ class Measuring:
             self._cancellation.remove(scope)
 
     def flows(self, setting: Setting, scope: Cancellation) -> Iterator[Flow]:
-        for _ in range(setting.connections):
-            yield Flow(self._target, Line(self._pool, scope), partial(self._spans.next, setting.part_size), scope)
+        for number in range(setting.connections):
+            pieces = self._pieces(setting.part_size, (number + 0.5) / setting.connections)
+            yield Flow(self._target, Line(self._pool, scope), pieces, scope)
+
+    def _pieces(self, size: int, share: float) -> Callable[[], Span]:
+        """Pieces of one connection; the first is cut to a share, so that connections do not all ask at one moment."""
+        sizes = chain((max(1, int(size * share)),), repeat(size))
+        return lambda: self._spans.next(next(sizes))
 
 
 class _Run:

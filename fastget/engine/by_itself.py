@@ -1,0 +1,115 @@
+"""What fastget does with an object by itself: how many connections it takes, and what they bring."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from fastget.core import retry
+from fastget.core.planner import Chunk, Plan, plan_ranges
+from fastget.engine.cancellation import Cancellation
+from fastget.engine.range_pass import RangePass
+from fastget.engine.stores import Store
+from fastget.engine.worker import LARGE_BUFFER
+from fastget.errors import Cancelled, FastgetError
+from fastget.sinks.memory import MemorySink
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fastget.config import Config
+    from fastget.engine.flow import Target
+    from fastget.engine.line import ConnectionPool
+
+# The share of the time that is measured, at its end: before it the number of connections was looked for.
+SETTLED = 0.5
+
+
+class ByItself(NamedTuple):
+    """`rate` in bytes a second once it had settled, `seconds` of the whole look."""
+
+    connections: int
+    rate: float
+    seconds: float
+
+
+def by_itself(
+    target: Target, config: Config, pool: ConnectionPool, cancellation: Cancellation, seconds: float, most_bytes: int
+) -> ByItself | None:
+    """Fetch the object to nowhere, as a download would but for its digests, for a moment.
+
+    None where too little came to tell by, or where it failed in a way that may pass. Raises other errors.
+    """
+    scope = Cancellation()
+    cancellation.add(scope)
+    alarm = threading.Timer(seconds, scope.cancel)
+    alarm.start()
+    try:
+        return _Look(target, config.merged(connections=None, part_size=None), pool, scope).run(most_bytes)
+    except Cancelled:
+        cancellation.check()
+        return None
+    except FastgetError as error:
+        if not retry.is_transient(error):
+            raise
+        return None
+    finally:
+        alarm.cancel()
+        alarm.join()
+        scope.cancel()
+        cancellation.remove(scope)
+
+
+class _Look:
+    """One pass; every worker receives again and again into the same memory."""
+
+    def __init__(self, target: Target, config: Config, pool: ConnectionPool, scope: Cancellation) -> None:
+        self._target = target
+        self._scope = scope
+        self._pass = RangePass(target.source, config, pool, scope, Store())
+        self._memory = threading.local()
+        self._reads: list[tuple[float, int]] = []
+
+    def run(self, most_bytes: int) -> ByItself | None:
+        chunks = _chunks(self._target.size, most_bytes)
+        with self._pass:
+            self._pass.begin(chunks[0].span)
+            began = time.monotonic()
+            try:
+                self._pass.run(_plan(chunks), MemorySink(), self._window)
+            except Cancelled:
+                if not self._scope.is_cancelled:
+                    raise
+            ended = time.monotonic()
+        since = began + (ended - began) * SETTLED
+        received = sum(length for at, length in self._reads if since <= at < ended)
+        rate = received / (ended - since) if ended > since else 0.0
+        return ByItself(self._pass.connections, rate, ended - began) if rate else None
+
+    def _window(self, _: int, length: int) -> memoryview:
+        """The memory of this thread; what was asked for before has been received."""
+        memory: memoryview | None = getattr(self._memory, "view", None)
+        if memory is None or len(memory) < length:
+            memory = self._memory.view = memoryview(bytearray(max(length, LARGE_BUFFER)))
+        self._reads.append((time.monotonic(), length))
+        return memory[:length]
+
+
+def _chunks(size: int, most_bytes: int) -> tuple[Chunk, ...]:
+    """The chunks that a download would have, as many as the bytes allow."""
+    kept: list[Chunk] = []
+    left = most_bytes
+    for chunk in plan_ranges(size).chunks:
+        kept.append(Chunk(len(kept), chunk.span))
+        left -= chunk.span.length
+        if left <= 0:
+            break
+    return tuple(kept)
+
+
+def _plan(chunks: Sequence[Chunk]) -> Plan:
+    size = sum(chunk.span.length for chunk in chunks)
+    if len(chunks) == 1:
+        return Plan(size, "stream", tuple(chunks), 1)
+    return Plan(size, "range", tuple(chunks), None)
