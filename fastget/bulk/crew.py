@@ -11,6 +11,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from fastget.core.governor import START, Governor, Sample
+from fastget.engine.descriptors import room_for_connections
 from fastget.engine.threads import PATIENCE, Thread
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ class Crew(Generic[T]):
         self.hands: list[Hand[T]] = []
         self._recruit = recruit
         self._on_look = on_look
-        self._governor = Governor(START, LIMIT, _cores()) if jobs is None else Governor(jobs, jobs, 1)
+        most = _most_jobs(LIMIT if jobs is None else jobs)
+        self._governor = Governor(min(START, most), most, _cores()) if jobs is None else Governor(most, most, 1)
         self._queue: SimpleQueue[T | None] = SimpleQueue()
         self._threads: list[Thread] = []
         self._handed_out = 0
@@ -144,6 +146,12 @@ class Crew(Generic[T]):
     def _check(self) -> None:
         if self._error is not None:
             raise self._error
+
+
+def _most_jobs(wanted: int) -> int:
+    """As many as there are descriptors for: each has a file beside its connection."""
+    room = room_for_connections()
+    return wanted if room is None else max(1, min(wanted, room // 2))
 
 
 def _cores() -> int:

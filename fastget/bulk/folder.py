@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from fastget.engine.descriptors import room_for_connections
 from fastget.errors import ConfigError, DestinationError
 from fastget.sinks.failures import destination_error
 from fastget.sinks.file import NO_DIRECTORY_FLUSH
@@ -58,6 +59,8 @@ class Folder:
             raise destination_error(error, "use the directory", self.path) from error
         self._lock = threading.Lock()
         self._opened: OrderedDict[str, Opened] = OrderedDict()
+        room = room_for_connections()
+        self._most_open = MOST_OPEN if room is None else min(MOST_OPEN, room // 4)
 
     def __enter__(self) -> Self:
         return self
@@ -156,7 +159,7 @@ class Folder:
             found.users -= 1
 
     def _take_unused(self) -> list[Opened]:
-        surplus = len(self._opened) - MOST_OPEN
+        surplus = len(self._opened) - self._most_open
         unused = [path for path, found in self._opened.items() if not found.users] if surplus > 0 else []
         return [self._opened.pop(path) for path in unused[:surplus]]
 

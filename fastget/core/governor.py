@@ -60,6 +60,11 @@ class Governor:
         return self._wanted
 
     @property
+    def limit(self) -> int:
+        """The most there can ever be."""
+        return self._limit
+
+    @property
     def is_settled(self) -> bool:
         """Whether the number is final."""
         return self._is_settled

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from functools import partial
 from typing import TYPE_CHECKING
 
 from fastget.core.governor import LIMIT, START, Governor, Sample
+from fastget.engine.descriptors import room_for_connections
 from fastget.engine.rescue import Watch
 from fastget.engine.task import Replan
 from fastget.engine.threads import PATIENCE, Thread
@@ -45,6 +47,9 @@ class Crew:
         self._looked = 0.0
         self._told = 0.0
         self._watch = Watch(job)
+        self._most = governor.limit
+        self._left = 0
+        self._lock = threading.Lock()
 
     @property
     def rescues(self) -> int:
@@ -69,6 +74,7 @@ class Crew:
         job = self._job
         try:
             self._start(first_continues=first_continues)
+            self._limit()
             self._grow(self._governor.wanted)
             while any(thread.is_alive for thread in self._threads) and not job.wait(self._pause):
                 self._look()
@@ -118,7 +124,7 @@ class Crew:
         self._watch.check(worker)
 
     def _grow(self, wanted: int) -> None:
-        while self.size < wanted and self._job.has_free_chunks:
+        while self.size < min(wanted, self._most) and self._job.has_free_chunks:
             try:
                 self._start(first_continues=False)
             except RuntimeError:
@@ -127,8 +133,23 @@ class Crew:
                 self._threads.pop()
                 return
 
+    def _limit(self) -> None:
+        """Have no more connections than there are descriptors for."""
+        if self._most > 1 and (room := room_for_connections()) is not None:
+            self._most = min(self._most, 1 + room)
+
+    def _may_leave(self) -> bool:
+        """In a worker's thread that gets no connection: whether others are there to do its work."""
+        with self._lock:
+            if self._left + 1 >= self.size:
+                return False
+            self._left += 1
+            self._most = 0
+            return True
+
     def _start(self, *, first_continues: bool) -> None:
         worker = self._recruit(self.size)
+        worker.may_leave = self._may_leave
         thread = Thread(partial(worker.run, continues_stream=first_continues), f"fastget-{self.size}")
         self.workers.append(worker)
         self._threads.append(thread)

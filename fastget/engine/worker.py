@@ -15,6 +15,7 @@ from fastget.core.addresses import Trouble
 from fastget.core.checksums.declared import part_digest
 from fastget.core.validators import FORBIDDEN, PRECONDITION_FAILED
 from fastget.engine.asking import ask
+from fastget.engine.descriptors import are_exhausted
 from fastget.engine.piece import PartDigest, Piece
 from fastget.engine.task import Replan
 from fastget.errors import (
@@ -71,7 +72,8 @@ class Worker:
     """Fetches pieces of a job over one line. `write` takes what has arrived: the sink's, or nothing for a comparison.
 
     `number` counts the workers of a pass from 0. What `window` has room for is received there, and not written.
-    `on_bytes`, if set, is called in this worker's thread after every write. For another thread to read at any time:
+    `on_bytes`, if set, is called in this worker's thread after every write; `may_leave` when it gets no descriptor: it
+    ends where that says that others do its work. For another thread to read at any time:
     `received` counts payload bytes, `piece` is what is being fetched, `since` when that began by its `clock`,
     `last_seconds` and `last_rate` are of the last piece that landed, `is_idle` says whether it waits for another one.
     """
@@ -87,6 +89,8 @@ class Worker:
         self.is_idle = False
         self.last_seconds = 0.0
         self.last_rate = 0.0
+        self.may_leave: Callable[[], bool] = lambda: False
+        self._has_left = False
         self._cut: Cut | None = None
         self._job = job
         self._write = write
@@ -116,6 +120,8 @@ class Worker:
             self._job.fail(error)
 
     def _claim(self) -> Piece | None:
+        if self._has_left:
+            return None
         self.is_idle = True
         piece = self._job.claim()
         self.is_idle = False
@@ -174,7 +180,7 @@ class Worker:
             self._job.give_back(piece)
             return
         shares = 1 if cut is None else cut.shares
-        if (cut is not None and cut.error is None) or self._was_left_waiting(error):
+        if (cut is not None and cut.error is None) or self._was_left_waiting(error) or self._leaves(error):
             self._job.give_back(piece, shares)
             return
         if piece.position - before >= retry.PROGRESS:
@@ -185,6 +191,12 @@ class Worker:
         """Whether the server has given up an answer that nobody took for a while: no failure of its own."""
         is_lost = isinstance(error, NetworkError) and self._job.task.can_resume
         return is_lost and self.line.pauses.longest >= LONG_PAUSE
+
+    def _leaves(self, error: FastgetError) -> bool:
+        """Whether this worker ends, because there is no descriptor for it, and others go on."""
+        if self._job.task.can_resume and are_exhausted(error) and self.may_leave():
+            self._has_left = True
+        return self._has_left
 
     def _leave_to_stream(self, piece: Piece) -> None:
         """The server ignored a range: the discovery stream fetches everything, unless a range was served by now."""
