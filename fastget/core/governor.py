@@ -1,15 +1,26 @@
 """How many connections are worth having: grow while growing pays, stop where the machine is the limit.
 
-Told of samples, it answers with a number; the clock and the counting are the edge's. It only ever grows: a connection
-that has turned out not to pay costs little, and ends with its chunk. How it was chosen: docs/design/0005.
+Told of samples, it answers with a number; the clock and the counting are the edge's. It grows as long as that pays, and
+goes back where the processors are full: whoever is one too many ends with its chunk. One that has turned out not to pay
+stays: it costs little.
+How it was chosen: docs/design/0005.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastget.core.store_memory import StoreFacts
 
 # Two: the discovery stream, and one that proves that ranges work.
 START = 2
+# Where a request waits, requests wait together: an answer that took so long, in seconds, crossed a network or came out
+# of a store's depths. A server on the same machine or in the same rack answers sooner.
+FAR = 0.02
+# What to begin with there: as many as browsers open to any server, and what stores with the S3 interface are made for.
+SOME, MANY = 6, 16
 # Past this a single client gains nothing on one endpoint that it does not lose in contention.
 LIMIT = 32
 # Once every connection delivers, their rate shows in this time: servers that cap it send in bursts of 20 to 50 ms.
@@ -40,6 +51,15 @@ class Sample:
     flowing: int
 
 
+def start_for(facts: StoreFacts) -> int:
+    """Connections to begin with: what paid for the last object of this store, or what its first answer looks like."""
+    if facts.connections is not None:
+        return facts.connections
+    if facts.wait is None or facts.wait < FAR:
+        return START
+    return MANY if facts.is_object_store else SOME
+
+
 class Governor:
     """Decides for one transfer. `cores` is the number of processors that the process may use."""
 
@@ -63,6 +83,11 @@ class Governor:
     def limit(self) -> int:
         """The most there can ever be."""
         return self._limit
+
+    @property
+    def has_judged(self) -> bool:
+        """Whether the number is more than a guess."""
+        return self._is_settled or self._wanted != self._start
 
     @property
     def is_settled(self) -> bool:
@@ -101,11 +126,13 @@ class Governor:
             self._grown = now.at  # a silence says nothing about the number of connections, however long
             return
         load = (now.processor - opened.processor) / (now.at - opened.at) / self._cores
-        step = self._step(rate, now.flowing) if load * STEP <= FULL else 1
+        step = self._step(self._gain(rate, now.flowing)) if load * STEP <= FULL else 1
         if step > 1:
             self._grow(step if load * step <= FULL else STEP)
             self._remember(rate, now.flowing)
             self._grown, self._window = now.at, WINDOW
+        elif load > FULL and self._wanted > START:
+            self._shrink(max(START, self._wanted // STEP))
         else:
             # A closer look, in which bursts and lulls even out.
             self._window = INTERVAL
@@ -115,12 +142,21 @@ class Governor:
         self._wanted = min(self._wanted * step, self._limit)
         self._is_settled = self._wanted == self._limit
 
-    def _step(self, rate: float, flowing: int) -> int:
+    def _shrink(self, wanted: int) -> None:
+        """Fewer from now on: what was too much once is not tried again in the same transfer."""
+        self._wanted = self._limit = wanted
+        self._window = INTERVAL
+        self._is_settled = wanted == START
+
+    def _gain(self, rate: float, flowing: int) -> float:
+        """What each connection that came last brings, in shares of what one brought before."""
+        if not self._rate_before:
+            return 0.0
+        added = max(flowing / self._flowing_before - 1, 0.5)
+        return (rate / self._rate_before - 1) / added
+
+    def _step(self, gain: float) -> int:
         """How many times as many connections the gain is worth."""
-        gain = 0.0
-        if self._rate_before:
-            added = max(flowing / self._flowing_before - 1, 0.5)
-            gain = (rate / self._rate_before - 1) / added
         if gain >= CLEAR_GAIN:
             return STRIDE
         # What the first connection brought alone was seen too briefly to say that a second is no use.

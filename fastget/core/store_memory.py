@@ -33,7 +33,9 @@ class StoreFacts:
 
     `part_heads` and `part_gets`: whether HEAD, or GET, with `?partNumber=` proves that it is honoured. `part_lengths`:
     whether such a HEAD tells at least a part's length (Ceph). `attributes`: whether GetObjectAttributes is answered.
-    `heads`: whether HEAD is answered at all. `match_form`: the If-Match that it accepts.
+    `heads`: whether HEAD is answered at all. `match_form`: the If-Match that it accepts. `wait`: seconds until its last
+    answer. `is_object_store`: whether its answers are those of S3 and its kin. `connections`: how many of them paid for
+    the last object that was large enough to tell.
     """
 
     part_heads: bool | None = None
@@ -42,3 +44,6 @@ class StoreFacts:
     attributes: bool | None = None
     heads: bool | None = None
     match_form: MatchForm | None = None
+    wait: float | None = None
+    is_object_store: bool = False
+    connections: int | None = None

@@ -8,7 +8,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fastget.core.governor import LIMIT, START, Governor, Sample
+from fastget.core.governor import LIMIT, Governor, Sample, start_for
 from fastget.engine.descriptors import room_for_connections
 from fastget.engine.rescue import Watch
 from fastget.engine.task import Replan
@@ -18,6 +18,7 @@ from fastget.errors import Cancelled
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fastget.core.store_memory import StoreFacts
     from fastget.engine.job import Job
     from fastget.engine.worker import Worker
 
@@ -82,6 +83,7 @@ class Crew:
                 self._watch.look(self.workers)
             # The next plan may use the same sink: then nobody may be left who still writes.
             self._join(None if job.has_succeeded or isinstance(job.error, Replan) else PATIENCE)
+            self._learn()
         except BaseException:
             job.cancellation.cancel()
             self._join(PATIENCE)
@@ -97,6 +99,11 @@ class Crew:
         worker.run(continues_stream=first_continues)
         raise_outcome(self._job)
 
+    def _learn(self) -> None:
+        """The next object of this store begins with what has paid for this one."""
+        if self._job.task.plan.connections is None and self._job.has_succeeded and self._governor.has_judged:
+            self._job.task.store.learn(connections=self._governor.wanted)
+
     @property
     def _pause(self) -> float:
         return TICK if self._governor.is_settled else LOOK
@@ -110,7 +117,10 @@ class Crew:
         if self.workers[0].line.is_held_back:
             return  # more connections would share what the limit gives
         flowing = sum(worker.received > 0 for worker in self.workers)
-        self._grow(self._governor.observe(Sample(now, self.received, time.process_time(), flowing)))
+        wanted = self._governor.observe(Sample(now, self.received, time.process_time(), flowing))
+        self._grow(wanted)
+        for worker in self.workers[wanted:]:
+            worker.is_dismissed = True
 
     def _tell(self) -> None:
         """Let the caller look, about ten times a second."""
@@ -160,12 +170,12 @@ class Crew:
             thread.join(patience)
 
 
-def governor_for(connections: int | None, chunks: int) -> Governor:
+def governor_for(connections: int | None, chunks: int, facts: StoreFacts) -> Governor:
     """The governor of a pass: it finds the number of connections, unless the caller has set it."""
     if connections is not None:
         count = min(connections, chunks)
         return Governor(count, count, 1)
-    return Governor(min(START, chunks), min(LIMIT, chunks), _cores())
+    return Governor(min(start_for(facts), chunks), min(LIMIT, chunks), _cores())
 
 
 def raise_outcome(job: Job) -> None:

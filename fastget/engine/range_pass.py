@@ -17,6 +17,7 @@ from fastget.engine.line import ConnectionPool, Line
 from fastget.engine.task import Replan, Tally, Task
 from fastget.engine.worker import LARGE_BUFFER, SMALL_BUFFER, Worker, Write
 from fastget.errors import NetworkError, ProtocolError, RangeNotSupported, SourceError, Unverifiable
+from fastget.sources.stores import is_object_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -156,6 +157,8 @@ class RangePass:
             in_order=True,
             store=self._store,
         )
+        if len(plan.chunks) > 1:
+            self._store.learn(wait=self._opening.waited, is_object_store=is_object_store(self._opening.head.headers))
         try:
             self._fetch(_RangeJob(task, self.tally, self._cancellation), write, window)
         except Replan:
@@ -178,7 +181,9 @@ class RangePass:
             line = lines.pop() if lines else Line(self._pool, self._cancellation)
             return _RangeWorker(job, line, write, window, number, first, self._answered)
 
-        crew = Crew(job, governor_for(plan.connections, len(plan.chunks)), recruit, lambda _: None)
+        crew = Crew(
+            job, governor_for(plan.connections, len(plan.chunks), job.task.store.facts), recruit, lambda _: None
+        )
         try:
             if len(plan.chunks) == 1:
                 crew.run_inline(first_continues=first is not None)

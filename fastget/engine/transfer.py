@@ -30,6 +30,7 @@ from fastget.engine.worker import Worker, Write
 from fastget.errors import ChecksumMismatch, FastgetError, NetworkError, RangeNotSupported, SourceError, Unverifiable
 from fastget.events import Done, Failed, Method, Progress, Result, Started, Unchanged, Verification
 from fastget.sinks.memory import window_of
+from fastget.sources.stores import is_object_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -173,6 +174,7 @@ class Transfer:
 
     def _prepare(self, opening: Opening, known: Knowledge) -> Prepared:
         store = self._stores.of(opening.source.store)
+        store.learn(wait=opening.waited, is_object_store=is_object_store(opening.head.headers))
 
         def find_layout(parts: int | None, by_number: bool) -> PartLayout | None:
             return self._find_layout(opening, store, parts, known, by_number=by_number)
@@ -234,7 +236,7 @@ class Transfer:
                 task.info.version_id,
                 task.plan.split,
                 len(task.plan.chunks),
-                governor_for(task.plan.connections, len(task.plan.chunks)).wanted,
+                governor_for(task.plan.connections, len(task.plan.chunks), task.store.facts).wanted,
                 best.method if best else Method.SIZE,
                 str(best.algorithm) if best else None,
             )
@@ -285,7 +287,7 @@ class Transfer:
             self._progress(plan.size, crew.size)
             self._earlier.beat()
 
-        crew = Crew(job, governor_for(plan.connections, len(plan.chunks)), recruit, on_tick)
+        crew = Crew(job, governor_for(plan.connections, len(plan.chunks), job.task.store.facts), recruit, on_tick)
         try:
             if is_inline:
                 crew.run_inline(first_continues=opened is not None)

@@ -71,17 +71,19 @@ Window = Callable[[int, int], memoryview | None]
 class Worker:
     """Fetches pieces of a job over one line. `write` takes what has arrived: the sink's, or nothing for a comparison.
 
-    `number` counts the workers of a pass from 0. What `window` has room for is received there, and not written.
-    `on_bytes`, if set, is called in this worker's thread after every write; `may_leave` when it gets no descriptor: it
-    ends where that says that others do its work. For another thread to read at any time:
-    `received` counts payload bytes, `piece` is what is being fetched, `since` when that began by its `clock`,
-    `last_seconds` and `last_rate` are of the last piece that landed, `is_idle` says whether it waits for another one.
+    `number` counts the workers of a pass from 0. What `window` has room for is received there, and not written. Once
+    `is_dismissed` is set no further piece is taken. `on_bytes`, if set, is called in this worker's thread after every
+    write; `may_leave` when it gets no descriptor: it ends where that says that others do its work. For another thread to
+    read at any time: `received` counts payload bytes, `piece` is what is being fetched, `since` when that began by its
+    `clock`, `last_seconds` and `last_rate` are of the last piece that landed, `is_idle` says whether it waits for another
+    one.
     """
 
     def __init__(
         self, job: Job, line: Line, write: Write, notify: Notify, number: int, window: Window | None = None
     ) -> None:
         self.received = 0
+        self.is_dismissed = False
         self.line = line
         self.on_bytes: Callable[[], None] | None = None
         self.piece: Piece | None = None
@@ -111,7 +113,7 @@ class Worker:
             with self.line:
                 if continues_stream:
                     self._run_on(buffer)
-                while (piece := self._claim()) is not None:
+                while not self.is_dismissed and (piece := self._claim()) is not None:
                     self._attempt(piece, buffer, self._fetch)
         except Cancelled as error:
             if not self._job.cancellation.is_cancelled:

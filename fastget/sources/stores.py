@@ -23,6 +23,11 @@ def looks_like_s3(headers: Headers) -> bool:
     return _is_amazon(headers) or any(name in headers for name in _S3_FIELDS)
 
 
+def is_object_store(headers: Headers) -> bool:
+    """Whether an object store has answered: one made for many requests at once."""
+    return looks_like_s3(headers) or "x-goog-hash" in headers
+
+
 def traits_of(headers: Headers, *, part_numbers: bool) -> StoreTraits:
     """What the store behind an answer with these fields is known to do.
 

@@ -10,7 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastget.core.governor import FULL, LIMIT, PATIENCE, START, STEP, STRIDE, WINDOW, Governor, Sample
+from fastget.core.governor import (
+    FAR,
+    FULL,
+    LIMIT,
+    MANY,
+    PATIENCE,
+    SOME,
+    START,
+    STEP,
+    STRIDE,
+    WINDOW,
+    Governor,
+    Sample,
+    start_for,
+)
+from fastget.core.store_memory import StoreFacts
 
 TICK = 0.02
 MB = 1e6
@@ -45,7 +60,7 @@ class World:
             processor += brought * self.work
             flowing = sum(now - start > self.first_byte for start in started) if received else 0
             wanted = governor.observe(Sample(now, int(received), processor, flowing))
-            started += [now] * (wanted - len(started))
+            started = started[:wanted] + [now] * (wanted - len(started))
             counts.append(len(started))
         return counts
 
@@ -154,18 +169,54 @@ def test_whatever_is_measured_the_number_grows_by_a_step_or_a_stride_within_its_
     at = processor = received = 0.0
     before = watched.wanted
     grown = 0.0
+    has_shrunk = False
     for rate, load, step, share in zip(rates, loads, steps, shares, strict=False):
         at, received, processor = at + step, received + rate * step, processor + load * step
         flowing = round(share * watched.wanted)
         was_settled = watched.is_settled
         wanted = watched.observe(Sample(at, int(received), processor, flowing))
-        assert wanted in {before, *(min(times * before, LIMIT) for times in (STEP, STRIDE))}
+        assert wanted in {before, *(min(times * before, LIMIT) for times in (STEP, STRIDE))} or START <= wanted < before
         if wanted != before:
             assert not was_settled
-            assert at - grown >= WINDOW
+            assert wanted < before or at - grown >= WINDOW
+            assert wanted < before or not has_shrunk
+            has_shrunk = has_shrunk or wanted < before
             grown = at
         assert wanted == watched.wanted
         before = wanted
+
+
+@pytest.mark.parametrize("first_byte", [0.03, 0.045, 0.06, 0.2])
+def test_an_object_store_far_away_is_asked_by_many_at_once_and_one_window_later_by_all(first_byte: float) -> None:
+    begun = Governor(start_for(StoreFacts(wait=first_byte, is_object_store=True)), LIMIT, 2)
+    counts = World(each=45 * MB, first_byte=first_byte).run(begun)
+    assert sorted(set(counts)) == [MANY, LIMIT]
+    assert counts.index(LIMIT) * TICK < first_byte + WINDOW + 3 * TICK
+
+
+@pytest.mark.parametrize(
+    ("facts", "start"),
+    [
+        (StoreFacts(), START),
+        (StoreFacts(wait=FAR / 2, is_object_store=True), START),
+        (StoreFacts(wait=FAR), SOME),
+        (StoreFacts(wait=FAR, is_object_store=True), MANY),
+        (StoreFacts(wait=FAR / 2, connections=24), 24),
+    ],
+)
+def test_the_number_to_begin_with_is_what_paid_before_or_what_the_first_answer_suggests(
+    facts: StoreFacts, start: int
+) -> None:
+    assert start_for(facts) == start
+
+
+def test_processors_that_are_full_send_connections_away_down_to_the_number_that_was_proven() -> None:
+    busy = Governor(MANY, LIMIT, 2)
+    counts = World(each=10 * MB, work=2.0 / (16 * 10 * MB)).run(busy)
+    assert counts[-1] < MANY
+    swamped = Governor(MANY, LIMIT, 2)
+    assert World(each=200 * MB, link=200 * MB, work=2.0 / (200 * MB)).run(swamped)[-1] == START
+    assert swamped.is_settled
 
 
 def test_without_a_gain_the_number_is_final_after_a_while() -> None:
