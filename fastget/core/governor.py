@@ -25,6 +25,9 @@ SOME, MANY = 6, 16
 LIMIT = 32
 # Once every connection delivers, their rate shows in this time: servers that cap it send in bursts of 20 to 50 ms.
 WINDOW = 0.06
+# Slow connections are read in strides of 256 KiB: with fewer bytes than this from each, a window shows little but where
+# it happened to begin.
+GRAIN = 1024 * 1024
 # So long the late ones are waited for, before the rest are judged without them; and between two looks that saw no gain.
 INTERVAL = 0.2
 # Far away, handshakes and a slow start may take a second: so long without a gain before that is believed.
@@ -109,9 +112,16 @@ class Governor:
             if not self._rate_before:
                 self._remember(_rate(self._opened, sample), self._opened.flowing)
             self._opened = sample
-        elif seconds >= (self._window if self._has_all(sample) else INTERVAL):
+        elif self._shows(self._opened, sample):
             self._judge(self._opened, sample)
         return self._wanted
+
+    def _shows(self, opened: Sample, now: Sample) -> bool:
+        """Whether enough was seen since the window was opened."""
+        seconds = now.at - opened.at
+        if seconds < (self._window if self._has_all(now) else INTERVAL):
+            return False
+        return now.received - opened.received >= GRAIN * now.flowing or seconds >= PATIENCE
 
     def _has_all(self, sample: Sample) -> bool:
         return sample.flowing >= self._wanted

@@ -105,6 +105,11 @@ def test_where_each_connection_is_capped_the_limit_is_reached_in_three_steps(fir
     assert counts.index(LIMIT) * TICK < 3 * (first_byte + WINDOW + 2 * TICK)
 
 
+@pytest.mark.parametrize("phase", [0.0, 0.02, 0.04, 0.07, 0.11])
+def test_slow_connections_that_are_read_in_large_strides_grow_all_the_same(phase: float) -> None:
+    assert World(each=2 * MB, first_byte=0.01 + phase, burst=262144).run(governor())[-1] == LIMIT
+
+
 def test_growth_stops_where_the_link_is_full() -> None:
     assert World(each=45 * MB, link=90 * MB).run(governor())[-1] <= 8
     assert World(each=45 * MB, link=400 * MB).run(governor())[-1] >= 9
