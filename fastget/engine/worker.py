@@ -73,10 +73,10 @@ class Worker:
 
     `number` counts the workers of a pass from 0. What `window` has room for is received there, and not written. Once
     `is_dismissed` is set no further piece is taken. `on_bytes`, if set, is called in this worker's thread after every
-    write; `may_leave` when it gets no descriptor: it ends where that says that others do its work. For another thread to
-    read at any time: `received` counts payload bytes, `piece` is what is being fetched, `since` when that began by its
-    `clock`, `last_seconds` and `last_rate` are of the last piece that landed, `is_idle` says whether it waits for another
-    one.
+    write; `may_leave` when it gets no descriptor: it ends where that says that others do its work. For another thread
+    to read at any time: `received` counts payload bytes, `piece` is what is being fetched, `since` when that began by
+    its `clock`, `last_seconds` and `last_rate` are of the last piece that landed, `is_idle` says whether it waits for
+    another one.
     """
 
     def __init__(
