@@ -27,6 +27,7 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
 _WHOLE_NUMBERS = {
     "connections": range(1, 1001),
     "jobs": range(1, 1001),
+    "processes": range(1, 257),
     "part_size": range(1, 2**63),
     "limit_rate": range(1, 2**63),
     "retries": range(1_000_001),
@@ -71,6 +72,7 @@ class Config:
     """The options of a client or of one call. Immutable; `merged()` gives a changed copy."""
 
     connections: int | None = _option(None, "connections for one object (default: found by measuring, at most 32)")
+    processes: int = _option(1, "processes that share one large object, where one core is not enough for it")
     jobs: int | None = _option(None, "objects that a pull fetches at a time (default: found by measuring, at most 32)")
     part_size: int | None = _option(None, "size of a byte-range piece (default: chosen by object size)")
     split: Literal["auto", "part", "range"] = _option(

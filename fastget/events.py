@@ -45,7 +45,8 @@ class Verification:
 class Result:
     """A finished download. `path` is None where the bytes went to memory or to a stream.
 
-    `bytes_resumed` were here before, of an earlier download; with `was_here` they were the finished file.
+    `bytes_resumed` were here before, of an earlier download; with `was_here` they were the finished file. `processes`
+    have had a share in fetching it.
     """
 
     url: str
@@ -64,6 +65,7 @@ class Result:
     split: str
     verification: Verification
     was_here: bool = False
+    processes: int = 1
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain data, ready for JSON."""

@@ -29,6 +29,7 @@ READ: dict[str, tuple[str, Any]] = {
     "connect_timeout": ("2.5", 2.5),
     "response_timeout": ("90", 90.0),
     "stall_timeout": ("1e1", 10.0),
+    "processes": ("4", 4),
     "checksum": ("sha-256=00", "sha-256=00"),
     "require_verified": ("yes", True),
     "overwrite": ("0", False),
@@ -68,6 +69,8 @@ READ: dict[str, tuple[str, Any]] = {
 }
 WRONG = [
     ("connections", "0"),
+    ("processes", "0"),
+    ("processes", "257"),
     ("connections", "-1"),
     ("connections", "1001"),
     ("connections", "1.5"),

@@ -73,6 +73,20 @@ class Board:
                 return self._take(self._chunks[index])
         return None
 
+    def claim_untouched(self, begun: Collection[int]) -> Chunk | None:
+        """As `claim`, for one who cannot go on with what others have begun: the indexes in `begun` are left to them."""
+        for chunk in self._returned:
+            if chunk.index not in begun:
+                self._returned.remove(chunk)
+                return self._take(chunk)
+        for index in self._order:
+            if self._states[index] is not State.FREE:
+                continue
+            if index not in begun:
+                return self._take(self._chunks[index])
+            self._returned.append(self._chunks[index])
+        return None
+
     def claim_at(self, index: int, *, even_returned: bool = False) -> Chunk | None:
         """The chunk at `index`, for a stream that has reached it; None when another worker holds it or has landed it.
 

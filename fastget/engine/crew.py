@@ -170,12 +170,16 @@ class Crew:
             thread.join(patience)
 
 
-def governor_for(connections: int | None, chunks: int, facts: StoreFacts) -> Governor:
-    """The governor of a pass: it finds the number of connections, unless the caller has set it."""
+def governor_for(connections: int | None, chunks: int, facts: StoreFacts, processes: int = 1) -> Governor:
+    """The governor of a pass: it finds the number of connections, unless the caller has set it.
+
+    So many `processes` share the machine's cores.
+    """
     if connections is not None:
         count = min(connections, chunks)
         return Governor(count, count, 1)
-    return Governor(min(start_for(facts), chunks), min(LIMIT, chunks), _cores())
+    start, cores = min(start_for(facts), chunks), max(1, _cores() // processes)
+    return Governor(start, min(LIMIT, chunks), cores)
 
 
 def raise_outcome(job: Job) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fastget.core.journal import Identity, block_size_for
 from fastget.core.planner import SMALLEST_CHUNK
 from fastget.engine.already import verify_existing
-from fastget.engine.blocks import Blocks
+from fastget.engine.blocks import Blocks, Claims
 from fastget.engine.piece import Piece
 from fastget.engine.resuming import Rehash, is_worthless
 from fastget.errors import FastgetError
@@ -99,6 +99,16 @@ class Earlier:
         """A piece whose bytes go to the sink."""
         blocks = Blocks(self._file, self._block, chunk) if self._file is not None and self._block else None
         return Piece(chunk, algorithms, blocks)
+
+    @property
+    def block_size(self) -> int:
+        """Bytes of one claim of the journal that is kept; 0 where none is."""
+        return self._block if self._file is not None else 0
+
+    @property
+    def claims(self) -> Claims | None:
+        """Where claims of what has landed go."""
+        return self._file
 
     def take_over(
         self,

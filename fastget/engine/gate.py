@@ -41,26 +41,28 @@ class Gate:
 
         Raises Cancelled while it waits.
         """
-        while (wait := self._enter()) > 0:
+        while (wait := self.enter()) > 0:
             cancellation.wait(min(wait, LOOK))
         try:
             yield
         except Throttled as error:
-            self._leave(error)
+            self.leave(error)
             raise
         except BaseException:
-            self._leave(None, is_served=False)
+            self.leave(None, is_served=False)
             raise
-        self._leave(None)
+        self.leave(None)
 
-    def _enter(self) -> float:
+    def enter(self) -> float:
+        """Enter, if that may be now: 0.0, else the seconds after which to ask again."""
         with self._lock:
             wait = 0.0 if self._throttle.is_open else self._throttle.wait(self._in_flight, time.monotonic())
             if wait <= 0:
                 self._in_flight += 1
             return wait
 
-    def _leave(self, error: Throttled | None, *, is_served: bool = True) -> None:
+    def leave(self, error: Throttled | None, *, is_served: bool = True) -> None:
+        """The request of one who has entered has ended; `error` where the store asked for fewer of them."""
         with self._lock:
             if error is not None:
                 asked = (error.reply.retry_after if error.reply else None) or 0.0

@@ -117,6 +117,23 @@ class Job:
         with self._changed:
             return (bool(self._shares) or self._board.has_free) and not self._is_over
 
+    def claim_untouched(self) -> Piece | None:
+        """A piece of which nothing has landed, for another process; None, at once, where there is none for it now.
+
+        None before a range has been served: what to do where none is, is settled in this process.
+        """
+        with self._changed:
+            if self._is_over or not self._ranges_proven:
+                return None
+            begun = {index for index, piece in self._pieces.items() if not piece.is_fresh}
+            chunk = self._board.claim_untouched(begun)
+            return None if chunk is None else self._piece(chunk)
+
+    def discard(self, count: int) -> None:
+        """So many bytes that were received do not count."""
+        with self._changed:
+            self.tally.discarded += count
+
     def give_back(self, piece: Piece, shares: int = 1) -> None:
         """The holder does not go on: whoever is free next takes the piece from where it stands.
 

@@ -127,6 +127,12 @@ class Piece:
         }
         self.position = self.chunk.span.stop
 
+    def land_elsewhere(self, digests: Mapping[Algorithm, bytes], declared: PartDigest | None) -> None:
+        """Another process has fetched all of it, and come to these digests."""
+        self.position = self.chunk.span.stop
+        self.declared = declared
+        self._joined = dict(digests)
+
     def digests(self) -> dict[Algorithm, bytes]:
         """The digests of everything up to `position`."""
         if self._joined is not None:

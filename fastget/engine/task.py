@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fastget.engine.stores import Store
 
@@ -37,6 +37,13 @@ class Replan(Exception):
         self.stream = stream
         self.no_part_numbers = no_part_numbers
         self.exact_layout = exact_layout
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (dict(self.__dict__),)
+
+
+def _rebuild(lesson: dict[str, Any]) -> Replan:
+    return Replan(**lesson)
 
 
 @dataclass(slots=True)

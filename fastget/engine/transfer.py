@@ -22,6 +22,7 @@ from fastget.engine.layouts import Surveyor
 from fastget.engine.line import ConnectionPool, Line
 from fastget.engine.piece import Piece
 from fastget.engine.preparing import Knowledge, Prepared, prepare
+from fastget.engine.processes.alone import Alone, company_for, share_of
 from fastget.engine.small import AtOnce
 from fastget.engine.stores import Store, Stores
 from fastget.engine.task import Recorder, Replan, Tally
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from fastget.config import Config
     from fastget.core.checksums.algorithms import Algorithm
     from fastget.core.layout import PartLayout
+    from fastget.engine.processes.company import Company
     from fastget.engine.task import Task
     from fastget.sinks.protocol import Sink
     from fastget.sources.protocol import Source
@@ -62,6 +64,7 @@ class Transfer:
         self._announcer = Announcer(config.on_event)
         self._began = 0.0
         self._connections = 0
+        self._processes = 1
         self._has_begun = False
         self._givers = Givers()
         self._room: list[int | None] = []
@@ -258,8 +261,9 @@ class Transfer:
         job.givers = self._givers
         self._givers.begin_pass()
         front = None if single or not ordered else Front(job, self._sink, ordered)
+        company = company_for(job, algorithms, self._sink, self._earlier, missing, self._announcer.keep)
         try:
-            self._run(job, self._sink.write_at, line)
+            self._run(job, self._sink.write_at, line, company)
         finally:
             job.abort()
             digests = front.finish() if front else (ledger.recorded(0) if single else {})
@@ -269,7 +273,7 @@ class Transfer:
         size = task.plan.size if task.plan.size is not None else self._tally.landed
         return size, job.are_ranges_refused
 
-    def _run(self, job: Job, write: Write, opened: Line | None) -> None:
+    def _run(self, job: Job, write: Write, opened: Line | None, company: Alone | Company) -> None:
         plan = job.task.plan
         base = self._tally.received
         lines = [opened] if opened else []
@@ -282,23 +286,28 @@ class Transfer:
             return Worker(job, line, write, self._announcer.tell if is_inline else self._announcer.keep, number, window)
 
         def on_tick(crew: Crew) -> None:
-            self._tally.received = base + crew.received
-            self._connections = max(self._connections, crew.size)
-            self._progress(plan.size, crew.size)
+            company.look()
+            self._tally.received = base + crew.received + company.received
+            self._connections = max(self._connections, crew.size + company.connections)
+            self._progress(plan.size, crew.size + company.connections)
             self._earlier.beat()
 
-        crew = Crew(job, governor_for(plan.connections, len(plan.chunks), job.task.store.facts), recruit, on_tick)
+        connections = share_of(plan.connections, company.count)
+        governor = governor_for(connections, len(plan.chunks), job.task.store.facts, company.count)
+        crew = Crew(job, governor, recruit, on_tick)
         try:
-            if is_inline:
-                crew.run_inline(first_continues=opened is not None)
-            else:
-                crew.run(first_continues=opened is not None)
+            with company:
+                if is_inline:
+                    crew.run_inline(first_continues=opened is not None)
+                else:
+                    crew.run(first_continues=opened is not None)
         finally:
             self._has_begun = self._has_begun or job.has_begun
-            self._tally.received = base + crew.received
-            self._tally.requests += sum(worker.line.requests for worker in crew.workers)
-            self._tally.rescues += crew.rescues
-            self._connections = max(self._connections, crew.size)
+            self._tally.received = base + crew.received + company.received
+            self._tally.requests += sum(worker.line.requests for worker in crew.workers) + company.requests
+            self._tally.rescues += crew.rescues + company.rescues
+            self._connections = max(self._connections, crew.size + company.connections)
+            self._processes = max(self._processes, company.worked)
             self._announcer.deliver()
 
     # After the bytes -------------------------------------------------------------------------------------------
@@ -328,7 +337,7 @@ class Transfer:
         job = Job(task, recorder, algorithms, self._tally, self._scope(), wanted, new_piece)
         job.givers = self._givers
         self._givers.begin_pass()
-        self._run(job, write, None)
+        self._run(job, write, None, Alone())
         self._earlier.whole_was_checked = True
 
     def _result(self, prepared: Prepared, size: int, verification: Verification) -> Result:
@@ -347,6 +356,7 @@ class Transfer:
             rescues=tally.rescues,
             repairs=tally.repairs,
             connections=self._connections,
+            processes=self._processes,
             split=prepared.task.plan.split,
             verification=verification,
         )

@@ -159,3 +159,24 @@ def test_a_board_on_which_nothing_is_wanted_is_complete() -> None:
     assert not board.has_free
     assert board.front == 3
     assert board.claim() is None
+
+
+def test_whoever_cannot_go_on_with_begun_chunks_is_given_others_and_those_are_given_to_the_next() -> None:
+    all_chunks = chunks(5)
+    board = Board(all_chunks, lead=0)
+    begun = {all_chunks[0].index, all_chunks[2].index}
+    first = board.claim_untouched(begun)
+    assert first == all_chunks[1]
+    rest = []
+    while (chunk := board.claim_untouched(begun)) is not None:
+        rest.append(chunk)
+    assert rest == [chunk for chunk in all_chunks if chunk.index not in begun and chunk != first]
+    assert [board.claim(), board.claim(), board.claim()] == [all_chunks[0], all_chunks[2], None]
+
+
+def test_a_chunk_that_came_back_as_it_was_given_is_given_to_anyone() -> None:
+    board = Board(chunks(5), lead=0)
+    taken = board.claim()
+    assert taken is not None
+    board.give_back(taken)
+    assert board.claim_untouched(()) == taken

@@ -1,0 +1,75 @@
+"""Whether a pass is worth several processes; and what stands in their place where one does all of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from fastget.core.checksums.algorithms import Algorithm
+    from fastget.engine.earlier import Earlier
+    from fastget.engine.job import Job
+    from fastget.engine.processes.company import Company
+    from fastget.events import Event
+    from fastget.sinks.protocol import Sink
+
+# Bytes for each process: with fewer of them, starting one takes longer than what it saves (docs/design/0007).
+LEAST_SHARE = 64 * 1024 * 1024
+# Of one process: a stream that lags is rescued by another one of the same process, and the first download stream needs
+# a second one beside it to learn whether ranges are served.
+LEAST_CONNECTIONS = 2
+
+
+class Alone:
+    """A company of one: see `Company`."""
+
+    count = worked = 1
+    received = requests = rescues = connections = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Nobody else is there."""
+
+    def look(self) -> None:
+        """Nobody else is there."""
+
+
+def company_for(
+    job: Job,
+    algorithms: Collection[Algorithm],
+    sink: Sink,
+    earlier: Earlier,
+    missing: Collection[int] | None,
+    notify: Callable[[Event], None],
+) -> Alone | Company:
+    """Who fetches the `missing` chunks of a job (None: all); `notify` may be called from any thread."""
+    count = _count(job, sink, missing)
+    if count < 2:
+        return Alone()
+    from fastget.engine.processes.company import Company
+    from fastget.engine.processes.launch import can_launch
+    from fastget.sinks.file import FileSink
+
+    if not isinstance(sink, FileSink) or not can_launch():
+        return Alone()
+    return Company(job, tuple(algorithms), sink, earlier.claims, earlier.block_size, count, notify)
+
+
+def share_of(connections: int | None, processes: int) -> int | None:
+    """The connections of one process where `connections` are wanted of all of them."""
+    return None if connections is None else max(1, -(-connections // processes))
+
+
+def _count(job: Job, sink: Sink, missing: Collection[int] | None) -> int:
+    """How many processes: as many as are wanted, with enough bytes and a connection for each of them."""
+    config, plan = job.task.config, job.task.plan
+    # A limit on the rate is one of this process: what it holds back needs no second one.
+    if config.processes < 2 or config.limit_rate is not None or sink.path is None or not job.task.can_resume:
+        return 1
+    chunks = plan.chunks if missing is None else [plan.chunks[index] for index in missing]
+    left = sum(chunk.span.length for chunk in chunks)
+    most = config.processes if plan.connections is None else plan.connections // LEAST_CONNECTIONS
+    return min(config.processes, left // LEAST_SHARE, len(chunks), most)

@@ -1,0 +1,144 @@
+"""The children of one pass: how many, from its start to their end."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import MISSING, fields, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from fastget.core.messages import Headers
+from fastget.engine.processes.alone import share_of
+from fastget.engine.processes.attendant import Attendant
+from fastget.engine.processes.launch import launch
+from fastget.engine.processes.messages import Assignment
+from fastget.engine.threads import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastget.config import Config
+    from fastget.core.checksums.algorithms import Algorithm
+    from fastget.engine.blocks import Claims
+    from fastget.engine.job import Job
+    from fastget.events import Event
+    from fastget.sinks.file import FileSink
+
+
+class Company:
+    """Use it as a context manager, in the thread of the download: the children live as long as its block.
+
+    `count` counts the processes that share the work, the one of the download among them.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        algorithms: tuple[Algorithm, ...],
+        sink: FileSink,
+        claims: Claims | None,
+        block: int,
+        count: int,
+        notify: Callable[[Event], None],
+    ) -> None:
+        self.count = count
+        self._job = job
+        self._algorithms = algorithms
+        self._sink = sink
+        self._claims = claims
+        self._block = block
+        self._notify = notify
+        self._attendants: list[Attendant] = []
+
+    def __enter__(self) -> Self:
+        try:
+            for number in range(1, self.count):
+                if not self._add(number):
+                    break
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._end()
+
+    def look(self) -> None:
+        """Give what there is to give, and end children that hang. A few times a second."""
+        for attendant in self._attendants:
+            attendant.look(self._job.task.config.stall_timeout)
+
+    @property
+    def received(self) -> int:
+        """Payload bytes of the children."""
+        return sum(attendant.report.received for attendant in self._attendants)
+
+    @property
+    def requests(self) -> int:
+        return sum(attendant.report.requests for attendant in self._attendants)
+
+    @property
+    def rescues(self) -> int:
+        return sum(attendant.report.rescues for attendant in self._attendants)
+
+    @property
+    def connections(self) -> int:
+        return sum(attendant.report.connections for attendant in self._attendants)
+
+    @property
+    def worked(self) -> int:
+        """How many processes have had a share of the work."""
+        return 1 + sum(attendant.has_worked for attendant in self._attendants)
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        return tuple(attendant.pid for attendant in self._attendants)
+
+    def _add(self, number: int) -> bool:
+        """Start one more child; False where the system does not allow it: the download does without."""
+        try:
+            with self._sink.lend() as descriptor:
+                launched = launch(descriptor)
+            attendant = Attendant(launched, number, self._job, self._claims, self._notify)
+            attendant.start(self._assignment())
+        except (OSError, RuntimeError) as error:
+            logging.getLogger("fastget").warning("no more processes can be started: %s", error)
+            return False
+        self._attendants.append(attendant)
+        return True
+
+    def _assignment(self) -> Assignment:
+        task = self._job.task
+        return Assignment(
+            config=without_secrets(task.config),
+            display_url=task.source.display_url,
+            path=self._sink.path,
+            info=replace(task.info, headers=Headers()),
+            traits=task.traits,
+            facts=task.store.facts,
+            plan=replace(task.plan, layout=None, connections=share_of(task.plan.connections, self.count)),
+            can_resume=task.can_resume,
+            content_is_checked=task.content_is_checked,
+            algorithms=self._algorithms,
+            block=self._block,
+            processes=self.count,
+        )
+
+    def _end(self) -> None:
+        for attendant in self._attendants:
+            attendant.stop()
+        try:
+            for attendant in self._attendants:
+                attendant.join(PATIENCE)
+        except BaseException:
+            for attendant in self._attendants:
+                attendant.join(0)
+            raise
+
+
+def without_secrets(config: Config) -> Config:
+    """What a child needs of the options: how connections are made, how long to wait, and no keys."""
+    values: dict[str, Any] = {"on_event": None, "refresh_url": None}
+    for item in fields(config):
+        if item.metadata.get("secret") and item.name != "proxy":
+            values[item.name] = {} if item.default is MISSING else item.default
+    return config.merged(**values)

@@ -1,0 +1,149 @@
+"""What the process of a download and its children tell each other. All of it is small; payload is never in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastget.config import Config
+    from fastget.core.checksums.algorithms import Algorithm
+    from fastget.core.objectinfo import ObjectInfo, Pin
+    from fastget.core.planner import Chunk, Plan
+    from fastget.core.ranges import Span
+    from fastget.core.store_memory import StoreFacts
+    from fastget.sources.protocol import StoreTraits
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """To a child, first of all: what is fetched and how. `config` has no secrets but the proxy's.
+
+    `plan` comes without the layout of parts, `info` without its headers. `block` is the size of a claim of the
+    journal, 0 where none is kept. `processes` share the machine.
+    """
+
+    config: Config = field(repr=False)
+    display_url: str
+    path: str
+    info: ObjectInfo
+    traits: StoreTraits
+    facts: StoreFacts
+    plan: Plan
+    can_resume: bool
+    content_is_checked: bool
+    algorithms: tuple[Algorithm, ...]
+    block: int
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """To a child that asked with `Wanted`: fetch this chunk, of the object that is pinned like this."""
+
+    chunk: Chunk
+    pin: Pin
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """To a child: what its call has come to. `failure` as of `packed`."""
+
+    number: int
+    value: Any = field(default=None, repr=False)
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """To a child: let go of everything, say what there is to say, and end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """From a child: it has come up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """From a child: one more of its workers has nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """From a child, which waits for the answer to this number."""
+
+    number: int
+    name: str
+    arguments: tuple[Any, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """From a child: a request that had entered the gate has ended. `failure` where the store refused it (503)."""
+
+    failure: Failure | None = None
+    is_served: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """From a child: a failing attempt at a chunk has brought a good deal."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """These bytes have been written, and this is their xxh3-64; None where nothing of them holds any more."""
+
+    span: Span
+    digest: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """From a child, about ten times a second and after every chunk: totals since it began, and claims since the last.
+
+    `received` and `discarded` are bytes. A report with nothing new says that the child lives.
+    """
+
+    received: int = 0
+    discarded: int = 0
+    requests: int = 0
+    rescues: int = 0
+    connections: int = 0
+    claims: tuple[Claim, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """From a child: an error that ends the download."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An exception on its way to another process, with the error of the system behind it, if there is one."""
+
+    error: BaseException
+    cause: OSError | None = None
+
+    def unpacked(self) -> BaseException:
+        """The exception, to be raised."""
+        self.error.__cause__ = self.cause
+        return self.error
+
+
+def packed(error: BaseException) -> Failure:
+    """`error` in a form that another process can raise: what cannot travel does so as its own description."""
+    import pickle
+
+    cause = error.__cause__
+    failure = Failure(error, cause if isinstance(cause, OSError) else None)
+    try:
+        pickle.loads(pickle.dumps(failure))  # noqa: S301 - what was just made
+    except Exception:  # noqa: BLE001 - whatever its author has made of pickling
+        return Failure(RuntimeError(f"{type(error).__name__}: {error}"))
+    return failure
