@@ -236,6 +236,7 @@ REPLACEMENTS = {
 @pytest.mark.fault("H9", "H15", "C4")
 @pytest.mark.parametrize("fault", list(REPLACEMENTS))
 def test_a_changed_object_ends_the_download(stored: StoredObject, destination: Path, fault: str) -> None:
+    # One range at a time beside the stream: a 412 before any range was served would be a doubt about If-Match.
     if fault == "other total":
         wanted = REPLACEMENTS[fault].on(request=3, ranged=True)
     else:
@@ -244,7 +245,7 @@ def test_a_changed_object_ends_the_download(stored: StoredObject, destination: P
         ObjectServer({"/b/k": stored}, behaviour=UNHURRIED, faults=[wanted]) as server,
         pytest.raises(SourceChanged),
     ):
-        fastget.download(server.url("/b/k"), destination, split="range", **QUICK)
+        fastget.download(server.url("/b/k"), destination, split="range", **{**QUICK, "connections": 2})
     assert not list(destination.parent.iterdir())
 
 
