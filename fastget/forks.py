@@ -30,6 +30,7 @@ IMPORTED_SELDOM = (
     "botocore.session",
     "configparser",
     "ctypes",
+    "fastget.engine.processes.company",
     "fastget.engine.scattered",
     "fastget.sources.capture",
     "fastget.sources.getobject",
