@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import settings
 
 _PREFIXES = ("AWS_", "BOTO_", "FASTGET_")
 _NAMES = ("NETRC", "NO_COLOR", "FORCE_COLOR", "SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
@@ -19,6 +20,10 @@ _NOT_FOUND = "server not found: "
 # The tests run without any FASTGET_* variable, so what is meant for the tests themselves is read before that.
 _REQUIRE_SERVERS = os.environ.get("FASTGET_REQUIRE_SERVERS") == "1"
 _LOCALSTACK_PYTHON = os.environ.get("FASTGET_LOCALSTACK_PYTHON")
+
+# A slow machine fails no test; a change is judged by the same examples each time, while people at work meet new ones.
+settings.register_profile("fastget", deadline=None, derandomize=_REQUIRE_SERVERS)
+settings.load_profile("fastget")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -196,7 +196,8 @@ def read_journal(data: bytes) -> Journal | None:
             claims.add(start, stop, payload[_SPAN.size :])
         elif kind == _WITHDRAWAL and len(payload) == _SPAN.size:
             start, stop = _SPAN.unpack_from(payload)
-            claims.withdraw(start, stop)
+            if start < stop:
+                claims.withdraw(start, stop)
     return Journal(header, claims.found(), is_released)
 
 

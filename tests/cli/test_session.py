@@ -161,7 +161,7 @@ def test_ctrl_c_at_a_terminal_leaves_a_line_and_no_file(
 ) -> None:
     slow = StoredObject(Content.generated(1 << 30))
     url = serve({"/b/big.bin": slow}, behaviour=Behaviour(rate_per_connection=2e6)).url("/b/big.bin")
-    process = begin(url)
+    process = begin(url, "--no-resume")
     terminal.read_until("of 1.00 GiB")
     process.send_signal(2)
     terminal.read_to_end()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import xxhash
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fastget.core import journal
@@ -67,6 +67,7 @@ def test_an_owner_that_goes_on_after_a_farewell_has_not_left() -> None:
 
 
 @given(st.lists(st.one_of(claims, spans), max_size=40))
+@example([Claim(Span(0, 2), b"8 bytes."), Span(1, 1)])
 def test_claims_lie_apart_and_the_last_word_on_each_byte_counts(records: list[Claim | Span]) -> None:
     data = START
     holds: dict[int, Claim | None] = {}
