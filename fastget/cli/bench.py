@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from fastget.config import Config
     from fastget.core.bottleneck import Cell, Window
     from fastget.core.sweep import Setting
-    from fastget.engine.bench import Bench, Extent, Finding
+    from fastget.engine.bench.link import Bench, Extent, Finding
 
 _HELP = """Find out what limits a link: server, network, connections, TLS, processor or disk.
 
@@ -72,7 +72,7 @@ def bench(
     **options: Any,
 ) -> int:
     """Run the verb; the exit status."""
-    from fastget.engine.bench import Extent
+    from fastget.engine.bench.link import Extent
 
     if output is not None and directory is not None:
         raise click.UsageError("-o and -d contradict each other: give one of them")
@@ -118,7 +118,7 @@ class _Command:
         return ExitCode.DONE
 
     def _measure(self, client: Client, config: Config, url: str) -> None:
-        from fastget.engine.bench import Bench
+        from fastget.engine.bench.link import Bench
         from fastget.engine.cancellation import Cancellation
         from fastget.sources.resolve import resolve
 
@@ -172,7 +172,7 @@ class _Listener:
 
     def measured(self, found: Finding) -> None:
         from fastget.core.bottleneck import Window
-        from fastget.engine.bench import Way
+        from fastget.engine.bench.link import Way
 
         if isinstance(found, Window):
             self._tell_window(found)

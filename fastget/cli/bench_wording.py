@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from fastget.core.bottleneck import Cell, Verdict
-    from fastget.engine.bench import Digest, Way
-    from fastget.engine.by_itself import ByItself
+    from fastget.engine.bench.by_itself import ByItself
+    from fastget.engine.bench.link import Digest, Way
 
 # The largest number of connections that fastget takes by itself.
 _BY_ITSELF = 32

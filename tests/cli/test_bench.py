@@ -23,8 +23,8 @@ from fastget.core.bottleneck import Facts, Limit, Window, cells_of, judge
 from fastget.core.checksums.algorithms import Algorithm
 from fastget.core.objectinfo import ObjectInfo
 from fastget.core.sweep import Setting
-from fastget.engine.bench import Digest, Way
-from fastget.engine.by_itself import ByItself
+from fastget.engine.bench.by_itself import ByItself
+from fastget.engine.bench.link import Digest, Way
 from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults
 from fastget.transport.probe import Handshake
 

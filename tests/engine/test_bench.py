@@ -14,11 +14,11 @@ from fastget.core.bottleneck import Window
 from fastget.core.checksums.algorithms import Algorithm
 from fastget.core.ranges import Span
 from fastget.core.sweep import Setting
-from fastget.engine import machine
-from fastget.engine.bench import Bench, Extent, Finding
+from fastget.engine.bench import machine
+from fastget.engine.bench.flow import Spans
+from fastget.engine.bench.link import Bench, Extent, Finding
+from fastget.engine.bench.machine import Load, digest_rate, disk_rate, usable_cores
 from fastget.engine.cancellation import Cancellation
-from fastget.engine.flow import Spans
-from fastget.engine.machine import Load, digest_rate, disk_rate, usable_cores
 from fastget.errors import AccessDenied, Cancelled, DestinationError, SourceChanged
 from fastget.sources.resolve import resolve
 from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fastget.config import Config
-    from fastget.engine.flow import Target
+    from fastget.engine.bench.flow import Target
     from fastget.engine.line import ConnectionPool
 
 # The share of the time that is measured, at its end: before it the number of connections was looked for.

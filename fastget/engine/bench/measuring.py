@@ -9,10 +9,10 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 from fastget.core.bottleneck import Window
+from fastget.engine.bench.flow import GREETING, Flow, Spans
+from fastget.engine.bench.machine import Load
 from fastget.engine.cancellation import Cancellation
-from fastget.engine.flow import GREETING, Flow, Spans
 from fastget.engine.line import Line
-from fastget.engine.machine import Load
 from fastget.engine.threads import PATIENCE, Thread
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from fastget.core.ranges import Span
     from fastget.core.sweep import Setting
-    from fastget.engine.flow import Target
+    from fastget.engine.bench.flow import Target
     from fastget.engine.line import ConnectionPool
 
 # How often the measuring thread looks.

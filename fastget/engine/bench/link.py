@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from fastget.core.bottleneck import Facts, Verdict, Window, cells_of, judge
 from fastget.core.checksums.algorithms import Algorithm
 from fastget.core.sweep import most_steps, sweep
-from fastget.engine.by_itself import ByItself, by_itself
+from fastget.engine.bench.by_itself import ByItself, by_itself
+from fastget.engine.bench.flow import Target
+from fastget.engine.bench.machine import digest_rate, disk_rate, usable_cores
+from fastget.engine.bench.measuring import Measuring
 from fastget.engine.discovery import Discovery
-from fastget.engine.flow import Target
 from fastget.engine.line import Line
-from fastget.engine.machine import digest_rate, disk_rate, usable_cores
-from fastget.engine.measuring import Measuring
 from fastget.errors import ConfigError, RangeNotSupported
 from fastget.transport.cancellation import Cancellation as SocketCancellation
 from fastget.transport.probe import Handshake, Probe
