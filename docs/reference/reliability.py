@@ -7,6 +7,7 @@ a test nor a reason for having none.
 from __future__ import annotations
 
 import ast
+import json
 import runpy
 from collections import defaultdict
 from pathlib import Path
@@ -19,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/reliability.md"
 SECTIONS: Any = runpy.run_path(str(Path(__file__).with_name("reliability_rows.py")))["SECTIONS"]
 RUNS: Any = runpy.run_path(str(Path(__file__).with_name("reliability_figures.py")))["RUNS"]
+PEERS: Any = json.loads(Path(__file__).with_name("reliability_peers.json").read_text(encoding="utf-8"))
 # More than a reader would follow; the others carry the mark all the same.
 SHOWN = 3
 _HEAD = """\
@@ -38,6 +40,27 @@ long ones, on two cores that server and client share:
 
 | RUN | What it does | Printed |
 |---|---|---|
+"""
+_ELSEWHERE = """
+## The same faults elsewhere
+
+`python -m tests.endurance peers --save docs/reference/reliability_peers.json`. Each client is a process that fetches
+8 MiB in pieces of 1 MiB over 4 connections, from a server of its own; the fault befalls the second answer to a range.
+Each gives up silence after 5 seconds where it can be told to, asks again as often as it does by itself, and compares
+checksums where it can: awscrt with `validate_response`, boto3 with `when_supported`, rclone with `--checksum`
+([the settings](../tests/endurance/peers/clients.py)). obstore makes no files: the loop around it asks with If-Match,
+compares lengths, and names the file at the end. aria2 keeps an unfinished file under the final name on purpose, to go
+on with it. Tries of each: {tries}; where they ended differently, the number stands beside.
+
+- *right*: the bytes of one version, and success
+- *error*: it failed, and nothing lies under the name; the right end of a fault that stays
+- *partial*: it failed, and what lies under the name is not the object
+- **wrong**: success, and other bytes
+- **hangs**: not done after 60 seconds
+
+Where fastget does worse than others: it takes a Content-Range with another total for a changed object, and ends; it
+ends where every range is refused, though the first connection might have brought the whole.
+
 """
 
 
@@ -76,7 +99,16 @@ def page() -> str:
     for title, rows in SECTIONS:
         parts += [f"\n## {title}\n\n| # | Fault | fastget | Shown by |\n|---|---|---|---|\n"]
         parts += [_line(row, found.get(row.number, [])) for row in rows]
-    return "".join([*parts, _LONG, *(f"| `{run.words}` | {run.does} | {run.printed} |\n" for run in RUNS)])
+    runs = (f"| `{run.words}` | {run.does} | {run.printed} |\n" for run in RUNS)
+    return "".join([*parts, _LONG, *runs, _ELSEWHERE.format(tries=PEERS["tries"]), *_compared()])
+
+
+def _compared() -> Iterator[str]:
+    """The table of the run `peers`, as it has saved it."""
+    yield f"| Fault | {' | '.join(PEERS['clients'])} |\n|---|{'---|' * len(PEERS['clients'])}\n"
+    for row in PEERS["rows"]:
+        line = f"| {' | '.join(row)} |\n"
+        yield line.replace("WRONG", "**wrong**").replace("HUNG", "**hangs**")
 
 
 def _line(row: Any, tests: list[str]) -> str:

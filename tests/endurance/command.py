@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fastget.config import Config
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from fastget.testing import Content
 
@@ -63,12 +63,14 @@ def python(*arguments: str) -> list[str]:
     return [sys.executable, *arguments]
 
 
-def begin(words: Sequence[str], folder: Path, **options: Any) -> subprocess.Popen[bytes]:
-    """Start it in a process group of its own."""
+def begin(
+    words: Sequence[str], folder: Path, variables: Mapping[str, str] | None = None, **options: Any
+) -> subprocess.Popen[bytes]:
+    """Start it in a process group of its own, with these variables beside the usual ones."""
     return subprocess.Popen(
         words,
         cwd=folder,
-        env=environment(),
+        env={**environment(), **(variables or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -8,6 +8,9 @@ import re
 import resource
 import subprocess
 import tempfile
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,12 +30,14 @@ from tests.endurance.command import (
 from tests.endurance.verdict import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 SIZE = 8 * 2**20 + 5
 # So many pieces that one thread makes more calls than are made to fail: strace counts for each thread.
 PIECE = "32K"
 CALLS = 200
+# strace waits more than it works.
+AT_ONCE = 3
 ERRORS = ("ENOSPC", "EIO", "EDQUOT")
 OLD = b"what was there before"
 DISK_STATUS = 8
@@ -44,25 +49,17 @@ def run(seed: int, *, short: bool, without: tuple[str, ...]) -> Verdict:
     verdict = Verdict()
     content = Content.generated(SIZE, seed=seed)
     stored = StoredObject(content, checksum=Algorithm.CRC64NVME)
-    counts = {"runs": 0, "told": 0, "survived": 0, "not met": 0}
-    calls = (1, 5, 30) if short else range(1, CALLS + 1)
-    with tempfile.TemporaryDirectory(prefix="fastget-disk-") as folder, ObjectServer({"/k": stored}) as server:
-        trial = _Trial(Path(folder), server, digest_of(content), verdict)
-        for number, error in ((number, error) for number in calls for error in ERRORS[: 1 if short else None]):
-            counts["runs"] += 1
-            counts[trial.inject(number, error)] += 1
-        for number, error in ((number, error) for number in range(1, 2 if short else 9) for error in ERRORS):
-            counts["runs"] += 1
-            counts[trial.inject(number, error, calls=FINISHING)] += 1
-        for number in range(1, 3 if short else 41):
-            counts["runs"] += 1
-            counts[trial.inject(number, "ENOSPC", calls=APPENDING)] += 1
-        for limit in (2**20, SIZE - 1):
-            counts["runs"] += 1
-            counts[trial.limited(limit)] += 1
-        room = trial.small_disk()
+    wanted = digest_of(content)
+    with ObjectServer({"/k": stored}) as server, ThreadPoolExecutor(AT_ONCE) as threads:
+
+        def alone(what: Callable[[_Trial], str]) -> str:
+            with tempfile.TemporaryDirectory(prefix="fastget-disk-") as folder:
+                return what(_Trial(Path(folder), server, wanted, verdict))
+
+        counts = Counter(threads.map(alone, _trials(short=short)))
+        room = alone(_Trial.small_disk)
     verdict.figures = {
-        "runs": counts["runs"],
+        "runs": counts.total(),
         "told with path and cause": counts["told"],
         "survived": counts["survived"],
         "past the last call": counts["not met"],
@@ -70,6 +67,20 @@ def run(seed: int, *, short: bool, without: tuple[str, ...]) -> Verdict:
         "disk of 4 MiB": room,
     }
     return verdict
+
+
+def _trials(*, short: bool) -> Iterator[Callable[[_Trial], str]]:
+    """Each error at each of the first calls, at the last ones, at those that append; then limits on the file's size."""
+    for number in (1, 5, 30) if short else range(1, CALLS + 1):
+        for error in ERRORS[: 1 if short else None]:
+            yield partial(_Trial.inject, number=number, error=error)
+    for number in range(1, 2 if short else 9):
+        for error in ERRORS:
+            yield partial(_Trial.inject, number=number, error=error, calls=FINISHING)
+    for number in range(1, 3 if short else 41):
+        yield partial(_Trial.inject, number=number, error="ENOSPC", calls=APPENDING)
+    for limit in (2**20, SIZE - 1):
+        yield partial(_Trial.limited, limit=limit)
 
 
 class _Trial:

@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Verdict:
-    """Figures by name, in order, and one line for each thing that must not have happened."""
+    """Figures by name, in order, and one line for each thing that must not have happened.
+
+    `table` is what a run has to say beside its line; `--save` writes it.
+    """
 
     figures: dict[str, object] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    table: dict[str, object] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
