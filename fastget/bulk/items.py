@@ -56,14 +56,14 @@ def from_lines(lines: Iterable[str]) -> Iterator[Item]:
     """The items of a list as aria2 reads it: a URL a line, and below it, indented, options of that URL.
 
     `out=NAME` is the path below the directory, `checksum=ALGORITHM=HEX` the digest that the object must have. Empty
-    lines and those that begin with `#` are passed over. Raises ConfigError, which names the line.
+    lines and those that begin with `#`, indented or not, are passed over. Raises ConfigError, which names the line.
     """
     url, options = "", dict[str, str]()
     for number, text in enumerate(lines, 1):
         line = text.rstrip("\r\n").removeprefix("\ufeff")
         if len(line) > _LONGEST_LINE:
             raise ConfigError(f"line {number} of the list is longer than {_LONGEST_LINE} characters")
-        if not line.strip() or line.startswith("#"):
+        if line.strip()[:1] in ("", "#"):
             continue
         if line[0] in " \t":
             name, value = _option(line, number, is_of_url=bool(url))
@@ -90,5 +90,12 @@ def _option(line: str, number: int, *, is_of_url: bool) -> tuple[str, str]:
             hint="write each URL at the start of its line, and below it, indented, out=NAME or checksum=ALGORITHM=HEX",
         )
     if name == "checksum":
-        user_digest(value)
+        _check_digest(value, number)
     return name, value
+
+
+def _check_digest(text: str, number: int) -> None:
+    try:
+        user_digest(text)
+    except ConfigError as error:
+        raise ConfigError(f"line {number} of the list: {error.message}", hint=error.hint) from error

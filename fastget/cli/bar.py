@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fastget.cli.failures import failure_lines
+from fastget.cli.names import STANDARD_OUTPUT
 from fastget.cli.quantities import count_text, percent_text, rate_text, seconds_text, share_text, size_text
 from fastget.cli.rate import RateWindow
 from fastget.cli.terminal import printable
@@ -80,6 +81,10 @@ class BarReporter:
         )
         self._live.start()
 
+    def begin(self, path: str) -> None:
+        with self._lock:
+            self._transfer = Transfer(shown_name(path))
+
     def handle(self, event: Event) -> None:
         with self._lock:
             self._take(event)
@@ -117,8 +122,8 @@ class BarReporter:
     def _take(self, event: Event) -> None:
         match event:
             case Started():
-                name = os.path.basename(event.path or "") or "standard output"  # noqa: PTH119
-                self._transfer = Transfer(printable(name), started=event)
+                retries = self._transfer.retries if self._transfer is not None else 0
+                self._transfer = Transfer(shown_name(event.path or ""), started=event, retries=retries)
             case Progress() if self._transfer is not None:
                 self._transfer.progress = event
                 self._transfer.window.add(time.monotonic(), event.received)
@@ -150,6 +155,13 @@ class BarReporter:
         return picture(transfer, time.monotonic(), self._console.width)
 
 
+def shown_name(path: str) -> str:
+    """What stands before the bar: the file's own name."""
+    if path in ("", STANDARD_OUTPUT):
+        return "standard output"
+    return printable(os.path.basename(path))  # noqa: PTH119
+
+
 def pull_line(pull: PullProgress, rate: float | None) -> str:
     """The one line of a running pull."""
     facts = [pull_text(pull), *([rate_text(rate)] if rate is not None else ()), count_text(pull.jobs, "job")]
@@ -163,7 +175,7 @@ def picture(transfer: Transfer, now: float, width: int) -> RenderableType:
     landed = progress.landed if progress is not None else 0
     table = Table.grid(padding=(0, 1, 0, 0))
     table.width = min(width, WIDEST)
-    table.add_column(no_wrap=True, overflow="ellipsis", max_width=_NAME_WIDTH)
+    table.add_column(no_wrap=True, overflow="ellipsis", max_width=min(_NAME_WIDTH, width * 2 // 5))
     table.add_column(ratio=1)
     table.add_column(justify="right", width=4)
     share = "" if size is None else percent_text(landed / size if size else 1.0)
@@ -181,8 +193,9 @@ def picture(transfer: Transfer, now: float, width: int) -> RenderableType:
 
 def _numbers(transfer: Transfer, now: float) -> list[str]:
     progress, size = transfer.progress, transfer.started.size if transfer.started is not None else None
+    retries = [count_text(transfer.retries, "retry", "retries")] if transfer.retries else []
     if progress is None:
-        return ["connecting"]
+        return ["connecting", *retries]
     shown = [size_text(progress.landed) if size is None else share_text(progress.landed, size)]
     rate = transfer.window.rate(now)
     if rate is not None:
@@ -192,8 +205,7 @@ def _numbers(transfer: Transfer, now: float) -> list[str]:
     shown.append(count_text(progress.connections, "connection"))
     if progress.verified and size:
         shown.append(f"{percent_text(progress.verified / size)} verified")
-    if transfer.retries:
-        shown.append(count_text(transfer.retries, "retry", "retries"))
+    shown.extend(retries)
     if transfer.repairs:
         shown.append(count_text(transfer.repairs, "repair"))
     return shown

@@ -115,6 +115,7 @@ class Downloads:
         with Client(config) as client:
             for url, path in zip(self._urls, paths, strict=True):
                 self._url = display_url(url)
+                self._reporter.begin(path)
                 self._fetch(client, url, path)
 
     def _handle(self, event: Event) -> None:

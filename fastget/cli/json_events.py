@@ -35,6 +35,9 @@ class JsonReporter:
         self.lost: OSError | None = None
         self._lock = threading.Lock()
 
+    def begin(self, path: str) -> None:
+        """Of an object that is asked for nothing is known yet."""
+
     def handle(self, event: Event) -> None:
         """From any thread."""
         if isinstance(event, Done | Failed) or self.lost is not None:
@@ -67,7 +70,9 @@ class JsonReporter:
 
     def summarize(self, summary: Summary) -> None:
         if self.lost is None:
-            write_line("summary", {name: value for name, value in asdict(summary).items() if value is not None})
+            told = {name: value for name, value in asdict(summary).items() if value is not None}
+            told.pop("is_cut_short")
+            write_line("summary", told)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -30,6 +30,10 @@ class Reporter(Protocol):
     lost: OSError | None
     """Why standard output cannot be written any more, once that is so: the main thread was interrupted for it."""
 
+    def begin(self, path: str) -> None:
+        """An object is asked for, to be written to `path`."""
+        ...
+
     def handle(self, event: Event) -> None:
         """An event of the running transfer."""
         ...
@@ -63,6 +67,9 @@ class LineReporter:
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         self._quiet = quiet
         self._verbose = verbose
+
+    def begin(self, path: str) -> None:
+        """An object that is under way has no line of its own."""
 
     def handle(self, event: Event) -> None:
         line = remark(event) if self._verbose else None

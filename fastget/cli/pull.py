@@ -95,6 +95,8 @@ class _Command:
             return self._break_off(code)
         self._tell_failures(result)
         code = ExitCode.FAILED if result.failed else ExitCode.DONE
+        if prefix is not None and not result.done + result.failed:
+            self._reporter.note(f"fastget: no key begins with {display_url(prefix)}")
         unverified = result.done - result.verified
         self._reporter.summarize(
             Summary(result.done, result.failed, result.size, result.seconds, code, result.skipped, unverified)
@@ -127,7 +129,9 @@ class _Command:
 
     def _break_off(self, code: ExitCode) -> ExitCode:
         seconds = time.monotonic() - self._began
-        self._reporter.summarize(Summary(self._done, 1, self._size, seconds, code, skipped=self._skipped))
+        self._reporter.summarize(
+            Summary(self._done, 1, self._size, seconds, code, skipped=self._skipped, is_cut_short=True)
+        )
         return code
 
 

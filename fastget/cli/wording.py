@@ -35,6 +35,7 @@ class Summary:
     """What a whole command came to. `size` is in bytes, `seconds` from the first object to the last.
 
     `skipped` of the done ones were here already, `unverified` of them were held to no digest: both are told of a pull.
+    One that `is_cut_short` knows of no number that there would have been, and its one failure is its own end.
     """
 
     done: int
@@ -44,6 +45,7 @@ class Summary:
     exit_code: int
     skipped: int | None = None
     unverified: int | None = None
+    is_cut_short: bool = False
 
 
 def transfer_text(result: Result) -> str:
@@ -76,18 +78,21 @@ def verification_text(verification: Verification) -> str:
 def summary_text(summary: Summary) -> str:
     """The last line of a command with several objects."""
     total = count_text(summary.done + summary.failed, "object")
-    facts = [f"{summary.done} of {total}, {size_text(summary.size)} in {seconds_text(summary.seconds)}"]
+    share = f"{count_text(summary.done, 'object')} so far" if summary.is_cut_short else f"{summary.done} of {total}"
+    facts = [f"{share}, {size_text(summary.size)} in {seconds_text(summary.seconds)}"]
     if summary.skipped:
         facts.append(f"{summary.skipped} were here already")
     if summary.unverified:
         facts.append(f"{summary.unverified} not verified")
-    if summary.failed:
+    if summary.failed and not summary.is_cut_short:
         facts.append(f"{summary.failed} failed")
     return ", ".join(facts)
 
 
 def is_worth_telling(summary: Summary) -> bool:
     """Whether there is more to a command than the line of its one object."""
+    if summary.is_cut_short:
+        return summary.done > 0
     return summary.skipped is not None or summary.done + summary.failed > 1
 
 

@@ -46,8 +46,12 @@ def test_a_line_that_means_nothing_is_named(lines: list[str], number: int) -> No
         list(from_lines(lines))
 
 
-def test_a_digest_that_cannot_be_read_is_refused() -> None:
-    with pytest.raises(ConfigError):
+def test_an_indented_remark_is_a_remark() -> None:
+    assert list(from_lines(["https://host/a", "  # later:", "  #out=x", "  out=y"])) == [Item("https://host/a", "y")]
+
+
+def test_a_digest_that_cannot_be_read_is_refused_by_its_line() -> None:
+    with pytest.raises(ConfigError, match="line 2 "):
         list(from_lines(["https://host/a", "  checksum=md5=12"]))
 
 

@@ -82,6 +82,36 @@ def test_before_the_first_sample_it_connects() -> None:
     assert "connecting" in drawn(running(progress=None), no_color=True)[1]
 
 
+def test_a_narrow_terminal_gives_the_bar_more_room_than_the_name() -> None:
+    transfer = running()
+    transfer.name = "a-very-long-name-" * 10
+    console = Console(file=io.StringIO(), width=40, no_color=True, _environ={})
+    with console.capture() as capture:
+        console.print(picture(transfer, 12.0, 40))
+    assert "a-very-long" in capture.get()
+    assert "━" * 8 in capture.get()
+
+
+def test_an_object_that_has_not_answered_is_shown_with_its_retries(reporter: BarReporter) -> None:
+    reporter.begin("dir/big.bin")
+    reporter.handle(Retried("u", 0, None, 1, 0.1, "no answer"))
+    console = Console(file=io.StringIO(), width=80, no_color=True, _environ={})
+    with console.capture() as capture:
+        console.print(reporter._draw())
+    reporter.close()
+    assert "big.bin" in capture.get()
+    assert "connecting, 1 retry" in capture.get()
+
+
+def test_what_goes_to_standard_output_is_named_so(reporter: BarReporter) -> None:
+    reporter.begin("-")
+    console = Console(file=io.StringIO(), width=80, no_color=True, _environ={})
+    with console.capture() as capture:
+        console.print(reporter._draw())
+    reporter.close()
+    assert "standard output" in capture.get()
+
+
 def test_an_empty_object_is_whole() -> None:
     empty = running(replace(STARTED, size=0), replace(PROGRESS, landed=0, received=0, size=0, verified=0))
     assert drawn(empty, no_color=True)[0].rstrip().endswith("100%")

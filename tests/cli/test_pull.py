@@ -116,6 +116,17 @@ def test_a_line_that_means_nothing_is_named(run: Run, server: ObjectServer, tmp_
     assert b"line 2" in done.stderr
 
 
+def test_a_command_that_cannot_begin_counts_no_objects(run: Run) -> None:
+    done = run("pull", "-i", "missing.txt", "-d", "out")
+    assert b"object" not in done.stderr
+
+
+def test_a_prefix_without_keys_is_told(run: Run, server: ObjectServer) -> None:
+    done = run("pull", "s3://b/nothing/", "-d", "out", *at(server))
+    assert done.returncode == 0
+    assert b"no key begins with s3://b/nothing/" in done.stderr
+
+
 def test_a_program_reads_a_line_for_each_object_and_one_for_all(run: Run, server: ObjectServer, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text(f"{server.url('/b/a')}\n{server.url('/b/none')}\n")
     done = run("pull", "-i", "list.txt", "-d", "out", "--json")
@@ -142,5 +153,6 @@ def test_an_interrupt_leaves_whole_files_and_nothing_else(
     release.set()
     assert process.returncode == status
     assert b"interrupted" in stderr
+    assert b"failed" not in stderr
     assert b"Traceback" not in stderr
     assert files(tmp_path / "out") == {"a": b"one"}

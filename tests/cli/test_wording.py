@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from fastget.cli.wording import Summary, remark, summary_text, transfer_text, verification_text
+from fastget.cli.wording import Summary, is_worth_telling, remark, summary_text, transfer_text, verification_text
 from fastget.events import Failed, Method, Repaired, Result, Retried, Started, Verification
 
 
@@ -48,6 +48,12 @@ def test_what_was_not_verified_says_why() -> None:
 def test_a_summary_counts_objects_and_bytes() -> None:
     assert summary_text(Summary(3, 0, 3 * 1024**3, 2.0, 0)) == "3 of 3 objects, 3.00 GiB in 2.0 s"
     assert summary_text(Summary(1, 2, 5, 2.0, 1)) == "1 of 3 objects, 5 B in 2.0 s, 2 failed"
+
+
+def test_a_command_that_was_cut_short_says_what_it_did_and_counts_itself_for_no_object() -> None:
+    cut_short = Summary(432, 1, 5, 2.0, 130, skipped=2, is_cut_short=True)
+    assert summary_text(cut_short) == "432 objects so far, 5 B in 2.0 s, 2 were here already"
+    assert not is_worth_telling(Summary(0, 1, 0, 0.1, 2, skipped=0, is_cut_short=True))
 
 
 def test_remarks_tell_of_the_start_of_retries_and_of_repairs() -> None:
