@@ -19,12 +19,14 @@ _RUNS = {
     "matrix": "every fault, with every kind of checksum, over 1, 4 and 16 connections, at random places",
     "chaos": "10,000 faults at random over 200 objects",
     "kill": "kill -9 at 200 random moments, one to five times for each download",
+    "pulls": "kill -9 of pulls of many objects at 60 random moments, some objects with faults",
     "signals": "Ctrl-C and SIGTERM at 200 random moments",
     "syscalls": "kill -9 at each of the first 400 system calls that change the disk",
     "power_loss": "2,000 disks that a power loss may leave at any moment of a download",
     "disk": "errors at each of the first 200 calls that write; too small a disk; a limit on file size",
     "processes": "2 to 8 processes with one destination, one of them killed, with flock and without",
     "soak": "100,000 small objects, of which one in a hundred meets a fault",
+    "memory": "peak memory for objects of up to 64 GiB, 100,000 objects, a slow disk, a slow reader",
     "peers": "the same faults for fastget and for five other clients",
 }
 

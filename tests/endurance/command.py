@@ -32,6 +32,14 @@ APPENDING = "write,writev"
 FINISHING = "fsync,fdatasync,rename,renameat,renameat2,link,linkat,fchmod,ftruncate"
 # An unlink that fails leaves its file; one that ends the process is a moment like others.
 REMOVING = "unlink,unlinkat"
+# Of nobody: servers of fastget.testing check no signature.
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "example",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 _WITHOUT_FLOCK = """
 import fcntl, sys
 fcntl.flock = fcntl.lockf = lambda *_: None

@@ -27,6 +27,7 @@ def run(seed: int, *, short: bool, without: tuple[str, ...]) -> Verdict:
     stored = StoredObject(content, checksum=Algorithm.CRC64NVME)
     wanted, resumes = digest_of(content), can_resume()
     kills = rounds = sent = strays = 0
+    worst = 0.0
     behaviour = Behaviour(rate_per_connection=RATE)
     while kills < (3 if short else MOMENTS):
         rounds += 1
@@ -46,6 +47,7 @@ def run(seed: int, *, short: bool, without: tuple[str, ...]) -> Verdict:
             verdict.require(not left or not resumes, f"round {rounds}: {left} are left after success")
             bytes_sent = sum(request.bytes_sent for request in server.requests)
             sent += bytes_sent
+            worst = max(worst, (bytes_sent / SIZE - 1) / max(1, mine))
             # What sits in the buffers of the kernel when a process is killed was sent, and is lost: 1 MiB a connection.
             bound = SIZE * (1 + COST * mine) + mine * int(CONNECTIONS) * 2**20
             verdict.require(
@@ -56,6 +58,7 @@ def run(seed: int, *, short: bool, without: tuple[str, ...]) -> Verdict:
         "downloads": rounds,
         "wrong or failed": len(verdict.failures),
         "of the object sent again for a kill": f"{(sent / SIZE - rounds) / max(1, kills):.1%}",
+        "in the worst download": f"{worst:.1%}",
         "stray files": strays,
     }
     if not resumes:

@@ -10,6 +10,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from statistics import linear_regression
 from typing import Any
 
 import psutil
@@ -25,6 +26,8 @@ OBJECTS = 100_000
 DIFFERENT = 500
 PROBABILITY = 0.01
 AT_ONCE = 4
+# Looks at the process: so many that steps of the allocator, up and down, are no slope.
+LOOKS = 100
 # Bytes of growth allowed for 10,000 objects, once everything has been used.
 SLOPE = 2**20
 OPTIONS: dict[str, Any] = {"fsync": False, "retries": 8, "stall_timeout": 5.0, "response_timeout": 10.0}
@@ -52,7 +55,7 @@ def serve(seed: int) -> None:
 
 
 def run(seed: int, *, short: bool, without: tuple[str, ...]) -> Verdict:
-    """All of them, ten looks at the process on the way."""
+    """All of them, with looks at the process on the way."""
     del without
     verdict, digests = Verdict(), {path: digest_of(one.content) for path, one in stored_objects(seed).items()}
     total = 2000 if short else OBJECTS
@@ -72,7 +75,7 @@ def run(seed: int, *, short: bool, without: tuple[str, ...]) -> Verdict:
         happened = int(server.stdout.readline())
     # The first half fills pools, caches and the allocator's arenas.
     settled = samples[len(samples) // 2 :]
-    growth = (settled[-1][0] - settled[0][0]) / (total / len(samples) * (len(settled) - 1)) * 10_000
+    growth = linear_regression(range(len(settled)), [one[0] for one in settled]).slope * len(samples) / total * 10_000
     verdict.require(short or growth < SLOPE, f"memory grows by {growth / 2**20:.2f} MiB for 10,000 objects")
     verdict.require(max(one[1] for one in settled) <= settled[0][1] + AT_ONCE, "descriptors grow")
     verdict.require(all(later[2] <= first[2] for first, later in pairwise(settled)), "threads grow")
@@ -111,8 +114,8 @@ def _fetch(base: str, digests: dict[str, bytes], total: int, verdict: Verdict) -
                 fetch(paths[number % len(paths)], Path(folder) / str(worker))
 
         samples = []
-        for part in range(10):
-            first, last = part * total // 10, (part + 1) * total // 10
+        for look in range(LOOKS):
+            first, last = look * total // LOOKS, (look + 1) * total // LOOKS
             for share in [threads.submit(fetch_share, worker, first, last) for worker in range(AT_ONCE)]:
                 share.result()
             gc.collect()

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fastget.testing import ObjectServer
-from tests.endurance.command import begin, digest_at, digest_of, kill
+from tests.endurance.command import CREDENTIALS, begin, digest_at, digest_of, kill
 from tests.endurance.peers.cases import CASES, SHORT, SIZE, Case
-from tests.endurance.peers.clients import BUCKET, CREDENTIALS, FASTGET, KEY, PEERS, Peer
+from tests.endurance.peers.clients import BUCKET, FASTGET, KEY, PEERS, Peer
 from tests.endurance.verdict import Verdict
 
 # Seconds after which a client hangs: each gives up silence after 5 where it can be told to.
