@@ -13,7 +13,7 @@ from typing import NoReturn
 import pytest
 from hypothesis import settings
 
-_PREFIXES = ("AWS_", "BOTO_", "FASTGET_")
+_PREFIXES = ("AWS_", "BOTO_", "COS_", "FASTGET_", "IBM_")
 _NAMES = ("NETRC", "NO_COLOR", "FORCE_COLOR", "SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
 _NOT_FOUND = "server not found: "
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from fastget.errors import ConfigError
@@ -51,10 +51,12 @@ class S3Settings:
         """
         _check_keys(config)
         brings_its_own = any(name.lower() == "authorization" for name in config.headers)
+        if store == "cos":
+            config = _as_ibm_has_it(config, wants_keys=not brings_its_own)
         if "@" in urlsplit(config.endpoint_url or "").netloc:
             raise ConfigError("endpoint_url holds a user name or password", hint="S3 takes keys: give a profile")
         return cls(
-            endpoint_url=config.endpoint_url or _ibm_endpoint(store, config.region),
+            endpoint_url=config.endpoint_url,
             region=config.region,
             profile=config.profile,
             anonymous=config.no_sign_request or brings_its_own,
@@ -105,9 +107,31 @@ class S3Settings:
         return _IBM_HOSTS.search(urlsplit(self.endpoint_url or "").hostname or "") is not None
 
 
-def _ibm_endpoint(store: str, region: str | None) -> str | None:
+def _as_ibm_has_it(config: Config, *, wants_keys: bool) -> Config:
+    """The options with what IBM's SDK reads beside them, for a cos:// URL: keys, and where the bucket is."""
+    from fastget.sources import ibm_environment as ibm
+
+    found: dict[str, Any] = {}
+    names_keys = config.access_key_id is not None or config.ibm_api_key_id is not None or config.profile is not None
+    if wants_keys and not names_keys and not config.no_sign_request:
+        keys = ibm.ibm_credentials()
+        found = {
+            "ibm_api_key_id": keys.api_key_id,
+            "ibm_auth_endpoint": config.ibm_auth_endpoint or keys.auth_endpoint,
+            "access_key_id": keys.access_key_id,
+            "secret_access_key": keys.secret_access_key,
+        }
+    found["region"] = config.region or ibm.ibm_region()
+    if config.endpoint_url is None:
+        # A region that was asked for by name comes before an endpoint that was not.
+        asked = ibm.ibm_endpoint() if config.region is None else None
+        found["endpoint_url"] = asked or _ibm_endpoint(found["region"])
+    return config.merged(**found)
+
+
+def _ibm_endpoint(region: str | None) -> str | None:
     """The public endpoint of a region (us-south) or of a group of them (us, eu, ap), where one is given."""
-    if store != "cos" or region is None:
+    if region is None:
         return None
     if not _REGION.fullmatch(region):
         raise ConfigError(f"there is no region {region!r} of IBM COS", hint="they look like us-south, eu-de, us, eu")
