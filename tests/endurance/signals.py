@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from fastget.testing import Algorithm, Behaviour, Content, ObjectServer, StoredObject
+from fastget.testing import Algorithm, Behaviour, Content, ObjectServer, StoredObject, faults
 from tests.endurance.command import begin, command, digest_at, digest_of, end
 from tests.endurance.verdict import Verdict
 
@@ -19,22 +19,33 @@ RATE = 3 * 2**20
 MOMENTS = 200
 # Seconds from the signal to the end of the process.
 BOUND = 2.0
+# What keeps a client waiting: nothing of it may keep it from ending.
+TROUBLES = (
+    faults.silence().always(),
+    faults.stall(after=300_000).always(),
+    faults.slow_down(retry_after=60).always(),
+    faults.drip(after=300_000).always(),
+)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run(seed: int, *, short: bool, without: tuple[str, ...]) -> Verdict:
-    """Downloads that are told to end; every fifth of them goes on to its end, over what the others have kept."""
+    """Downloads that are told to end: of a healthy server, where a fifth one goes on to its end; and of a mute one."""
     del without
     chance, verdict = random.Random(seed), Verdict()
     content = Content.generated(SIZE, seed=seed)
     wanted = digest_of(content)
     stored = StoredObject(content, checksum=Algorithm.CRC64NVME)
     seconds: list[float] = []
-    strays = before = 0
+    strays = before = rounds = 0
     while len(seconds) < (4 if short else MOMENTS):
+        rounds += 1
+        trouble = None if rounds % 2 else TROUBLES[rounds // 2 % len(TROUBLES)]
         with (
             tempfile.TemporaryDirectory(prefix="fastget-signals-") as name,
-            ObjectServer({"/k": stored}, behaviour=Behaviour(rate_per_connection=RATE)) as server,
+            ObjectServer(
+                {"/k": stored}, behaviour=Behaviour(rate_per_connection=RATE), faults=[trouble] if trouble else ()
+            ) as server,
         ):
             folder = Path(name)
             words = command(server.url("/k"), "-o", "k", "-q", "--part-size", PIECE, "--connections", CONNECTIONS)
@@ -43,12 +54,8 @@ def run(seed: int, *, short: bool, without: tuple[str, ...]) -> Verdict:
                 before += found is None
                 seconds += [] if found is None else [found]
                 verdict.require(digest_at(folder / "k") in (None, wanted), "wrong bytes stood at the name")
-            status, said = end(begin(words, folder))
-            verdict.require(status == 0, f"the last run ends with {status}: {said[:200]}")
-            verdict.require(digest_at(folder / "k") == wanted, "wrong bytes")
-            left = [path.name for path in folder.iterdir() if path.name != "k"]
-            strays += len(left)
-            verdict.require(not left, f"{left} are left after success")
+            if trouble is None:
+                strays += _finish(words, folder, wanted, verdict)
     slowest = max(seconds)
     verdict.require(slowest <= BOUND, f"{slowest:.2f} s from the signal to the end")
     verdict.figures = {
@@ -60,6 +67,16 @@ def run(seed: int, *, short: bool, without: tuple[str, ...]) -> Verdict:
         "stray files": strays,
     }
     return verdict
+
+
+def _finish(words: list[str], folder: Path, wanted: bytes, verdict: Verdict) -> int:
+    """The same download to its end; how many files it leaves beside its own."""
+    status, said = end(begin(words, folder))
+    verdict.require(status == 0, f"the last run ends with {status}: {said[:200]}")
+    verdict.require(digest_at(folder / "k") == wanted, "wrong bytes")
+    left = [path.name for path in folder.iterdir() if path.name != "k"]
+    verdict.require(not left, f"{left} are left after success")
+    return len(left)
 
 
 def _told(
