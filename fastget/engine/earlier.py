@@ -44,7 +44,6 @@ class Earlier:
         self._block = 0
         self._identified: Identity | None = None
         self._is_told = False
-        self.whole_was_checked = False
 
     # Before the bytes ------------------------------------------------------------------------------------------
 
@@ -147,13 +146,23 @@ class Earlier:
             for chunk in chunks:
                 self._file.withdraw(chunk.span)
 
+    def doubt(self, suspects: Iterable[Chunk]) -> None:
+        """The whole does not have its digest. What lies in these chunks is not gone on with; the rest is.
+
+        Where nothing is suspected, all of it is kept, and nothing rests on it: it is digested again by the next run,
+        which compares it with what the store sends then, if it does not hold again.
+        """
+        chunks = tuple(suspects)
+        self.withdraw(chunks)
+        self._tally.discarded += sum(chunk.span.length for chunk in chunks)
+
     def beat(self) -> None:
         if self._file is not None:
             self._file.beat()
 
     def end(self, error: BaseException) -> None:
         """The transfer has failed: keep what has landed, unless the error says that it is wrong."""
-        if self._file is None or is_worthless(error, whole_was_checked=self.whole_was_checked):
+        if self._file is None or is_worthless(error, self._tally.landed):
             self._sink.discard()
         elif self._file.keep() and self._identified is not None:
             size, landed = self._identified.size, self._tally.landed

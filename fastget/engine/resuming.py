@@ -118,13 +118,14 @@ def readers() -> int:
     return min(os.cpu_count() or 1, MOST_READERS)
 
 
-def is_worthless(error: BaseException, *, whole_was_checked: bool) -> bool:
-    """Whether `error` says that what has landed must not be gone on with: it is wrong, or of an object that is gone.
+def is_worthless(error: BaseException, landed: int) -> bool:
+    """Whether `error` says that the `landed` bytes must not be gone on with: the disk loses them, the object is gone.
 
-    A part that keeps arriving damaged says nothing about the others.
+    A digest that does not hold says nothing about the bytes that it does not cover: what is damaged was withdrawn, and
+    does not count as landed.
     """
     if isinstance(error, ChecksumMismatch):
-        return whole_was_checked
+        return landed <= 0
     if isinstance(error, DestinationError):
         cause = error.__cause__
         return isinstance(cause, OSError) and cause.errno == errno.EIO

@@ -314,7 +314,6 @@ class Transfer:
 
     def _verify(self, prepared: Prepared, ledger: Ledger, size: int, known: Knowledge) -> Verification:
         task = prepared.task
-        self._earlier.whole_was_checked = True
         return Verifier(
             prepared,
             ledger,
@@ -324,6 +323,7 @@ class Transfer:
             lambda: Surveyor(task.source, task.info, self._pool, self._scope(), task.store),
             known.seen,
             self._givers,
+            self._earlier.doubt,
         ).verify(size)
 
     def _run_again(
@@ -333,12 +333,10 @@ class Transfer:
         if is_rewritten:
             self._earlier.withdraw(task.plan.chunks[index] for index in wanted)
         new_piece = self._earlier.new_piece if is_rewritten else Piece
-        self._earlier.whole_was_checked = False  # what fails here is a part
         job = Job(task, recorder, algorithms, self._tally, self._scope(), wanted, new_piece)
         job.givers = self._givers
         self._givers.begin_pass()
         self._run(job, write, None, Alone())
-        self._earlier.whole_was_checked = True
 
     def _result(self, prepared: Prepared, size: int, verification: Verification) -> Result:
         info, tally = prepared.task.info, self._tally

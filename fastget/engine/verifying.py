@@ -2,7 +2,8 @@
 
 Where the store declares digests of parts, they name the damaged ones. Elsewhere every chunk is fetched once more, for
 its digests alone and written nowhere; the chunks that come out otherwise are the suspects, and only they are written
-again. A good chunk is never overwritten by a worse one.
+again. A good chunk is never overwritten by a worse one. What came damaged once more is looked at again, a few times;
+what is suspected in the end is named to whoever keeps the rest.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ from fastget.errors import ChecksumMismatch, Unverifiable
 from fastget.events import Method, Repaired
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from fastget.core.checksums.algorithms import Algorithm
     from fastget.core.checksums.verification import Check
     from fastget.core.layout import PartLayout
+    from fastget.core.planner import Chunk
     from fastget.engine.announcer import Announcer
     from fastget.engine.givers import Givers
     from fastget.engine.layouts import Surveyor
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 
 ADDED_UP_ALWAYS = 16
+# A few chunks, or bytes, that come damaged now and then are fetched and compared this often; many are not worth it.
+ROUNDS, FEW_BYTES = 3, 8 * 1024 * 1024
 
 RunPass = Callable[["Task", "Recorder", "Collection[Algorithm]", "Collection[int]", "Write"], None]
 
@@ -86,7 +90,8 @@ class Verifier:
     """Holds one landed download to its checks.
 
     `run_pass` fetches chunks of a task again, those of the given indexes: their digests go to a recorder, their bytes
-    to a write. `survey` makes a surveyor of the object's parts. `givers` knows which address has brought what.
+    to a write. `survey` makes a surveyor of the object's parts. `givers` knows which address has brought what. `doubt`
+    is told, before a ChecksumMismatch, what has not been repaired.
     """
 
     def __init__(
@@ -99,6 +104,7 @@ class Verifier:
         survey: Callable[[], Surveyor],
         seen: tuple[bytes, ...] | None,
         givers: Givers,
+        doubt: Callable[[Iterable[Chunk]], None],
     ) -> None:
         self._task = prepared.task
         self._checks = prepared.checks
@@ -110,6 +116,10 @@ class Verifier:
         self._survey = survey
         self._seen = seen
         self._givers = givers
+        self._doubt = doubt
+        # By chunk: what came differently each time. By part: what the store declares.
+        self._changed: set[int] = set()
+        self._declared: Mapping[int, bytes] = {}
 
     def verify(self, size: int) -> Verification:
         """The verdict on the `size` bytes that have landed, after repair where that is needed and possible.
@@ -129,6 +139,7 @@ class Verifier:
         else:
             failures = self._ledger.failures()
         if failures:
+            self._doubt(self._suspects())
             raise self._mismatch(*failures[0])
         self._tally.verified = size
         return verified_by(self._checks[0])
@@ -151,14 +162,38 @@ class Verifier:
         Raises Replan where there are no ranges to fetch by: the second time is then another plan.
         """
         if self._task.can_resume:
-            damaged = self._damaged_by_part_digests() or self._damaged_by_comparison()
-            if damaged and self._task.sink.is_seekable:
-                self._repair(damaged, size)
-            return not damaged
+            return not self._find_and_repair(size)
         actual = tuple(digest for _, digest in failures)
         if self._seen is None and self._task.sink.is_seekable:
             raise Replan(stream=True, seen=actual)
         return self._seen == actual
+
+    def _find_and_repair(self, size: int) -> bool:
+        """Whether anything was found damaged. What was, has been fetched again, until all holds or it is no use."""
+        wanted: Sequence[int] = range(len(self._task.plan.chunks))
+        is_any = False
+        for _ in range(ROUNDS):
+            damaged = self._damaged_by_part_digests()
+            if not damaged:
+                damaged = wanted = self._damaged_by_comparison(wanted)
+            is_any = is_any or bool(damaged)
+            if not damaged or not self._task.sink.is_seekable:
+                break
+            self._repair(damaged, size)
+            if not self._ledger.failures() or not self._are_few(size):
+                break
+        return is_any
+
+    def _are_few(self, size: int) -> bool:
+        return sum(chunk.span.length for chunk in self._suspects()) <= max(size // 2, FEW_BYTES)
+
+    def _suspects(self) -> tuple[Chunk, ...]:
+        """The chunks that the parts' digests contradict, or that came differently each time.
+
+        None where the same bytes came every time: then nothing tells the good from the bad.
+        """
+        indexes = self._changed.union(self._contradicted())
+        return tuple(chunk for chunk in self._task.plan.chunks if chunk.index in indexes)
 
     def _rests_on_a_guess(self) -> bool:
         """Whether a composite fails that was taken over parts of which only the first one's size is known."""
@@ -234,21 +269,27 @@ class Verifier:
         algorithms = [check.algorithm for check, _ in self._ledger.failures() if check.parts is not None]
         if layout is None or not algorithms:
             return []
-        surveyor = self._survey()
-        declared = surveyor.part_digests(algorithms[0], layout)
-        self._tally.requests += surveyor.requests
-        parts = {n for n, digest in declared.items() if self._ledger.part_digest(algorithms[0], n) != digest}
-        damaged = [chunk.index for chunk in self._task.plan.chunks if chunk.part in parts]
+        if not self._declared:
+            surveyor = self._survey()
+            self._declared = surveyor.part_digests(algorithms[0], layout)
+            self._tally.requests += surveyor.requests
+        damaged = self._contradicted()
         for index in damaged:
             self._givers.blame(index, Trouble.DAMAGED)
         return damaged
 
-    def _damaged_by_comparison(self) -> list[int]:
+    def _contradicted(self) -> list[int]:
+        """The chunks of the parts whose declared digests, as far as they are known, do not hold now."""
+        algorithms = [check.algorithm for check in self._checks if check.parts is not None]
+        parts = {n for n, digest in self._declared.items() if self._ledger.part_digest(algorithms[0], n) != digest}
+        return [chunk.index for chunk in self._task.plan.chunks if chunk.part in parts]
+
+    def _damaged_by_comparison(self, wanted: Sequence[int]) -> list[int]:
         comparison = Comparison(self._ledger)
         landed = self._tally.received - self._tally.discarded
-        everything = range(len(self._task.plan.chunks))
-        self._run_pass(self._task, comparison, self._ledger.chunk_algorithms, everything, _write_nothing)
+        self._run_pass(self._task, comparison, self._ledger.chunk_algorithms, wanted, _write_nothing)
         self._tally.discarded = self._tally.received - landed
+        self._changed.update(comparison.changed)
         damaged = comparison.of_one_address(self._givers) or comparison.changed
         for index in damaged:
             if (peer := self._givers.to_avoid(index)) is not None:

@@ -8,6 +8,7 @@ import re
 import selectors
 import socket
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
@@ -15,7 +16,6 @@ from urllib.parse import quote
 from fastget.core.messages import Framing
 from fastget.testing import s3
 from fastget.testing.behaviour import Behaviour
-from fastget.testing.chaos import Chaos
 from fastget.testing.documents import error
 from fastget.testing.fault import Fault, FaultBook, FaultSource, merged_manner
 from fastget.testing.pace import Link
@@ -25,7 +25,7 @@ from fastget.testing.sending import Decision, Sender
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
     from fastget.testing.answer import Answer
@@ -56,7 +56,7 @@ class ObjectServer:
         objects: Mapping[str, StoredObject],
         *,
         behaviour: Behaviour | None = None,
-        faults: Sequence[Fault] | Chaos = (),
+        faults: Sequence[Fault] | FaultSource = (),
         port: int = 0,
         max_connections: int = 256,
         tls: ssl.SSLContext | None = None,
@@ -65,7 +65,7 @@ class ObjectServer:
         self.behaviour = behaviour or Behaviour()
         self.operations: tuple[Operation, ...] = tuple(operations)
         self._versions: dict[str, dict[str | None, StoredObject]] = {}
-        self._book: FaultSource = faults if isinstance(faults, Chaos) else FaultBook(faults)
+        self._book: FaultSource = FaultBook(faults) if isinstance(faults, Sequence) else faults
         self._record = Record()
         self._link = Link()
         self._tls = tls
