@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fastget.bulk.items import Pullable
     from fastget.bulk.outcome import PullResult
     from fastget.core.objectinfo import ObjectInfo
+    from fastget.engine.stores import Store
     from fastget.engine.streaming import ObjectStream
     from fastget.events import Result
     from fastget.sinks.protocol import Sink
@@ -252,8 +253,9 @@ class Client:
         """`head`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
         config = self.config.merged(**options)
         with self._pool_for(config) as pool, Line(pool, cancellation) as line:
-            discovery = Discovery(line, cancellation, config.retries, lambda _: None)
-            return discovery.facts(self._resolve(url, config)).info
+            source = self._resolve(url, config)
+            discovery = Discovery(line, cancellation, config.retries, lambda _: None, _stores.of(source.store))
+            return discovery.facts(source).info
 
     def list_pages(
         self,
@@ -279,8 +281,8 @@ class Client:
 
         def pages() -> Iterator[list[ObjectInfo]]:
             with self._pool_for(config) as pool:
-                notify = Announcer(config.on_event).tell
-                yield from Lister(source, selection, pool, cancellation, config.retries, notify).pages()
+                notify, store = Announcer(config.on_event).tell, _stores.of(source.store)
+                yield from Lister(source, selection, pool, cancellation, config.retries, notify, store).pages()
 
         return pages()
 
@@ -361,6 +363,10 @@ class Client:
         """What requests to S3 need under these options, until the context ends: connections, and where to ask."""
         with self._pool_for(config) as pool:
             yield pool, self._shared_endpoints()
+
+    def store_of(self, source: Source) -> Store:
+        """What this process knows of the source's store, and shares with all requests to it."""
+        return _stores.of(source.store)
 
     def _resolve(self, url: str, config: Config) -> Source:
         if not url.lower().startswith(("s3://", "cos://")):

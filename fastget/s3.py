@@ -160,6 +160,7 @@ def request_object(options: Mapping[str, Any], cancellation: Cancellation) -> di
             is_of_whole=selection.is_of_whole,
             part_number=selection.part_number,
             on_end=ours.close,
+            store=lender.store_of(source),
         )
     except BaseException:
         ours.close()

@@ -119,7 +119,11 @@ PROTOCOL = (
     Row(
         "H40", "Retry-After as seconds, date, date in the past, 10^9, noise", "honoured up to two minutes, else ignored"
     ),
-    Row("H41", "500 among many objects", "tried again; others are unaffected, and the exit status tells"),
+    Row(
+        "H41",
+        "500 among many objects",
+        "tried again, out of one budget for all requests to an endpoint; others are unaffected, and the exit status tells",
+    ),
     Row("H42", "S3 error document as the body of a range", "caught by length and checksum; never written as content"),
     Row("H43", "object that is an error document", "fetched as it is"),
     Row("H44", "half of all answers 503", "completes; waits are shared by chance, retries by a common budget"),

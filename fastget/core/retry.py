@@ -47,31 +47,61 @@ def delay_before(attempt: int, jitter: float, error: FastgetError) -> float:
     return backoff if asked is None else min(max(asked, 0.0), LONGEST_RETRY_AFTER) + backoff
 
 
+# So many requests to an endpoint at once, at the least, may each use up all of their retries: the connections of one
+# large object, and its discovery.
+LEAST_WIDTH = 17
+# Seconds without a failure after which those before them say nothing any more.
+QUIET = 300.0
+
+
 @dataclass(slots=True)
 class RetryBudget:
-    """Retries that all the pieces of a transfer share, refilled by success, so that a failing store is left alone."""
+    """Retries that all requests to one endpoint share, for whatever object and piece they are.
 
-    tokens: float
-    capacity: float
-    refill: float = 0.5
+    A token bucket, as in the SDKs (botocore's standard mode has one of 100 retries for all of a client): what is tried
+    again takes a token, what succeeds brings one back. So the number of attempts that a dead endpoint gets does not
+    grow with the number of objects, but by one for each; and one that fails now and then never runs dry.
 
-    @classmethod
-    def of(cls, retries: int, pieces: int) -> RetryBudget:
-        """Room for every connection to fail a few times, whatever the number of pieces."""
-        capacity = float(retries * min(max(pieces, 1), 16))
-        return cls(capacity, capacity)
+    A refusal (429, SlowDown) costs nothing while anything succeeds in between: whoever asks for fewer requests gets
+    fewer. One that says nothing else is down too, and its refusals in a row are bounded alike.
+    """
 
-    def spend(self) -> bool:
-        """Take one retry; False when none is left."""
+    capacity: float = 0.0
+    tokens: float = 0.0
+    refusals: int = 0
+    failed_at: float = float("-inf")
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a success would change nothing."""
+        return self.tokens >= self.capacity and not self.refusals
+
+    @property
+    def is_low(self) -> bool:
+        """Whether failures outweigh successes by far."""
+        return self.tokens < self.capacity / 2 or self.refusals > self.capacity / 2
+
+    def spend(self, retries: int, width: int, now: float, *, is_refusal: bool = False) -> bool:
+        """Take a retry for a request that may have `retries` of them; False where none is left.
+
+        `width` is how many requests to the endpoint were ever under way at once, `now` in seconds on a clock that only
+        goes forward.
+        """
+        wider = max(self.capacity, float(retries * max(width, LEAST_WIDTH)))
+        if now - self.failed_at >= QUIET:
+            self.tokens, self.refusals = wider, 0
+        else:
+            self.tokens += wider - self.capacity
+        self.capacity, self.failed_at = wider, now
+        if is_refusal:
+            self.refusals += 1
+            return self.refusals <= self.capacity
         if self.tokens < 1.0:
             return False
         self.tokens -= 1.0
         return True
 
-    def spare(self) -> None:
-        """The next failure costs nothing: one whole retry comes back."""
-        self.tokens = min(self.capacity, self.tokens + 1.0)
-
     def succeed(self) -> None:
-        """A piece has landed: part of a retry comes back."""
-        self.tokens = min(self.capacity, self.tokens + self.refill)
+        """A piece or a small object has landed, or a good deal of one: a whole retry comes back."""
+        self.tokens = min(self.capacity, self.tokens + 1.0)
+        self.refusals = 0

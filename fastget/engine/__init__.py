@@ -25,6 +25,7 @@ asking        one request: its redirects, and what a source corrects about itsel
 givers        which address has brought which chunk
 line          requests and answers of one thread, over the connections of the pool
 gate          where requests wait when a store asks for fewer
+reserve       the retries that all requests to an endpoint share
 threads       threads that can be joined at any moment
 announcer     events on their way to the caller's thread
 cancellation  how a transfer is stopped from outside

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -16,6 +15,8 @@ from fastget.engine.body_inspection import Extent, Inspection, inspection_of
 from fastget.engine.discovery import Discovery, Opening
 from fastget.engine.layouts import Surveyor
 from fastget.engine.line import ConnectionPool, Line
+from fastget.engine.reserve import Attempts
+from fastget.engine.stores import Store
 from fastget.engine.worker import GONE
 from fastget.errors import Cancelled, FastgetError, NetworkError, ProtocolError, SourceChanged, SourceError
 
@@ -41,20 +42,22 @@ def open_body(
     is_of_whole: bool,
     part_number: int | None = None,
     on_end: Callable[[], None] = lambda: None,
+    store: Store | None = None,
 ) -> ObjectBody:
     """Send the request that `build` makes of the source, and take charge of its answer.
 
     That has to be a 200 where the whole object was asked for (`is_of_whole`), else it may be a 206. `on_end` is called
-    once, when no connection is held any more. Raises the typed error of a refusal, NetworkError, or what the source
-    raises.
+    once, when no connection is held any more. `store` is the one that is asked.
+    Raises the typed error of a refusal, NetworkError, or what the source raises.
     """
     line = Line(pool, cancellation)
-    discovery = Discovery(line, cancellation, retries, lambda _: None)
+    store = store or Store()
+    discovery = Discovery(line, cancellation, retries, lambda _: None, store)
     try:
         opening = discovery.select(source, build, (200,) if is_of_whole else SUCCESS)
         if opening.head.status != 200:
             opening = replace(opening, info=_of_part(opening.info, opening.head))
-        return ObjectBody(opening, line, pool, cancellation, retries, discovery.retried, part_number, on_end)
+        return ObjectBody(opening, line, pool, cancellation, retries, store, discovery.retried, part_number, on_end)
     except BaseException:
         line.drop()
         raise
@@ -80,6 +83,7 @@ class ObjectBody:
         pool: ConnectionPool,
         cancellation: Cancellation,
         retries: int,
+        store: Store,
         retried: int,
         part_number: int | None,
         on_end: Callable[[], None],
@@ -87,7 +91,7 @@ class ObjectBody:
         self._opening = opening
         self._line = line
         self._cancellation = cancellation
-        self._retries = retries
+        self._store = store
         self._part_number = part_number
         self._on_end: Callable[[], None] | None = on_end
         self._surveys = _Surveys(opening, pool, cancellation)
@@ -97,7 +101,7 @@ class ObjectBody:
         # The bytes that the running answer may still bring end here, counted as `position` is; None: at its end.
         self._stop = self._extent.length
         self._is_flowing = True
-        self._attempts = 0
+        self._attempts = Attempts(retries, store)
         self._resumed_at = 0
         self._error: FastgetError | None = None
         # Who leaves last lets go of the line: the reader, or whoever closes.
@@ -224,6 +228,7 @@ class ObjectBody:
         if not self._line.is_at_end():
             raise ProtocolError(f"{self._url}: the answer holds more bytes than it declared", url=self._url)
         self._line.finish()
+        self._store.succeed()
         self.verification = inspection.conclude()
         self._is_complete = True
         self._let_go()
@@ -243,13 +248,13 @@ class ObjectBody:
 
     def _recover(self, error: FastgetError) -> None:
         if self.position - self._resumed_at >= retry.PROGRESS:
-            self._attempts = 0
-        self._attempts += 1
+            self._attempts.begin_anew()
         self._resumed_at = self.position
-        if not retry.is_transient(error) or self._attempts > self._retries or not self._can_resume:
+        if not self._can_resume:
             raise error
+        delay = self._attempts.after(error)
         self.retried += 1
-        self._cancellation.wait(retry.delay_before(self._attempts, random.random(), error))
+        self._cancellation.wait(delay)
 
     def _resume(self) -> None:
         """Ask for the rest, of the very same version."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import random
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from fastget.core import retry
 from fastget.core.messages import Framing
 from fastget.core.ranges import ContentRange
 from fastget.core.validators import SUCCESS
 from fastget.engine.asking import ask
-from fastget.engine.gate import Gate
+from fastget.engine.reserve import Attempts
+from fastget.engine.stores import Store
 from fastget.errors import (
     AccessDenied,
     FastgetError,
@@ -58,7 +57,10 @@ class Opening:
 
 
 class Discovery:
-    """Asks for an object until it is found or refused for good; follows redirects, and retries what may pass."""
+    """Asks for an object until it is found or refused for good; follows redirects, and retries what may pass.
+
+    `store` is the one that is asked: its gate is passed, and its endpoint's retries are spent.
+    """
 
     def __init__(
         self,
@@ -66,9 +68,9 @@ class Discovery:
         cancellation: Cancellation,
         retries: int,
         notify: Callable[[Event], None],
-        gate: Gate | None = None,
+        store: Store | None = None,
     ) -> None:
-        self._gate = gate or Gate()
+        self._store = store or Store()
         self._line = line
         self._cancellation = cancellation
         self._retries = retries
@@ -147,18 +149,15 @@ class Discovery:
     def _persist(
         self, source: Source, build: Callable[[Source], Request], statuses: Collection[int] = (200,)
     ) -> Opening:
-        attempt = 0
+        attempts = Attempts(self._retries, self._store)
         while True:
             try:
-                with self._gate.passing(self._cancellation):
+                with self._store.gate.passing(self._cancellation):
                     return self._ask(source, build, statuses)
             except FastgetError as error:
-                attempt += 1
-                if not retry.is_transient(error) or attempt > self._retries:
-                    raise
+                delay = attempts.after(error)
                 self.retried += 1
-                delay = retry.delay_before(attempt, random.random(), error)
-                self._notify(Retried(source.display_url, 0, None, attempt, delay, error.message))
+                self._notify(Retried(source.display_url, 0, None, attempts.count, delay, error.message))
                 self._cancellation.wait(delay)
 
     def _ask(self, source: Source, build: Callable[[Source], Request], statuses: Collection[int]) -> Opening:

@@ -21,13 +21,14 @@ LOOK = 0.05
 
 
 class Gate:
-    """Safe in many threads; nobody sleeps or sends with its lock held."""
+    """Safe in many threads; nobody sleeps or sends with its lock held. `most` requests were within at once, ever."""
 
-    __slots__ = ("_in_flight", "_lock", "_throttle")
+    __slots__ = ("_in_flight", "_lock", "_throttle", "most")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._in_flight = 0
+        self.most = 0
         self._throttle = Throttle()
 
     @property
@@ -59,6 +60,7 @@ class Gate:
             wait = 0.0 if self._throttle.is_open else self._throttle.wait(self._in_flight, time.monotonic())
             if wait <= 0:
                 self._in_flight += 1
+                self.most = max(self.most, self._in_flight)
             return wait
 
     def leave(self, error: Throttled | None, *, is_served: bool = True) -> None:

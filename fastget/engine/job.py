@@ -62,7 +62,6 @@ class Job:
         # Parts of pieces that nobody holds, from front to back: their chunks count as taken.
         self._shares: list[Piece] = []
         self._repairs: dict[int, int] = {}
-        self._budget = retry.RetryBudget.of(task.config.retries, len(task.plan.chunks))
         self._ranges_proven = False
         self._ranges_refused = False
         self._odd_answers = 0
@@ -284,7 +283,7 @@ class Job:
         with self._changed:
             is_enough = self._recorder.record(piece.chunk.index, digests)
             self._board.land(piece.chunk)
-            self._budget.succeed()
+            self.task.store.succeed()
             self.tally.verified += piece.landed if piece.declared else 0
             if is_enough or self._board.is_complete:
                 self._has_succeeded = self._is_over = True
@@ -338,7 +337,7 @@ class Job:
         """A failing attempt has brought a good deal: the object moves, however bad the line."""
         with self._changed:
             piece.attempts = 0
-            self._budget.spare()
+            self.task.store.succeed()
 
     def retry(self, piece: Piece, error: FastgetError) -> Retried:
         """Count a failure of a piece; the event says how long to wait before it is asked for again.
@@ -347,7 +346,9 @@ class Job:
         """
         with self._changed:
             piece.attempts += 1
-            if not retry.is_transient(error) or piece.attempts > self.task.config.retries or not self._budget.spend():
+            retries = self.task.config.retries
+            is_worth_it = retry.is_transient(error) and piece.attempts <= retries
+            if not is_worth_it or not self.task.store.may_retry(error, retries):
                 raise error
             self.tally.retries += 1
         delay = retry.delay_before(piece.attempts, random.random(), error)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING
 
-from fastget.core import retry
 from fastget.engine.asking import ask
 from fastget.engine.line import ConnectionPool, Line
+from fastget.engine.reserve import Attempts
+from fastget.engine.stores import Store
 from fastget.errors import FastgetError
 from fastget.events import Retried
 from fastget.sources.listing import Pager
@@ -28,7 +28,10 @@ _BUFFER_SIZE = 64 * 1024
 
 
 class Lister:
-    """Lists a bucket, once. Memory holds one page, however many there are; between pages no connection is held."""
+    """Lists a bucket, once. Memory holds one page, however many there are; between pages no connection is held.
+
+    `store` is the one that is asked: its endpoint's retries are spent.
+    """
 
     def __init__(
         self,
@@ -38,6 +41,7 @@ class Lister:
         cancellation: Cancellation,
         retries: int,
         notify: Callable[[Event], None],
+        store: Store | None = None,
     ) -> None:
         self._source = source
         self._selection = selection
@@ -45,6 +49,7 @@ class Lister:
         self._cancellation = cancellation
         self._retries = retries
         self._notify = notify
+        self._store = store or Store()
 
     def pages(self) -> Iterator[list[ObjectInfo]]:
         """The entries of each page, in the store's order.
@@ -59,18 +64,18 @@ class Lister:
                 yield entries
 
     def _persist(self, query: Query) -> Page:
-        attempt = 0
+        attempts = Attempts(self._retries, self._store)
         while True:
             try:
                 with Line(self._pool, self._cancellation) as line:
-                    return self._fetch(line, query)
+                    page = self._fetch(line, query)
             except FastgetError as error:
-                attempt += 1
-                if not retry.is_transient(error) or attempt > self._retries:
-                    raise
-                delay = retry.delay_before(attempt, random.random(), error)
-                self._notify(Retried(self._source.display_url, 0, None, attempt, delay, error.message))
+                delay = attempts.after(error)
+                self._notify(Retried(self._source.display_url, 0, None, attempts.count, delay, error.message))
                 self._cancellation.wait(delay)
+            else:
+                self._store.succeed()
+                return page
 
     def _fetch(self, line: Line, query: Query) -> Page:
         def build(_: Source) -> Request:

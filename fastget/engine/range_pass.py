@@ -112,7 +112,7 @@ class RangePass:
         return info, size
 
     def _discover(self, ask: Callable[[Discovery, Source], Opening]) -> Opening:
-        discovery = Discovery(self._line, self._cancellation, self._config.retries, lambda _: None)
+        discovery = Discovery(self._line, self._cancellation, self._config.retries, lambda _: None, self._store)
         try:
             return ask(discovery, self._source)
         finally:
@@ -232,7 +232,7 @@ class _RangeJob(Job):
         """As in any job, but nobody is woken by one of thousands: what has landed is waited for by no one."""
         with self._changed:
             self._board.land(piece.chunk)
-            self._budget.succeed()
+            self.task.store.succeed()
             if self._board.is_complete:
                 self._has_succeeded = self._is_over = True
                 self._changed.notify_all()

@@ -7,17 +7,16 @@ verified as there.
 
 from __future__ import annotations
 
-import random
 import time
 from typing import TYPE_CHECKING, Self
 
-from fastget.core import retry
 from fastget.core.checksums.algorithms import new_hasher
 from fastget.core.checksums.verification import choose, verified_by, verified_by_size
 from fastget.core.journal import Identity
 from fastget.core.messages import Framing
 from fastget.engine.line import ConnectionPool, Line
 from fastget.engine.preparing import reason_for, rungs_of
+from fastget.engine.reserve import Attempts
 from fastget.engine.task import Replan
 from fastget.errors import Cancelled, DestinationError, FastgetError, NetworkError
 from fastget.events import Done, Method, Progress, Result, Retried, Started
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from fastget.engine.announcer import Announcer
     from fastget.engine.cancellation import Cancellation
     from fastget.engine.discovery import Opening
-    from fastget.engine.stores import Stores
+    from fastget.engine.stores import Store, Stores
     from fastget.engine.task import Tally
     from fastget.events import Verification
     from fastget.sinks.protocol import Sink
@@ -72,8 +71,10 @@ class SmallObjects:
         """
         began = time.monotonic()
         self.found_size = None
-        gate = self._stores.of(source.store).gate
-        if not (gate.is_open and config.split != "part" and (is_vacant or sink.is_vacant())):
+        store = self._stores.of(source.store)
+        gate = store.gate
+        # An endpoint that fails all the time is not asked twice for every object.
+        if not (gate.is_open and not store.is_ailing and config.split != "part" and (is_vacant or sink.is_vacant())):
             return None
         try:
             with gate.passing(self._cancellation):
@@ -86,7 +87,9 @@ class SmallObjects:
             result = None
         if result is None:
             self._line.drop()
-        elif config.on_event is not None:
+            return None
+        store.succeed()
+        if config.on_event is not None:
             config.on_event(Done(result))
         return result
 
@@ -109,12 +112,15 @@ class SmallObjects:
 class AtOnce:
     """The same within one `Transfer`, whose discovery has been answered."""
 
-    def __init__(self, source: Source, sink: Sink, config: Config, tally: Tally, announcer: Announcer) -> None:
+    def __init__(
+        self, source: Source, sink: Sink, config: Config, tally: Tally, announcer: Announcer, store: Store
+    ) -> None:
         self._source = source
         self._sink = sink
         self._config = config
         self._tally = tally
         self._announcer = announcer
+        self._store = store
         self._began = time.monotonic()
         self._is_over = config.split == "part"
 
@@ -153,15 +159,14 @@ class AtOnce:
         try:
             receive(line, data)
         except NetworkError as error:
-            if not self._config.retries or not retry.is_transient(error):
-                raise
+            delay = Attempts(self._config.retries, self._store).after(error)
             self._tally.requests += line.requests
             self._tally.retries += 1
-            delay = retry.delay_before(1, random.random(), error)
             url = self._source.display_url
             self._announcer.tell(Retried(url, 0, len(data), 1, delay, error.message))
             scope.wait(delay)
             raise Replan from error
+        self._store.succeed()
         self._tally.received += len(data)
 
     def _tell_start(self, info: ObjectInfo, checks: tuple[Check, ...]) -> None:

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from fastget.core.store_memory import StoreFacts
 from fastget.engine.gate import Gate
+from fastget.engine.reserve import Reserve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from fastget.errors import FastgetError
 
 # Seconds after which a store is asked anew: it may have been upgraded, or a permission granted.
 LIFETIME = 15 * 60.0
@@ -23,13 +26,15 @@ MOST_STORES = 256
 class Store:
     """One endpoint and bucket: what is known of it, and the gate that requests for its bytes pass.
 
+    Its retries are those of its endpoint (`reserve`).
     Safe in many threads; facts are replaced as a whole, so that readers need no lock.
     """
 
-    __slots__ = ("_facts", "_lock", "gate")
+    __slots__ = ("_facts", "_lock", "_reserve", "gate")
 
-    def __init__(self, facts: StoreFacts | None = None) -> None:
+    def __init__(self, facts: StoreFacts | None = None, reserve: Reserve | None = None) -> None:
         self.gate = Gate()
+        self._reserve = reserve or Reserve()
         self._facts = facts or StoreFacts()
         self._lock = threading.Lock()
 
@@ -44,6 +49,19 @@ class Store:
         with self._lock:
             self._facts = replace(self._facts, **facts)
 
+    def may_retry(self, error: FastgetError, retries: int) -> bool:
+        """Take one of the endpoint's retries, for a request that may have `retries`; False where none is left."""
+        return self._reserve.spend(error, retries, self.gate.most)
+
+    def succeed(self) -> None:
+        """Something of it has landed."""
+        self._reserve.succeed()
+
+    @property
+    def is_ailing(self) -> bool:
+        """Whether its endpoint fails more than it serves."""
+        return self._reserve.is_low
+
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
@@ -52,7 +70,10 @@ class _Entry:
 
 
 class Stores:
-    """The stores of a process by their names, the latest used 256 of them, each for a quarter of an hour."""
+    """The stores of a process by their names, the latest used 256 of them, each for a quarter of an hour.
+
+    A name is that of an endpoint, a slash, and that of a bucket (`Source.store`).
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -64,13 +85,21 @@ class Stores:
         with self._lock:
             entry = self._entries.pop(name, None)
             if entry is None or now - entry.made > LIFETIME:
-                entry = _Entry(Store(), now)
+                entry = _Entry(Store(reserve=self._reserve(name.rpartition("/")[0])), now)
             self._entries[name] = entry
             if len(self._entries) > MOST_STORES:
                 self._entries.popitem(last=False)
             return entry.store
 
+    def _reserve(self, endpoint: str) -> Reserve:
+        reserve = self._reserves.pop(endpoint, None) or Reserve()
+        self._reserves[endpoint] = reserve
+        if len(self._reserves) > MOST_STORES:
+            self._reserves.popitem(last=False)
+        return reserve
+
     def forget(self) -> None:
         """Begin anew, with a new lock: for tests, and for a child process in which nobody would open the old one."""
         self._lock = threading.Lock()
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._reserves: OrderedDict[str, Reserve] = OrderedDict()

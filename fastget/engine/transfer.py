@@ -60,6 +60,7 @@ class Transfer:
         self._config = config
         self._pool = pool
         self._stores = stores or Stores()
+        self._store = self._stores.of(source.store)
         self._tally = Tally()
         self._announcer = Announcer(config.on_event)
         self._began = 0.0
@@ -69,7 +70,7 @@ class Transfer:
         self._givers = Givers()
         self._room: list[int | None] = []
         self._earlier = Earlier(source, sink, self._tally, self._announcer)
-        self._at_once = AtOnce(source, sink, config, self._tally, self._announcer)
+        self._at_once = AtOnce(source, sink, config, self._tally, self._announcer, self._store)
 
     def run(self) -> Result:
         """Fetch, verify, publish. Raises a FastgetError, or what interrupted it.
@@ -185,8 +186,7 @@ class Transfer:
         return prepare(opening, self._sink, self._config, known, find_layout, store)
 
     def _discover(self, line: Line, scope: Cancellation, ask: Callable[[Discovery, Source], Opening]) -> Opening:
-        gate = self._stores.of(self._source.store).gate
-        discovery = Discovery(line, scope, self._config.retries, self._announcer.tell, gate)
+        discovery = Discovery(line, scope, self._config.retries, self._announcer.tell, self._store)
         try:
             opening = ask(discovery, self._source)
         finally:

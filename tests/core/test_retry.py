@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastget import errors
+from fastget.config import Config
 from fastget.core.retry import (
+    LEAST_WIDTH,
     LONGEST_DELAY,
     LONGEST_RETRY_AFTER,
+    QUIET,
     RetryBudget,
     delay_before,
     is_range_refusal,
@@ -113,44 +118,110 @@ def test_what_one_server_asks_for_does_not_hold_for_other_errors() -> None:
     assert delay_before(1, 0.0, Throttled("later")) == 0.0
 
 
-@given(retries=st.integers(0, 50), pieces=st.integers(0, 10_000))
-def test_a_budget_is_for_a_few_failures_of_every_connection_whatever_the_number_of_pieces(
-    retries: int, pieces: int
+# What all requests to one endpoint share ------------------------------------------------------------------------------
+
+
+def drained(budget: RetryBudget, retries: int, width: int = 1, now: float = 0.0, *, is_refusal: bool = False) -> int:
+    """How many retries there are, which then are spent."""
+    return next(count for count in range(100_000) if not budget.spend(retries, width, now, is_refusal=is_refusal))
+
+
+@given(retries=st.integers(0, 50), width=st.integers(0, 200), is_refusal=st.booleans())
+def test_an_endpoint_has_all_retries_of_as_many_requests_as_are_under_way_at_once(
+    retries: int, width: int, is_refusal: bool
 ) -> None:
-    budget = RetryBudget.of(retries, pieces)
-    spent = 0
-    while budget.spend():
-        spent += 1
-    assert spent == retries * min(max(pieces, 1), 16)
-    assert not budget.spend()
+    budget = RetryBudget()
+    assert drained(budget, retries, width, is_refusal=is_refusal) == retries * max(width, LEAST_WIDTH)
+    assert not budget.spend(retries, width, 0.0, is_refusal=is_refusal)
 
 
-@given(actions=st.lists(st.booleans(), max_size=300), retries=st.integers(0, 5), pieces=st.integers(1, 20))
-def test_success_refills_a_budget_and_never_overfills_it(actions: list[bool], retries: int, pieces: int) -> None:
-    budget = RetryBudget.of(retries, pieces)
-    spent = 0
+def test_by_default_there_are_about_as_many_retries_as_the_sdks_have() -> None:
+    # botocore's standard mode: a quota of 500, of which a retry takes 5.
+    assert 80 <= drained(RetryBudget(), retries=Config().retries) <= 120
+
+
+@given(actions=st.lists(st.booleans(), max_size=300), retries=st.integers(0, 5), width=st.integers(1, 40))
+def test_success_refills_a_budget_and_never_overfills_it(actions: list[bool], retries: int, width: int) -> None:
+    budget, spent = RetryBudget(), 0
     for succeeds in actions:
         if succeeds:
             budget.succeed()
         else:
-            spent += budget.spend()
+            spent += budget.spend(retries, width, 0.0)
         assert 0.0 <= budget.tokens <= budget.capacity
-    assert spent <= budget.capacity + budget.refill * sum(actions)
+    assert spent <= budget.capacity + sum(actions)
 
 
-def test_a_store_that_fails_half_of_the_time_and_serves_the_other_half_wears_the_budget_down() -> None:
-    budget = RetryBudget.of(5, 16)
-    rounds = 0
-    while budget.spend():
+def test_one_retry_comes_back_for_each_success() -> None:
+    budget = RetryBudget()
+    drained(budget, 5)
+    for _ in range(3):
         budget.succeed()
-        rounds += 1
-    assert 80 <= rounds < 200
+
+    assert drained(budget, 5) == 3
 
 
-def test_one_retry_comes_back_for_two_pieces_that_land() -> None:
-    budget = RetryBudget.of(1, 1)
-    assert budget.spend()
+@pytest.mark.fault("H41")
+@settings(max_examples=20)
+@given(seed=st.integers(0, 2**32), faults=st.floats(0.0, 0.2))
+def test_a_run_of_thousands_of_objects_that_fails_now_and_then_never_runs_dry(seed: int, faults: float) -> None:
+    luck, budget = Random(seed), RetryBudget()
+    for _ in range(5000):
+        while luck.random() < faults:
+            assert budget.spend(5, 1, 0.0)
+        budget.succeed()
+
+
+def test_an_object_that_succeeds_at_its_last_attempt_each_time_wears_the_budget_down() -> None:
+    budget, objects = RetryBudget(), 0
+    while all(budget.spend(5, 1, 0.0) for _ in range(5)):
+        budget.succeed()
+        objects += 1
+
+    assert objects < 30
+
+
+def test_a_budget_is_full_again_once_nothing_has_failed_for_a_while_and_not_while_it_is_asked() -> None:
+    budget = RetryBudget()
+    whole = drained(budget, 5, now=100.0)
+    for step in range(1, 20):
+        assert not budget.spend(5, 1, 100.0 + step * (QUIET - 1))
+
+    assert drained(budget, 5, now=100.0 + 20 * QUIET) == whole
+
+
+def test_more_requests_at_once_widen_a_budget_by_what_they_may_retry_and_fewer_take_nothing_away() -> None:
+    budget = RetryBudget()
+    assert drained(budget, 2, width=20) == 40
+    assert drained(budget, 2, width=64) == 2 * 44
+    assert drained(budget, 2, width=1) == 0
+
+
+def test_refusals_cost_nothing_while_anything_succeeds_between_them() -> None:
+    budget = RetryBudget()
+    for _ in range(1000):
+        assert all(budget.spend(5, 1, 0.0, is_refusal=True) for _ in range(20))
+        budget.succeed()
+
+    assert drained(budget, 5) == 5 * LEAST_WIDTH
+
+
+def test_an_endpoint_that_only_refuses_is_as_dead_as_any_other_until_it_serves_again() -> None:
+    budget = RetryBudget()
+    drained(budget, 5, is_refusal=True)
+    assert budget.refusals > budget.capacity
     budget.succeed()
-    assert not budget.spend()
-    budget.succeed()
-    assert budget.spend()
+
+    assert budget.is_full
+    assert budget.spend(5, 1, 0.0, is_refusal=True)
+
+
+@pytest.mark.parametrize(
+    ("failures", "refusals", "expected"), [(0, 0, False), (8, 8, False), (9, 0, True), (0, 9, True)]
+)
+def test_a_budget_is_low_when_more_than_half_of_it_is_spent(failures: int, refusals: int, expected: bool) -> None:
+    budget = RetryBudget()
+    for number in range(failures + refusals):
+        budget.spend(1, 1, 0.0, is_refusal=number >= failures)
+
+    assert budget.is_low is expected
