@@ -19,6 +19,7 @@ import fastget
 from fastget import aio
 from fastget.errors import ConfigError, NetworkError
 from fastget.testing import ObjectServer, StoredObject, faults
+from fastget.testing.received import ReceivedRequest
 
 MIB = 1024 * 1024
 Serve = Callable[..., ObjectServer]
@@ -153,8 +154,16 @@ def assert_is(path: Path, stored: StoredObject) -> None:
 
 
 def test_http_goes_through_a_proxy_that_is_given_as_an_option(
-    plain: ObjectServer, stored: StoredObject, destination: Path, assert_idle: AssertIdle
+    serve: Serve, stored: StoredObject, destination: Path, assert_idle: AssertIdle
 ) -> None:
+    is_joined = threading.Event()
+
+    def note(request: ReceivedRequest) -> None:
+        if "range" in request.headers:
+            is_joined.set()
+
+    # The first answer stands still until a second connection has asked.
+    plain = serve({"/b/k": stored}, faults=[faults.hold(is_joined, after=1000)], operations=[note])
     proxy = plain.base_url.replace("//", "//user:pass@")
     result = fastget.download(f"http://{STORE}/b/k", destination, proxy=proxy, **SEVERAL)
     assert result.verification.verified
