@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from fastget.core.ranges import MAXIMUM_SIZE, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from fastget.core.layout import PartLayout
 
@@ -92,6 +92,28 @@ def plan_ranges(
     return Plan(size, "range", chunks, connections, lead=lead // small)
 
 
+def plan_around(plan: Plan, kept: Sequence[Span]) -> Plan:
+    """The plan, cut so that no byte is fetched that an earlier download, which was cut otherwise, has left.
+
+    `kept` are spans in order that do not overlap; whole ones are kept, or not. The plan stays as it is where it can use
+    all of them, and where the stored parts say how it is cut.
+    """
+    if plan.split != "range" or plan.layout is not None or plan.size is None:
+        return plan
+    if sum(span.length for span in kept) == sum(span.length for span in _usable(plan.chunks, kept)):
+        return plan
+    step = max(chunk.span.length for chunk in plan.chunks)
+    spans: list[Span] = []
+    position = 0
+    for span in _joined(kept, step):
+        spans += (*_cut(Span(position, span.start), step), span)
+        position = span.stop
+    spans += _cut(Span(position, plan.size), step)
+    chunks = tuple(Chunk(index, span) for index, span in enumerate(spans))
+    lead = sum(span.stop <= plan.size // STREAM_SHARE for span in spans)
+    return replace(plan, chunks=chunks, lead=lead)
+
+
 def plan_parts(
     layout: PartLayout,
     *,
@@ -117,6 +139,30 @@ def plan_parts(
             chunks.append(Chunk(len(chunks), span, number, asked_by_number))
     split: SplitKind = "part" if any(chunk.by_part_number for chunk in chunks) else "range"
     return Plan(layout.size, split, tuple(chunks), connections, layout, lead=len(chunks) // STREAM_SHARE)
+
+
+def _usable(chunks: Sequence[Chunk], kept: Sequence[Span]) -> Iterator[Span]:
+    """Those of the kept spans that follow each other from the start of a chunk and do not leave it."""
+    spans = iter(kept)
+    span = next(spans, None)
+    for chunk in chunks:
+        position = chunk.span.start
+        while span is not None and span.start < chunk.span.stop:
+            if span.start == position and span.stop <= chunk.span.stop:
+                yield span
+                position = span.stop
+            span = next(spans, None)
+
+
+def _joined(kept: Sequence[Span], step: int) -> list[Span]:
+    """Neighbours as one, up to `step` bytes."""
+    found: list[Span] = []
+    for span in kept:
+        if found and found[-1].stop == span.start and span.stop - found[-1].start <= step:
+            found[-1] = Span(found[-1].start, span.stop)
+        else:
+            found.append(span)
+    return found
 
 
 def _step(size: int, chunk_size: int | None, maximum_chunk: int | None = None) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastget.core.journal import Identity, block_size_for
-from fastget.core.planner import SMALLEST_CHUNK
+from fastget.core.planner import SMALLEST_CHUNK, plan_around
 from fastget.engine.already import verify_existing
 from fastget.engine.blocks import Blocks, Claims
 from fastget.engine.piece import Piece
@@ -91,6 +92,11 @@ class Earlier:
         is_journalled = task.can_resume and identity.size > SMALLEST_CHUNK
         self._block = block_size_for(identity.size) if is_journalled else 0
         self._leftover = self._file.begin(identity.size, identity, is_journalled=is_journalled)
+
+    def fitted(self, prepared: Prepared) -> Prepared:
+        """The same, cut so that all of what was left can be used, however it was cut."""
+        plan = plan_around(prepared.task.plan, [claim.span for claim in self._leftover.claims])
+        return replace(prepared, task=replace(prepared.task, plan=plan))
 
     # The bytes -------------------------------------------------------------------------------------------------
 

@@ -121,8 +121,9 @@ class Transfer:
                 return result
             self._givers.home = line.peer
             prepared = self._prepare(opening, known)
-            task = prepared.task
             self._open_sink(prepared)
+            prepared = self._earlier.fitted(prepared)
+            task = prepared.task
             self._announce(prepared)
             ledger = Ledger(prepared.checks, task.plan.chunks, task.plan.layout)
             if not flows:

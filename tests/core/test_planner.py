@@ -19,6 +19,7 @@ from fastget.core.planner import (
     STREAM_SHARE,
     Plan,
     chunk_size_for,
+    plan_around,
     plan_parts,
     plan_ranges,
     plan_stream,
@@ -185,3 +186,52 @@ def test_a_stream_is_one_chunk_from_front_to_back(size: int | None, stop: int) -
     plan = plan_stream(size)
     assert (plan.size, plan.split, plan.connections, plan.layout) == (size, "stream", 1, None)
     assert [chunk.span for chunk in plan.chunks] == [Span(0, stop)]
+
+
+@st.composite
+def leftovers(draw: st.DrawFn) -> tuple[int, list[Span]]:
+    """The size of an object, and spans of it that were kept: blocks in runs, with gaps, that end anywhere."""
+    spans: list[Span] = []
+    position = 0
+    for gap, length in draw(st.lists(st.tuples(st.integers(0, 20 * MIB), st.integers(1, 4 * MIB)), max_size=30)):
+        start = position + draw(st.sampled_from([0, gap]))
+        spans.append(Span(start, start + length))
+        position = start + length
+    return max(position + draw(st.integers(0, 30 * MIB)), 2 * SMALLEST_CHUNK), spans
+
+
+@given(leftovers(), st.none() | st.integers(MIB, 64 * MIB))
+@example((20 * MIB, [Span(0, 4 * MIB), Span(4 * MIB, 8 * MIB)]), MIB)
+def test_a_plan_around_what_was_kept_uses_all_of_it(left: tuple[int, list[Span]], chunk_size: int | None) -> None:
+    size, kept = left
+    plan = plan_ranges(size, chunk_size=chunk_size)
+    around = plan_around(plan, kept)
+    assert_tiles(around, size)
+    if around.split == "stream":
+        return
+    edges = {chunk.span.start for chunk in around.chunks}
+    stops = {span.stop: span for span in kept}
+    for span in kept:
+        follows = span.start
+        while follows not in edges:
+            follows = stops[follows].start
+        chunk = next(chunk for chunk in around.chunks if chunk.span.start == follows)
+        assert span.stop <= chunk.span.stop
+    longest = max(span.length for span in [*(chunk.span for chunk in plan.chunks), *kept])
+    assert all(chunk.span.length <= longest for chunk in around.chunks)
+    assert 0 <= around.lead <= len(around.chunks)
+
+
+@given(st.integers(2 * SMALLEST_CHUNK, GIB), st.integers(MIB, 64 * MIB), st.randoms(use_true_random=False))
+def test_a_plan_that_can_use_all_that_was_kept_stays(size: int, chunk_size: int, random: Random) -> None:
+    plan = plan_ranges(size, chunk_size=chunk_size)
+    kept = [Span(chunk.span.start, chunk.span.stop) for chunk in plan.chunks if random.random() < 0.5]
+    assert plan_around(plan, kept) is plan
+
+
+def test_parts_say_themselves_how_an_object_is_cut() -> None:
+    layout = PartLayout.of_sizes([5 * MIB] * 4)
+    plan = plan_parts(layout, by_number=True, whole_parts=True)
+    assert plan_around(plan, [Span(MIB, 2 * MIB)]) is plan
+    stream = plan_stream(20 * MIB)
+    assert plan_around(stream, [Span(MIB, 2 * MIB)]) is stream

@@ -147,14 +147,20 @@ def test_a_download_that_is_stopped_again_and_again_gets_through(
     assert received <= SIZE
 
 
-def test_another_way_of_cutting_uses_what_fits_in_it(
-    large: Content, large_bytes: bytes, client: Client, destination: Path, leave: Callable[..., None]
+@pytest.mark.parametrize("kind", ["whole crc", "whole sha", "etag alone"])
+@pytest.mark.parametrize("part_size", [MIB, 3 * MIB, 8 * MIB])
+def test_another_way_of_cutting_uses_all_that_was_left(
+    large: Content, large_bytes: bytes, client: Client, destination: Path, kind: str, part_size: int
 ) -> None:
-    with ObjectServer({"/k": StoredObject(large, checksum=Algorithm.CRC64NVME)}, behaviour=SLOW) as server:
-        leave(server)
-        result, _ = _fetch(client, server.url("/k"), destination, part_size=8 * MIB, connections=2)
+    stopped: list[Event] = []
+    with ObjectServer({"/k": StoredObject(large, **KINDS[kind])}, behaviour=SLOW) as server:
+        assert _stop_at(client, server.url("/k"), destination, SIZE // 2, stopped) is not None
+        result, events = _fetch(client, server.url("/k"), destination, part_size=part_size, connections=2)
+    (kept,) = _of(stopped, Kept)
     assert destination.read_bytes() == large_bytes
-    assert result.bytes_resumed > 0
+    assert not _of(events, Restarted)
+    assert result.verification.verified
+    assert result.bytes_resumed == kept.landed
     assert result.bytes_received + result.bytes_resumed == SIZE
 
 
