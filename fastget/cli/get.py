@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 _HELP = """Download URLs to files, checked against the store's own checksums.
 
-A URL is http://, https:// or s3://BUCKET/KEY. The file is named after the last part of the URL, and
-appears under its name only when it is complete and checked.
+A URL is http://, https://, s3://BUCKET/KEY or cos://BUCKET/KEY. The file is named after the last part of
+the URL, and appears under its name only when it is complete and checked.
 
 \b
 Examples:
