@@ -239,8 +239,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     with ExitStack() as processes:
 
         def begin(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
-            # A test run in the background ignores SIGINT, and its children would inherit that.
-            before = signal.signal(signal.SIGINT, signal.default_int_handler)
+            # A test run in the background ignores SIGINT, one under nohup SIGHUP; its children would inherit that.
+            before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGHUP)}
             try:
                 process = subprocess.Popen(
                     (sys.executable, "-m", "fastget", *arguments),
@@ -249,7 +249,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
                     **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
                 )
             finally:
-                signal.signal(signal.SIGINT, before)
+                for number, handler in before.items():
+                    signal.signal(number, handler)
             processes.enter_context(process)
             processes.callback(process.kill)
             return process
