@@ -2,7 +2,7 @@
 
 items    what is to be fetched: a list of URLs, a file of them, or a listing
 folder   the directory that everything lands in, and nothing outside of it
-placed   a file below it, reached through open directories alone
+batch    small files that are flushed together, and only then get their names
 crew     the threads that take objects from a bounded queue, as many as pay
 pull     one call, from its first item to its summary
 outcome  what came of it

@@ -7,7 +7,7 @@ import threading
 import time
 from contextlib import closing
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from fastget.core.governor import START, Governor, Sample
@@ -29,9 +29,15 @@ LOOK = 0.02
 
 
 class Tool(Protocol[T_contra]):
-    """What one thread works with. It is closed in that thread."""
+    """What one thread works with. It is closed in that thread.
+
+    `work` may leave the end of a piece open, until there are several to end together. `settle` ends them all: it is
+    called when nothing lies ready to be worked on, so before any wait, and at the end.
+    """
 
     def work(self, piece: T_contra) -> None: ...
+
+    def settle(self) -> None: ...
 
     def close(self) -> None: ...
 
@@ -126,7 +132,7 @@ class Crew(Generic[T]):
     def _run(self, hand: Hand[T]) -> None:
         try:
             with closing(hand.tool):
-                while (piece := self._queue.get()) is not None and not self._is_stopped:
+                while (piece := self._next(hand)) is not None and not self._is_stopped:
                     hand.tool.work(piece)
                     hand.finished += 1
                     if self._has_all and not self.outstanding:
@@ -134,6 +140,13 @@ class Crew(Generic[T]):
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             self._error = self._error or error
             self._idle.set()
+
+    def _next(self, hand: Hand[T]) -> T | None:
+        try:
+            return self._queue.get_nowait()
+        except Empty:
+            hand.tool.settle()
+            return self._queue.get()
 
     def _end(self) -> None:
         for _ in self._threads:

@@ -92,7 +92,17 @@ class Folder:
         try:
             yield found
         finally:
-            self._let_go(found)
+            self.let_go(found)
+
+    def keep(self, found: Opened) -> None:
+        """Leave a directory that is in use open until it is let go of once more."""
+        with self._lock:
+            found.users += 1
+
+    def let_go(self, found: Opened) -> None:
+        """See `keep`."""
+        with self._lock:
+            found.users -= 1
 
     def flush(self) -> None:
         """Bring the names in the directories that were in use to the disk, as far as the file system can.
@@ -153,10 +163,6 @@ class Folder:
             finally:
                 os.close(unused.descriptor)
         return found
-
-    def _let_go(self, found: Opened) -> None:
-        with self._lock:
-            found.users -= 1
 
     def _take_unused(self) -> list[Opened]:
         surplus = len(self._opened) - self._most_open

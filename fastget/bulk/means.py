@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fastget.core.objectinfo import ObjectInfo
     from fastget.engine.cancellation import Cancellation
     from fastget.engine.line import ConnectionPool
+    from fastget.engine.small import Put
     from fastget.engine.stores import Stores
     from fastget.events import Result
     from fastget.sinks.protocol import Sink, WholeSink
@@ -54,9 +55,11 @@ class Fetcher:
         """See `SmallObjects`."""
         return self._small.found_size
 
-    def fetch_small(self, source: Source, sink: WholeSink, config: Config, *, is_vacant: bool) -> Result | None:
+    def fetch_small(
+        self, source: Source, sink: WholeSink, config: Config, *, is_vacant: bool, put: Put | None = None
+    ) -> Result | None:
         """See `SmallObjects.fetch`."""
-        return self._small.fetch(source, sink, config, is_vacant=is_vacant)
+        return self._small.fetch(source, sink, config, is_vacant=is_vacant, put=put)
 
     def fetch(self, source: Source, sink: Sink, config: Config) -> Result:
         """Fetch one object, in this thread or from here. Raises the errors of a download."""

@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from fastget.bulk.batch import Batch, places
 from fastget.bulk.crew import Crew
 from fastget.bulk.outcome import PullFailure, PullResult, Sum
 from fastget.core.keypaths import Marker, Refused, Taken, place
@@ -15,18 +16,20 @@ from fastget.core.planner import SMALLEST_CHUNK
 from fastget.engine.announcer import Announcer
 from fastget.engine.small import LARGEST as SMALL
 from fastget.errors import ConfigError, DestinationError, FastgetError
-from fastget.events import Failed, Progress, PullProgress, Started
+from fastget.events import Done, Failed, Progress, PullProgress, Started
 from fastget.sinks.kept import KeptFile
 from fastget.sinks.names import is_own_name
 from fastget.sources.resolve import display_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from fastget.bulk.folder import Folder
+    from fastget.bulk.folder import Folder, Opened
     from fastget.bulk.items import Item
     from fastget.config import Config
+    from fastget.core.journal import Identity
     from fastget.engine.cancellation import Cancellation
+    from fastget.engine.small import Put
     from fastget.events import Event, Result
     from fastget.sinks.protocol import Sink, WholeSink
     from fastget.sources.protocol import Source
@@ -47,7 +50,9 @@ class Fetcher(Protocol):
         """What the latest answer to `fetch_small` says of the object's size, in bytes."""
         ...
 
-    def fetch_small(self, source: Source, sink: WholeSink, config: Config, *, is_vacant: bool) -> Result | None:
+    def fetch_small(
+        self, source: Source, sink: WholeSink, config: Config, *, is_vacant: bool, put: Put | None = None
+    ) -> Result | None:
         """See `SmallObjects.fetch`."""
         ...
 
@@ -78,6 +83,11 @@ class Order:
     source: Source
     path: str
 
+    @property
+    def folder(self) -> str:
+        """The path of its directory."""
+        return self.path.rpartition("/")[0]
+
 
 class Pull:
     """Fetches items into a folder, once, from the thread that calls `run`. `cancellation` may be cancelled from any.
@@ -100,6 +110,7 @@ class Pull:
         self._found = 0
         self._is_listed = False
         self._large = threading.Semaphore(LARGE_AT_ONCE)
+        self._places = places()
         self._crew: Crew[Order] = Crew(self._recruit, config.jobs, self._look)
         # Nothing else tells of two keys that one file system takes for one name: no system call does.
         self._folds = folder.folds_names()
@@ -206,7 +217,8 @@ class Pull:
         own = Sum()
         self._sums.append(own)
         fetcher = self._means.fetcher(self._cancellation)
-        return Puller(self._folder, self._config, fetcher, own, self._large, self._cancellation)
+        batch = Batch(self._folder, self._places) if self._config.fsync else None
+        return Puller(self._folder, self._config, fetcher, own, self._large, batch, self._cancellation)
 
     def _refuse(self, item: Item, error: FastgetError) -> None:
         url = display_url(item.url)
@@ -221,7 +233,10 @@ class Pull:
 
 
 class Puller:
-    """One thread of a pull: carries out orders, and adds them up in `total`."""
+    """One thread of a pull: carries out orders, and adds them up in `total`.
+
+    `batch`: small files are flushed together; they count, and are told of, once they have their names.
+    """
 
     def __init__(
         self,
@@ -230,6 +245,7 @@ class Puller:
         fetcher: Fetcher,
         total: Sum,
         large: threading.Semaphore,
+        batch: Batch | None,
         cancellation: Cancellation,
     ) -> None:
         self._folder = folder
@@ -237,50 +253,120 @@ class Puller:
         self._fetcher = fetcher
         self._total = total
         self._large = large
+        self._batch = batch
+        self._landed: list[tuple[Order, Result]] = []
         self._cancellation = cancellation
 
     def close(self) -> None:
-        """Let go of what was fetched with."""
+        """Let go of what was fetched with, and of what has no name yet."""
+        if self._batch is not None:
+            self._batch.close()
         self._fetcher.close()
 
     def work(self, order: Order) -> None:
         """Fetch one object. What fails is in the total; nothing is raised but what interrupts."""
+        self._try(order, self._fetch)
+        if self._batch is not None and self._batch.is_due:
+            self.settle()
+
+    def settle(self) -> None:
+        """Flush what is waiting, and give it its names. What fails is in the total."""
+        batch, landed = self._batch, self._landed
+        if batch is None or not landed:
+            return
+        self._landed = []
+        batch.flush()
+        # Flushing takes long, and who was told that it stopped must not find a file later.
+        if self._cancellation.is_cancelled:
+            return
+        for (order, result), outcome in zip(landed, batch.publish(), strict=True):
+            if outcome is True:
+                self._add(result)
+            elif outcome is False:  # something has taken its name meanwhile: the ordinary way says what that means
+                self._try(order, self._fetch_alone)
+            else:
+                self._tell_failure(order, outcome)
+                self._fail(order, outcome)
+
+    def _try(self, order: Order, fetch: Callable[[Order], None]) -> None:
         try:
-            result = self._fetch(order)
+            fetch(order)
         except FastgetError as error:
-            if not self._cancellation.is_cancelled:
-                self._total.fail(PullFailure(order.source.display_url, order.path, error))
-        else:
-            self._total.add(result)
+            self._fail(order, error)
 
-    def _fetch(self, order: Order) -> Result:
-        config, item = self._config, order.item
-        if item.checksum is not None:
-            config = config.merged(checksum=item.checksum)
-        folder, _, _ = order.path.rpartition("/")
-        with self._folder.directory(folder) as directory:
-            sink = KeptFile(
-                self._folder.shown(order.path),
-                fsync=config.fsync,
-                overwrite=config.overwrite,
-                resume=config.resume,
-                at=directory.descriptor,
-            )
-            return self._fetch_to(sink, order.source, item.size, config, is_vacant=directory.is_new)
+    def _fail(self, order: Order, error: FastgetError) -> None:
+        if not self._cancellation.is_cancelled:
+            self._total.fail(PullFailure(order.source.display_url, order.path, error))
 
-    def _fetch_to(self, sink: KeptFile, source: Source, size: int | None, config: Config, *, is_vacant: bool) -> Result:
-        if size is None or size <= SMALL:
-            if (result := self._fetcher.fetch_small(source, sink, config, is_vacant=is_vacant)) is not None:
-                return result
-            size = self._fetcher.found_size
+    def _tell_failure(self, order: Order, error: FastgetError) -> None:
+        """As a `Transfer` does of its own failures."""
+        if self._config.on_event is not None and not self._cancellation.is_cancelled:
+            self._config.on_event(Failed(order.source.display_url, type(error).__name__, error.message))
+
+    def _add(self, result: Result) -> None:
+        self._total.add(result)
+        if self._config.on_event is not None:
+            self._config.on_event(Done(result))
+
+    def _fetch(self, order: Order) -> None:
+        with self._folder.directory(order.folder) as directory:
+            sink, config = self._sink(order, directory), self._config_of(order)
+            size = order.item.size
+            if size is None or size <= SMALL:
+                if self._fetch_small(order, sink, config, directory):
+                    return
+                size = self._fetcher.found_size
+            self._fetch_large(sink, order.source, size, config)
+
+    def _fetch_small(self, order: Order, sink: KeptFile, config: Config, directory: Opened) -> bool:
+        """Whether it is here, or waits for its flush."""
+        batch, is_waiting = self._batch, False
+
+        def put(data: memoryview, identity: Identity | None) -> bool:
+            nonlocal is_waiting
+            is_waiting = batch is not None and batch.add(sink, directory, data, identity)
+            return is_waiting or sink.put(data, identity)
+
+        try:
+            result = self._fetcher.fetch_small(order.source, sink, config, is_vacant=directory.is_new, put=put)
+        except DestinationError as error:
+            self._tell_failure(order, error)
+            raise
+        if is_waiting and result is not None:
+            self._landed.append((order, result))
+        elif result is not None:
+            self._add(result)
+        return result is not None
+
+    def _fetch_alone(self, order: Order) -> None:
+        with self._folder.directory(order.folder) as directory:
+            self._fetch_large(self._sink(order, directory), order.source, None, self._config_of(order))
+
+    def _fetch_large(self, sink: KeptFile, source: Source, size: int | None, config: Config) -> None:
         if (size or 0) <= SMALLEST_CHUNK:
-            return self._fetcher.fetch(source, sink, config)
+            self._total.add(self._fetcher.fetch(source, sink, config))
+            return
+        self.settle()  # this one takes its time
         while not self._large.acquire(timeout=_WAIT):
             self._cancellation.check()
         try:
-            return self._fetcher.fetch(source, sink, config)
+            self._total.add(self._fetcher.fetch(source, sink, config))
         finally:
             self._large.release()
+
+    def _sink(self, order: Order, directory: Opened) -> KeptFile:
+        config = self._config
+        return KeptFile(
+            self._folder.shown(order.path),
+            fsync=config.fsync,
+            overwrite=config.overwrite,
+            resume=config.resume,
+            at=directory.descriptor,
+        )
+
+    def _config_of(self, order: Order) -> Config:
+        checksum = order.item.checksum
+        return self._config if checksum is None else self._config.merged(checksum=checksum)
 
 
 def _check_marker(item: Item) -> None:

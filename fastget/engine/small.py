@@ -19,10 +19,12 @@ from fastget.engine.preparing import reason_for, rungs_of
 from fastget.engine.reserve import Attempts
 from fastget.engine.task import Replan
 from fastget.errors import Cancelled, DestinationError, FastgetError, NetworkError
-from fastget.events import Done, Method, Progress, Result, Retried, Started
+from fastget.events import Method, Progress, Result, Retried, Started
 from fastget.sinks.protocol import WholeSink
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastget.config import Config
     from fastget.core.checksums.verification import Check
     from fastget.core.messages import ResponseHead
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from fastget.events import Verification
     from fastget.sinks.protocol import Sink
     from fastget.sources.protocol import Source
+
+    # As `WholeSink.put`.
+    Put = Callable[[memoryview, Identity | None], bool]
 
 # From here on the request is the smaller part of the work, and what has landed is worth going on from.
 LARGEST = 256 * 1024
@@ -63,11 +68,14 @@ class SmallObjects:
         """Give the connection back."""
         self._line.finish()
 
-    def fetch(self, source: Source, sink: WholeSink, config: Config, *, is_vacant: bool = False) -> Result | None:
+    def fetch(
+        self, source: Source, sink: WholeSink, config: Config, *, is_vacant: bool = False, put: Put | None = None
+    ) -> Result | None:
         """Fetch an object; None where that is up to a `Transfer`, and nothing has happened but a request.
 
-        `is_vacant`: the caller knows that nothing stands in the way; `sink.put` finds out where that is wrong.
-        Of its events there is the last one. Raises DestinationError, Cancelled.
+        `is_vacant`: the caller knows that nothing stands in the way; `put` finds out where that is wrong. That is the
+        sink's, unless the caller takes the verified bytes itself. There are no events: the caller knows when the
+        object is there. Raises DestinationError, Cancelled.
         """
         began = time.monotonic()
         self.found_size = None
@@ -79,7 +87,7 @@ class SmallObjects:
         try:
             with gate.passing(self._cancellation):
                 head = self._line.send(source.get())
-            result = self._take(head, source, sink, config, began)
+            result = self._take(head, source, sink, put or sink.put, config, began)
         except (Cancelled, DestinationError):
             self._line.drop()
             raise
@@ -89,11 +97,11 @@ class SmallObjects:
             self._line.drop()
             return None
         store.succeed()
-        if config.on_event is not None:
-            config.on_event(Done(result))
         return result
 
-    def _take(self, head: ResponseHead, source: Source, sink: WholeSink, config: Config, began: float) -> Result | None:
+    def _take(
+        self, head: ResponseHead, source: Source, sink: WholeSink, put: Put, config: Config, began: float
+    ) -> Result | None:
         self.found_size = head.content_length if head.status == 200 else None
         if head.status != 200 or not is_small(head) or source.as_stored(head) is not None:
             return None
@@ -104,7 +112,7 @@ class SmallObjects:
             return None
         data = self._buffer[: head.content_length]
         receive(self._line, data)
-        if wrong_digests(data, checks) or not sink.put(data, Identity.of(info.url, source.selection, info)):
+        if wrong_digests(data, checks) or not put(data, Identity.of(info.url, source.selection, info)):
             return None
         return _result(source, sink, info, len(data), verdict(info, rungs, checks), time.monotonic() - began)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
 from contextlib import contextmanager, suppress
@@ -15,6 +14,7 @@ from fastget.errors import Cancelled, ConfigError, DestinationError
 from fastget.sinks.descriptor import SharedDescriptor, write_all
 from fastget.sinks.failures import destination_error
 from fastget.sinks.names import Names
+from fastget.sinks.publishing import CREATE, flush, rename_to_free
 from fastget.sinks.space import reserve
 from fastget.sinks.writeback import WriteBack
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from fastget.sinks.protocol import Resumable
 
-CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
 NO_DIRECTORY_FLUSH = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF})
 _DIRECTORY_HINT = "give the name of a file, or choose the directory with -d"
 
@@ -297,29 +295,10 @@ class FileSink:
         self._part = self._file = None
 
     def _rename_to_new(self, part: str, directory: int) -> None:
-        """Take the name only if it is free, in one step: link(2) fails where rename(2) would replace."""
         try:
-            os.link(part, self._name, src_dir_fd=directory, dst_dir_fd=directory)
+            rename_to_free(part, self._name, directory)
         except FileExistsError:
             raise self._exists() from None
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            self._rename_to_reserved(part, directory)
-        else:
-            with suppress(OSError):  # the file is published; a second name for it is only untidy
-                os.unlink(part, dir_fd=directory)
-
-    def _rename_to_reserved(self, part: str, directory: int) -> None:
-        try:
-            os.close(os.open(self._name, CREATE, 0o600, dir_fd=directory))
-        except FileExistsError:
-            raise self._exists() from None
-        try:
-            os.replace(part, self._name, src_dir_fd=directory, dst_dir_fd=directory)
-        except OSError:
-            os.unlink(self._name, dir_fd=directory)
-            raise
 
     def _flush_directory(self) -> None:
         if self._directory is not None and self._at is None:
@@ -366,16 +345,3 @@ def open_directory(folder: str) -> int:
         if not hasattr(os, "O_PATH"):
             raise
         return os.open(folder, os.O_PATH | flags)  # writable and searchable is enough, a directory need not be readable
-
-
-def flush(descriptor: int) -> None:
-    """Bring the file to the disk. An error is final: a second flush may claim success for lost data."""
-    if hasattr(fcntl, "F_FULLFSYNC"):  # macOS, whose fsync leaves the data in the drive's cache
-        try:
-            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-        except OSError as error:
-            if error.errno not in (errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL):
-                raise
-        else:
-            return
-    os.fsync(descriptor)

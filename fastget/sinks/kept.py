@@ -5,19 +5,21 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from fastget.core.journal import Claim, Header, Identity, encode_claim, encode_withdrawal
 from fastget.errors import DestinationError
 from fastget.sinks.anonymous import create_anonymous, give_name, take_place
-from fastget.sinks.descriptor import SharedDescriptor, write_all
+from fastget.sinks.descriptor import SharedDescriptor
 from fastget.sinks.existing import open_existing, sign
-from fastget.sinks.file import CREATE, FileSink, flush
+from fastget.sinks.file import FileSink
 from fastget.sinks.journal import Found, JournalFile, NotOurs, check_free, look, take
 from fastget.sinks.names import Names
 from fastget.sinks.ownership import Standing, this_process
 from fastget.sinks.protocol import Leftover
+from fastget.sinks.publishing import CREATE
+from fastget.sinks.whole import WholeFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,18 +119,39 @@ class KeptFile(FileSink):
     def put(self, data: memoryview, identity: Identity | None) -> bool:
         self._check_aborted()
         try:
-            with self._held_directory() as directory:
-                descriptor = create_anonymous(directory, os.O_WRONLY, 0o666)
-                if descriptor is None:
+            with self._held_directory() as directory, closing(self._write_whole(directory, data, identity)) as whole:
+                if self._fsync:
+                    whole.flush()
+                    self._check_aborted()
+                if not whole.appear():
                     return False
-                try:
-                    return self._put(descriptor, data, identity, directory)
-                finally:
-                    os.close(descriptor)
+                if self._fsync and self._at is None:
+                    self._flush_directory_at(directory)
+                return True
         except DestinationError:
             raise
         except OSError as error:
             raise self._failure(error, "write") from error
+
+    def prepare(self, directory: int, data: memoryview, identity: Identity | None) -> WholeFile:
+        """The first half of `put`: the file, written into its open directory, neither flushed nor named.
+
+        Raises NoSpace, DestinationError, Cancelled after `abort`.
+        """
+        self._check_aborted()
+        try:
+            return self._write_whole(directory, data, identity)
+        except OSError as error:
+            raise self._failure(error, "write") from error
+
+    def _write_whole(self, directory: int, data: memoryview, identity: Identity | None) -> WholeFile:
+        whole = WholeFile(Names(directory, self._name, self._path))
+        try:
+            whole.write(data, identity)
+        except BaseException:
+            whole.close()
+            raise
+        return whole
 
     @contextmanager
     def _held_directory(self) -> Iterator[int]:
@@ -141,22 +164,6 @@ class KeptFile(FileSink):
             yield directory
         finally:
             os.close(directory)
-
-    def _put(self, descriptor: int, data: memoryview, identity: Identity | None, directory: int) -> bool:
-        write_all(descriptor, 0, data)
-        if identity is not None:
-            sign(descriptor, identity)
-        if self._fsync:
-            flush(descriptor)
-            self._check_aborted()
-        try:
-            if not give_name(descriptor, self._name, directory):
-                return False
-        except FileExistsError:
-            return False
-        if self._fsync and self._at is None:
-            self._flush_directory_at(directory)
-        return True
 
     # While it runs ---------------------------------------------------------------------------------------------
 

@@ -42,8 +42,16 @@ class WriteBack:
             self._landed = landed
             return
         self._landed = 0
-        if (begin := _sync_file_range()) is not None:
-            begin(descriptor)
+        begin_write_back(descriptor)
+
+
+def begin_write_back(descriptor: int) -> None:
+    """Begin to bring all of a file to the disk, where the system can; wait for nothing.
+
+    Raises OSError where bytes have no place on the disk.
+    """
+    if (begin := _sync_file_range()) is not None:
+        begin(descriptor)
 
 
 @cache
