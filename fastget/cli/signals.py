@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Never
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -30,9 +31,11 @@ def clean_stop() -> Iterator[None]:
     # A signal that is ignored stays so: a shell asks for that, for commands in the background.
     heeded = [number for number in _STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, _stop) for number in heeded}
+    hook, sys.unraisablehook = sys.unraisablehook, _raise_again(sys.unraisablehook)
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -40,6 +43,21 @@ def clean_stop() -> Iterator[None]:
 def interrupt_main_thread() -> None:
     """Stop the main thread, from any thread, as Ctrl-C would: it may be waiting for the others."""
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+def _raise_again(otherwise: Callable[[sys.UnraisableHookArgs], object]) -> Callable[[sys.UnraisableHookArgs], None]:
+    """A hook for what nobody can catch: where a finalizer was interrupted, whatever runs next is."""
+
+    def hook(found: sys.UnraisableHookArgs, /) -> None:
+        if not isinstance(found.exc_value, Interrupted):
+            otherwise(found)
+            return
+        number = found.exc_value.signal_number
+        signal.signal(number, _stop)
+        # From here it would meet the same finalizer.
+        threading.Timer(0.01, signal.pthread_kill, (threading.main_thread().ident, number)).start()
+
+    return hook
 
 
 def _stop(signal_number: int, _: FrameType | None) -> Never:

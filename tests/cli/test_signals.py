@@ -6,6 +6,8 @@ import json
 import os
 import pty
 import signal
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import Popen
@@ -18,7 +20,8 @@ from fastget.testing import Behaviour, Content, ObjectServer, StoredObject
 Start = Callable[..., "Popen[bytes]"]
 Serve = Callable[..., ObjectServer]
 
-SLOW = Behaviour(rate_per_connection=2e6)
+# So slow that nothing worth keeping lands meanwhile.
+SLOW = Behaviour(rate_per_connection=2e5)
 
 
 @pytest.fixture
@@ -111,6 +114,28 @@ def test_hanging_up_twice_is_no_reason_to_hurry() -> None:
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+class Deaf:
+    """The interpreter only prints what a finalizer raises."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_signal_that_meets_a_finalizer_is_not_lost() -> None:
+    is_over = threading.Event()
+    before = signal.getsignal(signal.SIGTERM), sys.unraisablehook
+
+    def interrupted() -> None:
+        with clean_stop():
+            Deaf()
+            is_over.wait(60)
+
+    with pytest.raises(Interrupted) as caught:
+        interrupted()
+    assert caught.value.signal_number == signal.SIGTERM
+    assert (signal.getsignal(signal.SIGTERM), sys.unraisablehook) == before
 
 
 def test_an_ignored_signal_stays_ignored() -> None:
