@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -205,7 +206,9 @@ class _Listener:
 
     def _show(self, text: str) -> None:
         if self._moves:
-            sys.stderr.write(f"\r\x1b[K{printable(text)} …")
+            # A line that wraps could not be taken back.
+            room = max(shutil.get_terminal_size().columns - 3, 0)
+            sys.stderr.write(f"\r\x1b[K{printable(text)[:room]} …")
             sys.stderr.flush()
 
 

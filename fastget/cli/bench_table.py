@@ -14,11 +14,16 @@ from fastget.cli.quantities import percent_text, rate_text, size_text
 from fastget.cli.terminal import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fastget.cli.bench_wording import Findings
     from fastget.core.bottleneck import Cell
 
 _COLUMNS = ("conn.", "piece", "rate", "±", "", "each", "first byte", "waits")
+# What a narrow terminal goes without, in this order.
+_EXPENDABLE = ("waits", "", "±", "first byte", "each")
 _BAR = 8
+_WIDEST = 1000
 _LABEL = 12
 
 
@@ -26,7 +31,7 @@ def show(found: Findings) -> None:
     """Print everything to standard output."""
     console = Console(highlight=False)
     if found.cells:
-        console.print(_table(found))
+        console.print(fitting_table(found, console))
         console.print()
     for label, text in fact_lines(found):
         console.print(Text.assemble((f"{label:<{_LABEL}}", "dim"), printable(text)))
@@ -47,13 +52,28 @@ def _sentences(found: Findings) -> Table:
     return grid
 
 
-def _table(found: Findings) -> Table:
+def fitting_table(found: Findings, console: Console) -> Table:
+    """The measurements, with as many columns as the terminal is wide enough for."""
+    names = list(_COLUMNS)
+    table = _table(found, names)
+    wide = console.options.update(width=_WIDEST)
+    for name in _EXPENDABLE:
+        if console.measure(table, options=wide).maximum <= console.width:
+            break
+        names.remove(name)
+        table = _table(found, names)
+    return table
+
+
+def _table(found: Findings, names: Sequence[str]) -> Table:
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
-    for name in _COLUMNS:
+    for name in names:
         shown.add_column(name, justify="left" if not name else "right", no_wrap=True)
     highest = max(cell.rate for cell in found.cells)
     for cell in found.cells:
-        shown.add_row(*_row(cell, highest), style="bold" if cell == found.verdict.best else None)
+        texts = dict(zip(_COLUMNS, _row(cell, highest), strict=True))
+        style = "bold" if cell == found.verdict.best else None
+        shown.add_row(*(texts[name] for name in names), style=style)
     return shown
 
 

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastget.cli import bench as verb
+from fastget.cli import bench_table
 from fastget.cli.bench_wording import Findings, advice, fact_lines, headline, reasons, wait_text
 from fastget.core.bottleneck import Facts, Limit, Window, cells_of, judge
 from fastget.core.checksums.algorithms import Algorithm
@@ -171,6 +172,31 @@ def test_people_get_a_table_that_fits_80_columns(run: Run, serve: Serve) -> None
     assert "\x1b" not in text
 
 
+@pytest.mark.parametrize("width", [30, 40, 60, 80])
+def test_a_narrow_terminal_gets_fewer_columns_and_whole_numbers(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    found = findings(*CAPPED)
+    bench_table.show(found)
+    table = capsys.readouterr().out.split("\n\n")[0].splitlines()
+    assert "conn." in table[0]
+    assert "rate" in table[0]
+    assert all(len(line) <= width for line in table)
+    assert not any("…" in line for line in table)
+
+
+def test_the_line_of_a_narrow_terminal_does_not_wrap(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(verb, "can_animate", lambda *_: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    verb._Listener(as_json=False, verbose=False).announce(Setting(8, MIB))
+    shown = capsys.readouterr().err.removeprefix("\r\x1b[K")
+    assert shown.startswith("measuring 8 connections")
+    assert len(shown) < 40
+
+
 def test_verbose_tells_each_measurement_as_it_comes(run: Run, serve: Serve) -> None:
     server = serve(LARGE, behaviour=Behaviour(rate=4e6))
     outcome = run("bench", server.url("/b/x"), *SHORT, "-x", "1", "-v")
@@ -181,6 +207,7 @@ def test_a_terminal_gets_a_line_that_is_taken_back(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(verb, "can_animate", lambda *_: True)
+    monkeypatch.setenv("COLUMNS", "80")
     listener = verb._Listener(as_json=False, verbose=False)
     listener.announce(Setting(8, MIB))
     listener.announce(None)
