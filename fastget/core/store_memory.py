@@ -35,7 +35,8 @@ class StoreFacts:
     whether such a HEAD tells at least a part's length (Ceph). `attributes`: whether GetObjectAttributes is answered.
     `heads`: whether HEAD is answered at all. `match_form`: the If-Match that it accepts. `wait`: seconds until its last
     answer. `is_object_store`: whether its answers are those of S3 and its kin. `connections`: how many of them paid for
-    the last object that was large enough to tell.
+    the last object that was large enough to tell. `bears`: how many of them it serves at once, where it has left more
+    without an answer.
     """
 
     part_heads: bool | None = None
@@ -47,3 +48,4 @@ class StoreFacts:
     wait: float | None = None
     is_object_store: bool = False
     connections: int | None = None
+    bears: int | None = None

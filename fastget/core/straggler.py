@@ -33,6 +33,9 @@ BUDGET_SHARE = 0.05
 FLOOR = 64.0
 # Nothing at all for so long, while most others receive, is no pause any more: its connection is of no use to anyone.
 LONG_STALL = 10.0
+# A connection's first answer that takes so long, in seconds, and so many times as long as the slowest one of the others
+# did, is not on its way. The repetition of a lost SYN takes a second (RFC 6298 §2.1).
+UNSERVED, UNSERVED_SHARE = 2.0, 4.0
 # A request of its own costs more than it brings for less than this.
 LEAST_SHARE = 1024 * 1024
 # Shares begin at multiples of this: the page of every file system divides it.
@@ -83,13 +86,14 @@ def rescues(streams: Sequence[Stream], idle: Sequence[float]) -> list[Rescue]:
     """The streams that others would finish much sooner, at most one for each idle worker.
 
     `idle` are the rates at which the workers that wait for something to do had worked. The stream that would take
-    longest comes first. With nobody to compare with there are no stragglers. A rest is divided among the idle and
+    longest comes first. With nobody to compare with there are no stragglers; what stands still says nothing about what
+    is usual, however many there are of it. A rest is divided among the idle and
     those who will be before one of them alone would have done it; no share is smaller than 1 MiB, or than what a worker
     of the usual rate brings in the time of a fresh start.
     """
-    known = sorted([*(stream.rate for stream in streams if stream.watched >= WINDOW), *idle])
-    if not idle or len(known) < 2:
+    if not idle:
         return []
+    known = sorted([*(stream.rate for stream in streams if stream.watched >= WINDOW and stream.rate > 0), *idle])
     usual = known[len(known) // 2]
     late = [index for index, stream in enumerate(streams) if _is_late(stream, usual)]
     late.sort(key=lambda index: _seconds_left(streams[index]), reverse=True)
@@ -111,6 +115,14 @@ def long_stalled(streams: Sequence[Stream]) -> list[int]:
     still = [index for index, stream in enumerate(streams) if stream.left > 0 and stream.silent >= LONG_STALL]
     flowing = sum(stream.rate > 0 and stream.watched >= WINDOW for stream in streams)
     return still if flowing > len(streams) / 2 else []
+
+
+def is_unserved(waited: float, usual: float) -> bool:
+    """Whether a connection is one more than the server serves at once: it was accepted, but has never been answered.
+
+    `waited`: the seconds since its request; `usual`: those that the slowest first answer of the others took.
+    """
+    return waited >= min(max(UNSERVED, UNSERVED_SHARE * usual), LONG_STALL)
 
 
 def cut_rest(rest: Span, shares: int) -> tuple[Span, ...]:

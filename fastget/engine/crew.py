@@ -101,8 +101,11 @@ class Crew:
 
     def _learn(self) -> None:
         """The next object of this store begins with what has paid for this one."""
+        store, bears = self._job.task.store, self._watch.bears
+        if bears is not None:
+            store.learn(bears=bears)
         if self._job.task.plan.connections is None and self._job.has_succeeded and self._governor.has_judged:
-            self._job.task.store.learn(connections=self._governor.wanted)
+            store.learn(connections=self._governor.wanted)
 
     @property
     def _pause(self) -> float:
@@ -119,7 +122,8 @@ class Crew:
         flowing = sum(worker.received > 0 for worker in self.workers)
         wanted = self._governor.observe(Sample(now, self.received, time.process_time(), flowing))
         self._grow(wanted)
-        for worker in self.workers[wanted:]:
+        able = [worker for worker in self.workers if not worker.is_dismissed]
+        for worker in able[wanted:]:
             worker.is_dismissed = True
 
     def _tell(self) -> None:
@@ -134,7 +138,8 @@ class Crew:
         self._watch.check(worker)
 
     def _grow(self, wanted: int) -> None:
-        while self.size < min(wanted, self._most) and self._job.has_free_chunks:
+        most = self._most if self._watch.bears is None else 0  # whoever came now would be left without an answer, too
+        while self.size < min(wanted, most) and self._job.has_free_chunks:
             try:
                 self._start(first_continues=False)
             except RuntimeError:
@@ -178,8 +183,9 @@ def governor_for(connections: int | None, chunks: int, facts: StoreFacts, proces
     if connections is not None:
         count = min(connections, chunks)
         return Governor(count, count, 1)
-    start, cores = min(start_for(facts), chunks), max(1, _cores() // processes)
-    return Governor(start, min(LIMIT, chunks), cores)
+    limit = min(LIMIT, chunks, facts.bears or LIMIT)
+    start, cores = min(start_for(facts), limit), max(1, _cores() // processes)
+    return Governor(start, limit, cores)
 
 
 def raise_outcome(job: Job) -> None:

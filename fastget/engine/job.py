@@ -102,7 +102,7 @@ class Job:
         """
         with self._changed:
             while not self._is_over and index < len(self.task.plan.chunks):
-                if (chunk := self._board.claim_at(index, even_returned=self._ranges_refused)) is not None:
+                if (chunk := self._board.claim_at(index, even_returned=not self._ranges_proven)) is not None:
                     self._pieces.pop(index, None)
                     return self._piece(chunk)
                 if self._ranges_proven:

@@ -28,6 +28,11 @@ class Stopwatch:
             if seconds > self.longest:
                 self.longest = seconds
 
+    @property
+    def is_running(self) -> bool:
+        """Whether its thread is inside now; from any thread."""
+        return self._since is not None
+
     def read(self, now: float) -> float:
         """The seconds up to `now`, on the monotonic clock; from any thread."""
         since = self._since

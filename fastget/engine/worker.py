@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fastget.core.messages import ResponseHead
     from fastget.engine.job import Job
     from fastget.engine.line import Line
+    from fastget.sinks.protocol import OrderedSink
 
 # A fast connection fills it in half a millisecond, beside which the interpreter's few microseconds vanish: measured,
 # 15 % less time for 1 GiB on loopback than with the small one (docs/design/0003-buffers.md).
@@ -55,11 +56,12 @@ NO_SUCH_PART = frozenset({400, 416, 501})
 class Cut:
     """Why a stream is ended from outside: for faster ones to go on, or as the failure that `error` says.
 
-    `shares`: among how many the rest of its piece is divided.
+    `shares`: among how many the rest of its piece is divided. `is_slow`: whether that is held against its address.
     """
 
     error: FastgetError | None = None
     shares: int = 1
+    is_slow: bool = True
 
 
 Notify = Callable[[Event], None]
@@ -76,7 +78,8 @@ class Worker:
     write; `may_leave` when it gets no descriptor: it ends where that says that others do its work. For another thread
     to read at any time: `received` counts payload bytes, `piece` is what is being fetched, `since` when that began by
     its `clock`, `last_seconds` and `last_rate` are of the last piece that landed, `is_idle` says whether it waits for
-    another one.
+    another one, `asked` when its request went out that has no answer yet, `is_served` whether any was ever answered,
+    `longest_wait` how long an answer took at most.
     """
 
     def __init__(
@@ -89,6 +92,9 @@ class Worker:
         self.piece: Piece | None = None
         self.since = 0.0
         self.is_idle = False
+        self.asked: float | None = None
+        self.is_served = False
+        self.longest_wait = 0.0
         self.last_seconds = 0.0
         self.last_rate = 0.0
         self.may_leave: Callable[[], bool] = lambda: False
@@ -129,10 +135,16 @@ class Worker:
         self.is_idle = False
         return piece
 
+    def _claim_in_stream(self, index: int) -> Piece | None:
+        self.is_idle = True
+        piece = self._job.claim_in_stream(index)
+        self.is_idle = False
+        return piece
+
     def _run_on(self, buffer: memoryview) -> None:
         """Read the discovery answer on from chunk to chunk until someone else's territory begins."""
         index = 0
-        while (piece := self._job.claim_in_stream(index)) is not None:
+        while (piece := self._claim_in_stream(index)) is not None:
             if not self._attempt(piece, buffer, self._receive_chunk):
                 return
             index += 1
@@ -152,7 +164,7 @@ class Worker:
                 fetch(piece, buffer)
             finally:
                 piece.pause()
-                self.piece = None
+                self.piece = self.asked = None
             has_landed = self._land(piece)
         except RangeNotSupported:
             self._leave_to_stream(piece)
@@ -169,12 +181,20 @@ class Worker:
         self._cut = cut
         self.line.cut()
 
+    def recall(self, sink: OrderedSink, offset: int) -> bool:
+        """From another thread: as `cut`, for one that waits to write at `offset`; False where it does not any more."""
+        self._cut = Cut(is_slow=False)
+        if sink.recall(offset):
+            return True
+        self._cut = None
+        return False
+
     def _fail(self, piece: Piece, before: int, error: FastgetError) -> None:
         """Give the piece back, at once where it was cut for others, else after a wait if there is a try left."""
         cut = None if self._job.cancellation.is_cancelled else self._cut
         if cut is None and isinstance(error, Cancelled):
             raise error
-        if cut is not None:
+        if cut is not None and cut.is_slow:
             self.line.blame(Trouble.SLOW)
         self.line.drop()
         if isinstance(error, SourceChanged) and self._job.givers.excuse(self.line.peer):
@@ -224,7 +244,7 @@ class Worker:
             if not (piece.is_fresh or self._job.task.can_resume):
                 raise Replan(stream=True)
             with self._job.task.store.gate.passing(self._job.cancellation):
-                self.since = self.clock()
+                self.since, self.asked = self.clock(), time.monotonic()
                 self._fetch_answer(piece, buffer)
 
     def _fetch_answer(self, piece: Piece, buffer: memoryview) -> None:
@@ -247,6 +267,7 @@ class Worker:
             self._job.task.source,
             lambda at: at.get(part_number=piece.chunk.part, pin=pin) if by_number else at.get(span=piece.rest, pin=pin),
         )
+        self._note_wait()
         head, error = answered.head, answered.error
         if error is None:
             return head
@@ -262,6 +283,12 @@ class Worker:
         if retry.is_range_refusal(error):
             self._job.refuse_ranges()
         raise error
+
+    def _note_wait(self) -> None:
+        self.is_served = True
+        if self.asked is not None:
+            self.longest_wait = max(self.longest_wait, time.monotonic() - self.asked)
+            self.asked = None
 
     def _receive_chunk(self, piece: Piece, buffer: memoryview) -> None:
         """A chunk out of the discovery answer; where the length is unknown, all of the answer."""
@@ -295,10 +322,11 @@ class Worker:
 
     def _take_in(self, piece: Piece, data: memoryview, *, is_written: bool = False) -> None:
         self._job.has_begun = True
-        piece.take_in(data)
         if not is_written:
+            # Before it is digested: one who is recalled while it waits has done nothing that counts.
             with self.line.pauses:
                 self._write(piece.position, data)
+        piece.take_in(data)
         piece.advance(data)
         self.received += len(data)
         if self.on_bytes is not None:

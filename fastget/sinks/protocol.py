@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from fastget.core.journal import Claim, Identity
@@ -110,6 +110,29 @@ class WholeSink(Protocol):
         possible at once.
 
         Raises NoSpace, DestinationError, Cancelled after `abort`.
+        """
+        ...
+
+
+class HeldUp(NamedTuple):
+    """The offset of the next byte that an ordered sink can let go, and of later ones that writers wait with."""
+
+    front: int
+    waiting: tuple[int, ...]
+
+
+@runtime_checkable
+class OrderedSink(Protocol):
+    """A sink whose writers may have to wait until others have brought what comes before their bytes."""
+
+    def held_up(self) -> HeldUp:
+        """Where the front is, and who waits for it, from front to back. From any thread."""
+        ...
+
+    def recall(self, offset: int) -> bool:
+        """From any thread: the `write_at` that waits at `offset` ends with Cancelled, having written nothing.
+
+        False where none waits there any more.
         """
         ...
 

@@ -12,6 +12,7 @@ from fastget.errors import Cancelled, DestinationError
 from fastget.sinks.failures import destination_error
 from fastget.sinks.handoff import Handoff
 from fastget.sinks.outlet import DescriptorOutlet, Outlet, RawWriter, WriterOutlet
+from fastget.sinks.protocol import HeldUp
 
 
 class StreamSink:
@@ -48,6 +49,8 @@ class StreamSink:
         self._sending = False
         self._ahead: dict[int, bytes] = {}
         self._held = 0
+        self._waiting: set[int] = set()
+        self._recalled: set[int] = set()
         self._open = False
         self._aborted = False
         self._broken: BaseException | None = None
@@ -123,6 +126,23 @@ class StreamSink:
             self._turn.notify_all()
         self._outlet.abort()
 
+    def held_up(self) -> HeldUp:
+        """Where the front is, and who waits for it."""
+        with self._turn:
+            return HeldUp(self._front, tuple(sorted(self._waiting - {self._front})))
+
+    def recall(self, offset: int) -> bool:
+        """From any thread: the `write_at` that waits at `offset` ends with Cancelled, having written nothing.
+
+        False where none waits there any more.
+        """
+        with self._turn:
+            if offset not in self._waiting or offset == self._front:
+                return False
+            self._recalled.add(offset)
+            self._turn.notify_all()
+            return True
+
     def _check_running(self) -> None:
         if self._aborted:
             raise Cancelled("the transfer to the stream was told to stop")
@@ -150,7 +170,17 @@ class StreamSink:
                     self._ahead[offset] = bytes(data)
                     self._held += len(data)
                     return False
-                self._turn.wait()
+                self._wait(offset)
+
+    def _wait(self, offset: int) -> None:
+        self._waiting.add(offset)
+        try:
+            self._turn.wait()
+        finally:
+            self._waiting.discard(offset)
+        if offset in self._recalled:
+            self._recalled.discard(offset)
+            raise Cancelled("somebody else's bytes are needed first")
 
     def _send(self, data: memoryview) -> None:
         """Send the front and everything held that follows on it. No lock is held while bytes leave."""

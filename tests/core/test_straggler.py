@@ -22,6 +22,7 @@ from fastget.core.straggler import (
     Stream,
     cut_rest,
     is_below_floor,
+    is_unserved,
     long_stalled,
     rescues,
 )
@@ -64,6 +65,23 @@ def test_a_link_that_is_slow_as_a_whole_is_healthy() -> None:
 
 def test_half_the_usual_rate_is_ordinary() -> None:
     assert stragglers([USUAL, replace(USUAL, rate=20e6), USUAL], idle=[40e6] * 4) == []
+
+
+def test_streams_that_stand_still_do_not_make_that_the_usual_thing() -> None:
+    """A server that serves four connections of twelve: the four have done what they could."""
+    still = replace(USUAL, rate=0.0)
+
+    assert stragglers([still] * 8, idle=[40e6] * 4) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("waited", "usual", "is_one_too_many"),
+    [(1.9, 0.01, False), (2.0, 0.01, True), (2.0, 1.5, False), (5.9, 1.5, False), (6.0, 1.5, True), (10.0, 9.0, True)],
+)
+def test_a_connection_is_one_too_many_once_its_first_answer_is_far_later_than_those_of_the_others(
+    waited: float, usual: float, is_one_too_many: bool
+) -> None:
+    assert is_unserved(waited, usual) is is_one_too_many
 
 
 def test_nobody_is_cut_while_everybody_has_work() -> None:

@@ -52,7 +52,7 @@ def test_a_stream_far_slower_than_its_siblings_is_cut_and_finished_by_another(
     with ObjectServer({"/o": stored}, faults=[crawl], behaviour=Behaviour(rate_per_connection=20 * MIB)) as server:
         result = fastget.download(server.url("/o"), destination, connections=4, part_size=2 * MIB, fsync=False)
 
-    assert result.rescues == 1
+    assert result.rescues >= 1
     assert result.retries == 0
     assert result.verification.verified
     assert digest(destination) == hashlib.sha256(stored.content.read()).hexdigest()
@@ -129,11 +129,86 @@ def test_a_connection_that_stands_still_for_long_is_replaced_while_there_is_othe
     assert result.verification.verified
 
 
+class TestAServerThatServesFewConnectionsAtOnce:
+    """It accepts all of them, and lets those that are too many wait."""
+
+    @pytest.fixture(autouse=True)
+    def _impatience(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("fastget.core.straggler.UNSERVED", 0.3)
+        monkeypatch.setattr("fastget.core.straggler.UNSERVED_SHARE", 1.2)
+
+    @pytest.mark.parametrize("most", [1, 3])
+    def test_a_file_is_fetched_by_the_connections_that_are_served(
+        self, most: int, stored: StoredObject, destination: Path
+    ) -> None:
+        with ObjectServer({"/o": stored}, max_connections=most) as server:
+            result = fastget.download(server.url("/o"), destination, connections=8, part_size=MIB, fsync=False)
+
+        assert result.retries == 0
+        assert result.rescues >= 1
+        assert result.verification.verified
+
+    @pytest.mark.parametrize("most", [1, 3])
+    def test_a_pipe_does_not_wait_for_a_connection_that_is_not_served(self, most: int, destination: Path) -> None:
+        stored = StoredObject(Content.generated(40 * MIB, seed=36), checksum=Algorithm.CRC64NVME)
+        os.mkfifo(destination)
+        found: list[str] = []
+        reader = threading.Thread(target=lambda: found.append(digest(destination)))
+        reader.start()
+        with ObjectServer({"/o": stored}, max_connections=most) as server:
+            result = fastget.download(server.url("/o"), destination, connections=8, part_size=MIB)
+        reader.join()
+
+        assert result.retries == 0
+        assert result.verification.verified
+        assert found == [hashlib.sha256(stored.content.read()).hexdigest()]
+
+    def test_the_next_object_is_asked_for_over_no_more_connections_than_it_bears(
+        self, stored: StoredObject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("fastget.core.governor.MANY", 12)
+        behaviour = Behaviour(rate_per_connection=4 * MIB, first_byte_delay=(0.03, 0.03))
+        with (
+            ObjectServer({"/o": stored}, behaviour=behaviour, max_connections=3) as server,
+            fastget.Client(fsync=False) as client,
+        ):
+            first = client.download(server.url("/o"), tmp_path / "first", connections=8, part_size=MIB)
+            second = client.download(server.url("/o"), tmp_path / "second", part_size=MIB)
+
+        assert first.connections == 8
+        # Those that were served in turn, in each other's place, cannot be told apart from those served at once.
+        assert second.connections < 8
+        assert (first.retries, second.retries) == (0, 0)
+
+
+def test_a_pipe_does_not_wait_for_a_front_that_stands_still(destination: Path) -> None:
+    stored = StoredObject(Content.generated(48 * MIB, seed=37), checksum=Algorithm.CRC64NVME)
+    stuck = threading.Event()
+    still = faults.hold(stuck, after=1000).on(offset=8 * MIB, ranged=True)
+    os.mkfifo(destination)
+    found: list[str] = []
+    reader = threading.Thread(target=lambda: found.append(digest(destination)))
+    reader.start()
+    with ObjectServer({"/o": stored}, faults=[still]) as server:
+        result = fastget.download(server.url("/o"), destination, connections=4, part_size=MIB, stall_timeout=60.0)
+        stuck.set()
+    reader.join()
+
+    assert result.rescues >= 1
+    assert result.retries == 0
+    assert found == [hashlib.sha256(stored.content.read()).hexdigest()]
+
+
 def _start_of(request: RecordedRequest) -> int:
     return int(request.range.removeprefix("bytes=").partition("-")[0]) if request.range else 0
 
 
-def test_a_link_that_is_slow_as_a_whole_is_left_alone(stored: StoredObject, destination: Path) -> None:
+def test_a_link_that_is_slow_as_a_whole_is_left_alone(
+    stored: StoredObject, destination: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Long enough for a machine that is busy with other tests.
+    monkeypatch.setattr("fastget.core.straggler.WINDOW", 1.5)
+    monkeypatch.setattr(rescue, "WINDOW", 1.5)
     with ObjectServer({"/o": stored}, behaviour=Behaviour(rate_per_connection=3 * MIB)) as server:
         result = fastget.download(server.url("/o"), destination, connections=4, part_size=2 * MIB, fsync=False)
 

@@ -162,3 +162,36 @@ def test_abort_and_discard_wake_every_writer_that_waits_for_its_turn(
         with pytest.raises(Cancelled if ending == "abort" else DestinationError):
             writer.result()
     sink.discard()
+
+
+def test_a_writer_that_is_recalled_has_written_nothing_and_the_others_go_on_waiting(
+    pool: ThreadPoolExecutor, until_waiting: UntilWaiting
+) -> None:
+    target = io.BytesIO()
+    sink = StreamSink(target, window=0)
+    sink.open(3)
+    second, third = (pool.submit(sink.write_at, offset, memoryview(b"%d" % offset)) for offset in (1, 2))
+    until_waiting(sink, 2)
+
+    assert sink.held_up() == (0, (1, 2))
+    assert sink.recall(2)
+    with pytest.raises(Cancelled):
+        third.result()
+    assert sink.held_up() == (0, (1,))
+
+    sink.write_at(0, memoryview(b"0"))
+    second.result()
+    sink.write_at(2, memoryview(b"2"))
+    sink.publish(3)
+    assert target.getvalue() == b"012"
+
+
+def test_nobody_is_recalled_from_the_front_or_from_where_nobody_waits() -> None:
+    sink = StreamSink(io.BytesIO())
+    sink.open(3)
+    sink.write_at(0, memoryview(b"0"))
+
+    assert not sink.recall(0)
+    assert not sink.recall(1)
+    assert not sink.recall(2)
+    sink.discard()
