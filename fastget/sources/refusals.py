@@ -52,7 +52,7 @@ _DENIED = _Meaning(
 _UNAUTHORIZED = _Meaning(
     CredentialsError,
     "the server asks for credentials",
-    "give an Authorization header, or user and password in the URL",
+    "give an Authorization header, or user and password in the URL; if one was given, check it",
 )
 _BAD_KEY = _Meaning(CredentialsError, "the access key is not accepted", "check the credentials, profile and endpoint")
 _EXPIRED = _Meaning(CredentialsError, "the credentials have expired", "get new ones, then run the same again")

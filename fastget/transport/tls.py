@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from fastget.config import Config
     from fastget.transport.cancellation import Cancellation
 
+# What OpenSSL calls an answer in plain text, of HTTP or another protocol.
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"})
+
 
 def client_context(config: Config) -> ssl.SSLContext:
     """The context of a pool's connections: the system's CAs (or SSL_CERT_FILE's), or `ca_bundle` alone.
@@ -97,5 +100,10 @@ def _explained(error: OSError, host: str, timeout: float) -> NetworkError:
         return untrusted(host, error)
     if isinstance(error, TimeoutError):
         return Stalled(f"{host} did not finish the TLS handshake within {timeout:g} s")
+    if isinstance(error, ssl.SSLError) and error.reason in _NO_TLS:
+        return NetworkError(
+            f"{host} does not speak TLS on that port",
+            hint="use http://, if that is what it speaks, or check the port",
+        )
     cause = error.reason if isinstance(error, ssl.SSLError) else error.strerror
     return NetworkError(f"the TLS handshake with {host} failed: {cause or error}")

@@ -128,6 +128,14 @@ def test_plain_http_on_a_port_of_tls_and_the_other_way_round_is_told(server: Obj
     assert not list(destination.parent.iterdir())
 
 
+@pytest.mark.fault("N21")
+def test_a_port_that_answers_tls_with_plain_text_is_told_and_what_to_do(serve: Serve, destination: Path) -> None:
+    server = serve({}, faults=[faults.server_speaks_first().always()])
+    error = failure(server.url("/b/k").replace("http:", "https:"), destination)
+    assert "127.0.0.1 does not speak TLS" in str(error)
+    assert error.hint == "use http://, if that is what it speaks, or check the port"
+
+
 @pytest.mark.parametrize("amazon", [True, False])
 def test_an_object_that_is_not_there_is_not_found(serve: Serve, destination: Path, amazon: bool) -> None:
     server = serve({}, behaviour=Behaviour(amazon=amazon))
