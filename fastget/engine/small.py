@@ -8,7 +8,7 @@ verified as there.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeGuard
 
 from fastget.core.checksums.algorithms import new_hasher
 from fastget.core.checksums.verification import choose, verified_by, verified_by_size
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 # From here on the request is the smaller part of the work, and what has landed is worth going on from.
 LARGEST = 256 * 1024
+# Kinds of sinks, and whether they are `WholeSink`s.
+_KINDS: dict[type, bool] = {}
 
 
 class SmallObjects:
@@ -139,7 +141,7 @@ class AtOnce:
         are no retries, DestinationError, Cancelled.
         """
         sink, info = self._sink, opening.info
-        if self._is_over or not (is_small(opening.head) and isinstance(sink, WholeSink) and sink.is_vacant()):
+        if self._is_over or not (is_small(opening.head) and takes_whole(sink) and sink.is_vacant()):
             return None
         rungs = rungs_of(info, opening.source.traits(info), self._config)
         checks = plain_checks(rungs, self._config)
@@ -187,6 +189,14 @@ class AtOnce:
             )
 
 
+def takes_whole(sink: Sink) -> TypeGuard[WholeSink]:
+    """`isinstance`, which looks for every member of a protocol, asked once for each kind of sink."""
+    kind = type(sink)
+    if (known := _KINDS.get(kind)) is None:
+        known = _KINDS[kind] = isinstance(sink, WholeSink)
+    return known
+
+
 def is_small(head: ResponseHead) -> bool:
     """Whether an answer has a body of a length that is known and small."""
     return head.framing is Framing.LENGTH and (head.content_length or 0) <= LARGEST
@@ -194,9 +204,9 @@ def is_small(head: ResponseHead) -> bool:
 
 def plain_checks(rungs: tuple[Check, ...], config: Config) -> tuple[Check, ...] | None:
     """What the object is held to; None where parts have to be known for that, or there is nothing though wanted."""
-    if any(check.parts is not None for check in choose(rungs, layout_is_known=True)):
+    checks = choose(rungs, layout_is_known=True)
+    if any(check.parts is not None for check in checks):
         return None
-    checks = choose(rungs, layout_is_known=False)
     return None if config.require_verified and not checks else checks
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from fastget.sources.request_rules import check_part
@@ -16,6 +17,8 @@ USER_AGENT = "fastget/0.1.0"
 
 _PLAIN = (("User-Agent", USER_AGENT), ("Accept", "*/*"), ("Accept-Encoding", "identity"))
 
+# What nearly all names are like, and nothing that the rules below look for.
+_ORDINARY_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 # The caller's own condition goes with the first request; the later ones are pinned (wire-spec.md rows 3 - 6).
 _CONDITIONS = frozenset({"if-match", "if-modified-since", "if-none-match", "if-unmodified-since"})
 
@@ -53,6 +56,8 @@ def plain_name(name: str) -> str:
     """A decoded name where it may be that of a file in any folder; empty where it holds a separator or a control
     character (Unicode's C0, C1 and DEL), or is `.` or `..`.
     """
+    if _ORDINARY_NAME.fullmatch(name):
+        return name
     if name in (".", "..") or any(letter in "/\\" or _is_control(letter) for letter in name):
         return ""
     return name

@@ -154,8 +154,9 @@ def _s3_digests(headers: Headers) -> Iterator[DeclaredDigest]:
     types = headers.get_all("x-amz-checksum-type")
     if types not in ((), ("FULL_OBJECT",), ("COMPOSITE",)):
         return
+    names = headers.names()
     for origin, algorithm in _S3_ORIGINS.items():
-        for text in headers.get_all(origin):
+        for text in headers.get_all(origin) if origin in names else ():
             match = _CHECKSUM.fullmatch(text.strip())
             value = _base64_digest(algorithm, match["digest"]) if match else None
             if match is None or value is None:

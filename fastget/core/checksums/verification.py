@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fastget.core.planner import Chunk
 
 # Among equals: first what any split can be checked by, then the fastest, then the strongest.
-_PREFERENCE = (
+_PREFERRED = (
     Algorithm.CRC64NVME,
     Algorithm.CRC32C,
     Algorithm.CRC32,
@@ -32,6 +32,8 @@ _PREFERENCE = (
     Algorithm.SHA1,
     Algorithm.MD5,
 )
+_PREFERENCE = {algorithm: place for place, algorithm in enumerate(_PREFERRED)}
+_LADDER = {Method.FULL_OBJECT: 0, Method.COMPOSITE: 1, Method.HTTP_DIGEST: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +66,11 @@ def ladder(
     declared: Iterable[DeclaredDigest], user: DeclaredDigest | None = None, etag: DeclaredDigest | None = None
 ) -> tuple[Check, ...]:
     """The checks that are possible, best first: the user's, full-object, composite, HTTP digests, ETag."""
-    digests = tuple(declared)
-    rungs = [
-        *([Check(Method.USER_DIGEST, user)] if user else []),
-        *_rung(Method.FULL_OBJECT, (d for d in digests if _is_store(d) and d.parts is None)),
-        *_rung(Method.COMPOSITE, (d for d in digests if _is_store(d) and d.parts is not None)),
-        *_rung(Method.HTTP_DIGEST, (d for d in digests if not _is_store(d))),
-        *([Check(Method.ETAG_MD5, etag)] if etag else []),
-    ]
-    return tuple(rungs)
+    theirs = [Check(_method_of(digest), digest) for digest in declared]
+    theirs.sort(key=_rank)
+    mine = [Check(Method.USER_DIGEST, user)] if user else []
+    last = [Check(Method.ETAG_MD5, etag)] if etag else []
+    return (*mine, *theirs, *last)
 
 
 def choose(rungs: Sequence[Check], layout_is_known: bool) -> tuple[Check, ...]:
@@ -189,9 +187,11 @@ def verified_by_size(reason: str) -> Verification:
     return Verification(False, Method.SIZE, reason=reason)
 
 
-def _is_store(digest: DeclaredDigest) -> bool:
-    return digest.origin.startswith("x-amz-checksum-")
+def _method_of(digest: DeclaredDigest) -> Method:
+    if not digest.origin.startswith("x-amz-checksum-"):
+        return Method.HTTP_DIGEST
+    return Method.FULL_OBJECT if digest.parts is None else Method.COMPOSITE
 
 
-def _rung(method: Method, digests: Iterable[DeclaredDigest]) -> list[Check]:
-    return [Check(method, digest) for digest in sorted(digests, key=lambda d: _PREFERENCE.index(d.algorithm))]
+def _rank(check: Check) -> tuple[int, int]:
+    return _LADDER[check.method], _PREFERENCE[check.algorithm]
