@@ -89,7 +89,7 @@ class JournalFile:
         """Whether nobody has taken it over."""
         try:
             found = look(self._names, self._names.journal)
-        except NotOurs:
+        except (NotOurs, OSError):
             return False
         return found is not None and found.mark == self._token
 
@@ -118,6 +118,8 @@ def look(names: Names, name: str) -> Found | None:
     except FileNotFoundError:
         return None
     except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
         raise NotOurs from error
     try:
         there = os.fstat(descriptor)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -15,10 +14,12 @@ from fastget.sinks.descriptor import SharedDescriptor
 from fastget.sinks.existing import open_existing, sign
 from fastget.sinks.file import FileSink
 from fastget.sinks.journal import Found, JournalFile, NotOurs, check_free, look, take
-from fastget.sinks.names import Names
-from fastget.sinks.ownership import Standing, this_process
+from fastget.sinks.names import Names, new_token
+from fastget.sinks.orphans import take_away_orphans
+from fastget.sinks.ownership import Standing, lock, this_process
 from fastget.sinks.protocol import Leftover
 from fastget.sinks.publishing import CREATE
+from fastget.sinks.reopening import reopen
 from fastget.sinks.whole import WholeFile
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from fastget.core.ranges import Span
     from fastget.sinks.existing import OpenedFile
     from fastget.sinks.protocol import Resumable
-
-_REOPEN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class KeptFile(FileSink):
@@ -283,7 +282,9 @@ class KeptFile(FileSink):
         except DestinationError:
             if self._resume:
                 raise
-        except (NotOurs, OSError):
+        except NotOurs:
+            take_away_orphans(names, None)
+        except OSError:
             return  # what cannot be taken away stays
 
     def _compose_nothing(self, found: Found | None) -> tuple[Header, tuple[Claim, ...]]:
@@ -300,16 +301,21 @@ class KeptFile(FileSink):
             self._journal, mode = take(names, lambda found: self._compose(names, found), lambda: self._drop_old(names))
         except DestinationError:
             raise
-        except (NotOurs, OSError):
+        except (NotOurs, OSError) as error:
+            if isinstance(error, NotOurs):
+                take_away_orphans(names, None)
             self._leftover = Leftover()
             return self._create_anonymous(directory)  # it goes without
         self._mode = mode if replaced is None else replaced
         self._part = names.part(self._part_token)
+        if self._at is None:  # a folder with many downloads is looked through only where something is amiss
+            take_away_orphans(names, self._part)
         if self._leftover.claims and not self._leftover.is_elsewhere and self._old is not None:
             descriptor, self._old = self._old, None
             self._claimed = True
         else:
             descriptor = os.open(self._part, CREATE, 0o600, dir_fd=directory)
+        lock(descriptor)
         self._file = SharedDescriptor(descriptor)
         return descriptor
 
@@ -319,7 +325,7 @@ class KeptFile(FileSink):
         if identity is None:
             raise RuntimeError("nobody has said what is being downloaded")
         self._found = found
-        self._part_token = self._token
+        self._part_token = new_token(self._name)
         self._leftover = self._examine(names, found, identity)
         claims = self._leftover.claims
         if self._leftover.is_elsewhere:
@@ -338,7 +344,7 @@ class KeptFile(FileSink):
             return Leftover(refused=difference)
         # An owner that may come back to life could still write into its file: that one is only read.
         is_elsewhere = found.standing is not Standing.GONE
-        self._old = _reopen(
+        self._old = reopen(
             names.part(found.journal.header.part), names.directory, os.O_RDONLY if is_elsewhere else os.O_RDWR
         )
         if self._old is None:
@@ -349,6 +355,7 @@ class KeptFile(FileSink):
         """Take away the part file of the journal that is being replaced, unless it is gone on with."""
         journal = self._found.journal if self._found is not None else None
         if journal is None:
+            take_away_orphans(names, None)
             return
         is_used = self._leftover.claims and not self._leftover.is_elsewhere
         if not is_used:
@@ -369,18 +376,3 @@ def _exists(name: str, directory: int) -> bool:
     except OSError:
         return True  # what that is, the ordinary way finds out
     return True
-
-
-def _reopen(name: str, directory: int, access: int) -> int | None:
-    """The part file of an earlier run; None where it is not one that only this user could have made."""
-    try:
-        descriptor = os.open(name, access | _REOPEN, dir_fd=directory)
-    except OSError as error:
-        if error.errno in (errno.EMFILE, errno.ENFILE):
-            raise
-        return None
-    there = os.fstat(descriptor)
-    if stat.S_ISREG(there.st_mode) and there.st_uid == os.geteuid() and there.st_nlink == 1:
-        return descriptor
-    os.close(descriptor)
-    return None

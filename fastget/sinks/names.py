@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 PART_SUFFIX = ".fastget-part"
 JOURNAL_SUFFIX = ".fastget-journal"
+# Hex digits of what tells part files apart; the last ones seal the first ones for one destination.
+TOKEN_LENGTH, _SEAL_LENGTH = 12, 4
 # Bytes that a name may have on every file system; those that encrypt names allow the fewest.
 _NEVER_TOO_LONG = 140
 
@@ -18,6 +20,23 @@ def hidden_name(directory: int, name: str, ending: str) -> str:
 
         name = hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()
     return f".{name}{ending}"
+
+
+def new_token(name: str) -> str:
+    """What a part file of the destination `name` is told from others by; sealed, so that it can be known again."""
+    chance = os.urandom((TOKEN_LENGTH - _SEAL_LENGTH) // 2).hex()
+    return chance + _seal(name, chance)
+
+
+def is_sealed(name: str, token: str) -> bool:
+    """Whether `new_token` has made this token for this destination."""
+    return len(token) == TOKEN_LENGTH and _seal(name, token[:-_SEAL_LENGTH]) == token[-_SEAL_LENGTH:]
+
+
+def _seal(name: str, chance: str) -> str:
+    from zlib import crc32
+
+    return f"{crc32(os.fsencode(name + chance)):08x}"[:_SEAL_LENGTH]
 
 
 def is_own_name(path: str) -> bool:

@@ -63,7 +63,7 @@ def standing(owner: Owner, directory: int, *, is_locked: bool | None) -> Standin
         return Standing.ALIVE
     if (owner.boot or owner.host) == (here.boot or here.host):
         return _unseen(owner, here, is_locked)
-    return Standing.GONE if here.boot and _is_local(directory) else Standing.UNKNOWN
+    return Standing.GONE if here.boot and is_local(directory) else Standing.UNKNOWN
 
 
 def is_locked(journal: int, path: str, directory: int) -> bool | None:
@@ -127,7 +127,7 @@ def _namespace() -> str:
     return ""
 
 
-def _is_local(directory: int) -> bool:
+def is_local(directory: int) -> bool:
     """Whether the directory is on a file system of this machine alone."""
     with suppress(OSError):
         device = os.fstat(directory).st_dev

@@ -33,7 +33,7 @@ from tests.endurance.verdict import Verdict
 SIZE, SMALL, PIECE, BLOCK = 300_001, 20_001, 65_536, 16_384
 OLD = b"what was there before"
 NAME = "k"
-STATES, FEW = 2_400, 240
+STATES, FEW = 3_000, 240
 PAGE = 4096
 CALLS = "openat,pwrite64,write,fallocate,ftruncate,fsync,fdatasync,renameat,renameat2,rename,linkat,unlinkat,close"
 PROGRAM = f"""
@@ -101,6 +101,7 @@ def run(seed: int, *, short: bool, without: tuple[str, ...]) -> Verdict:
                 resumed += bytes_resumed > 0
                 strays += left
     verdict.require(states >= (FEW * 0.8 if short else 2_000), f"only {states} states")
+    verdict.require(not strays, f"{strays} states leave hidden files beside the finished one")
     verdict.require(resumed > states // 10, f"only {resumed} states were gone on with")
     verdict.figures = {"states": states, "gone on with": resumed, "with files left over": strays}
     verdict.figures["wrong"] = len(verdict.failures)
@@ -198,6 +199,8 @@ class _Reader:
             self._descriptors[result] = self._descriptors[int(path.rpartition("/")[2])]
         elif at in self._directories and "O_TMPFILE" in words:
             self._descriptors[result] = next(self._count)
+        elif at in self._directories and "O_DIRECTORY" in words:
+            self._directories.add(result)
         elif at in self._directories or name != path:
             if name not in self._names:
                 self._names[name] = next(self._count)

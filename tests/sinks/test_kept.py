@@ -464,7 +464,7 @@ def test_the_file_of_an_owner_elsewhere_that_has_gone_silent_is_only_read(
 
 
 def test_an_owner_of_before_a_restart_of_this_machine_is_gone(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ownership, "_is_local", lambda _: True)
+    monkeypatch.setattr(ownership, "is_local", lambda _: True)
     _leave(target.parent, replace(_gone(), boot="another"))
     _begin(target).discard()
 
