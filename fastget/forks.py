@@ -38,6 +38,7 @@ IMPORTED_SELDOM = (
     "fastget.sources.iam",
     "fastget.sources.links",
     "fastget.sources.s3",
+    "fastget.sources.trails",
     "fastget.transport.fallback",
     "h11",
     "logging",

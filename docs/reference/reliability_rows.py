@@ -112,9 +112,13 @@ PROTOCOL = (
     Row("H33", "301 or 307 with the bucket's region", "asked again there, signed for it, once; remembered"),
     Row("H34", "400 AuthorizationHeaderMalformed with the region", "the same"),
     Row("H35", "403 AccessDenied", "fails at once"),
-    Row("H36", "expired credentials", "taken anew once, then the refusal counts"),
+    Row("H36", "expired credentials, or an IBM Cloud token", "taken anew once for all, then the refusal counts"),
     Row("H37", "clock that is off", "corrected once by the server's date; every attempt is signed anew"),
-    Row("H38", "presigned URL that expires on the way", "`refresh_url` is asked for a new one"),
+    Row(
+        "H38",
+        "presigned URL that expires on the way",
+        "`refresh_url` is asked for a new one, or the redirect that has named it is followed again, once for all",
+    ),
     Row("H39", "object deleted midway", "the download ends; nothing stands under the name"),
     Row(
         "H40", "Retry-After as seconds, date, date in the past, 10^9, noise", "honoured up to two minutes, else ignored"

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from fastget.core import retry
 from fastget.core.addresses import Trouble
+from fastget.core.ranges import Span
+from fastget.engine.line import ConnectionPool, Line
 from fastget.errors import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastget.core.messages import Request, ResponseHead
-    from fastget.engine.line import Line
+    from fastget.engine.cancellation import Cancellation
     from fastget.errors import FastgetError
     from fastget.sources.protocol import Correction, Source
 
@@ -60,3 +62,19 @@ def ask(line: Line, source: Source, build: Callable[[Source], Request]) -> Answe
         if correction is None:
             return Answered(source, head, _refusal(line, source, head, body))
         done.add(correction)
+
+
+def finder(pool: ConnectionPool, cancellation: Cancellation) -> Callable[[Source], Source]:
+    """What `Source.keep_finding` is given: asks for one byte, over a connection of its own.
+
+    The byte is not looked at: what is fetched from there afterwards is pinned, and so of the same object, or refused.
+    """
+
+    def find(source: Source) -> Source:
+        with Line(pool, cancellation) as line:
+            answered = ask(line, source, lambda at: at.get(span=Span(0, 1)))
+        if answered.error is not None:
+            raise answered.error
+        return answered.source
+
+    return find

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from fastget.core import retry
 from fastget.core.ranges import Span
 from fastget.core.validators import Accepted, Doubt, Expectation, judge
+from fastget.engine.asking import finder
 from fastget.engine.crew import Crew, governor_for
 from fastget.engine.discovery import Discovery, whole
 from fastget.engine.job import Job
@@ -114,9 +115,11 @@ class RangePass:
     def _discover(self, ask: Callable[[Discovery, Source], Opening]) -> Opening:
         discovery = Discovery(self._line, self._cancellation, self._config.retries, lambda _: None, self._store)
         try:
-            return ask(discovery, self._source)
+            opening = ask(discovery, self._source)
         finally:
             self.tally.retries += discovery.retried
+        opening.source.keep_finding(finder(self._pool, self._cancellation))
+        return opening
 
     def _sized(self, opening: Opening) -> tuple[ObjectInfo, int]:
         self._opening = opening

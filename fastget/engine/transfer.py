@@ -11,6 +11,7 @@ from fastget.core.messages import Framing
 from fastget.core.objectinfo import is_strong
 from fastget.core.planner import SMALLEST_CHUNK
 from fastget.engine.announcer import Announcer
+from fastget.engine.asking import finder
 from fastget.engine.cancellation import Cancellation
 from fastget.engine.crew import Crew, governor_for
 from fastget.engine.discovery import Discovery, Opening
@@ -192,6 +193,7 @@ class Transfer:
             opening = ask(discovery, self._source)
         finally:
             self._tally.retries += discovery.retried
+        opening.source.keep_finding(finder(self._pool, self.cancellation))
         if opening.head.framing is Framing.CLOSE and is_strong(opening.info.etag):
             return replace(opening, least=self._ask_length(opening))
         return opening

@@ -67,6 +67,13 @@ def refuses_credentials(request: Request, head: ResponseHead, body: bytes) -> bo
     return head.status == 400 and request.method == "HEAD" and any(name in request.headers for name in _SESSION_TOKENS)
 
 
+def may_refuse_token(request: Request, head: ResponseHead, body: bytes) -> bool:
+    """Whether a token in the place of a signature may have ended, though the store only says that access is denied."""
+    if head.status != 403 or not (request.headers.get("authorization") or "").startswith("Bearer "):
+        return False
+    return server_reply(head, body).code in (None, "AccessDenied")
+
+
 def identity(request: Request) -> tuple[object, ...]:
     """Where a request goes and in whose name: the same for all that one account asks of one bucket in a day."""
     authorization = request.headers.get("authorization") or ""

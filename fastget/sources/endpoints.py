@@ -145,13 +145,20 @@ class S3Endpoints:
 
         self._once(("warning", warning), lambda: logging.getLogger("fastget").warning("%s", warning))
 
-    def renew(self, settings: S3Settings, stale: BucketRoute, refused: Request, display_url: str) -> None:
+    def renew(
+        self, settings: S3Settings, stale: BucketRoute, refused: Request, display_url: str, *, is_certain: bool = True
+    ) -> None:
         """Read the credentials of `stale` anew, wherever they come from: one caller does, the others wait for it.
 
+        `is_certain`: the store has refused them, and not only what was asked for.
         Raises what `route` and `Tokens.renew` do. The next caller then tries again.
         """
         if stale.account.tokens is not None:
-            stale.account.tokens.renew((refused.headers.get("authorization") or "").partition(" ")[2])
+            tokens, token = stale.account.tokens, (refused.headers.get("authorization") or "").partition(" ")[2]
+            if is_certain:
+                tokens.renew(token)
+            else:
+                tokens.doubt(token)
             return
         local = self._local(settings, stale.bucket)
         outdated: list[_Making] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 from urllib.parse import parse_qsl, unquote
 
 from fastget.core.messages import Headers, Request, ResponseHead, is_secret
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from fastget.core.urls import URL
     from fastget.sources.links import Link
     from fastget.sources.parameters import Parameters
-    from fastget.sources.protocol import StoreTraits
+    from fastget.sources.protocol import Source, StoreTraits
+    from fastget.sources.trails import Trail
 
 CHECKSUM_MODE = "x-amz-checksum-mode"
 NEW_URL_HINT = "get a new one, then run the same again; from Python, refresh_url can do it"
@@ -54,6 +55,8 @@ class HttpSource:
     is_confined: bool = False
     link: Link | None = field(default=None, repr=False, compare=False)
     """Where the URL in force comes from, if it can be renewed."""
+    trail: Trail | None = field(default=None, repr=False, compare=False)
+    """The redirects that have led here, if any have."""
 
     @classmethod
     def of(
@@ -121,13 +124,17 @@ class HttpSource:
         return self._request("HEAD", None, part_number, pin, ())
 
     def attributes(self, after: int, pin: Pin) -> Request:
-        url = self.url.with_query(ATTRIBUTES[0])
+        now = self._now
         fields = [*plain_headers(), *attributes_headers(after)]
-        return Request("GET", url, Headers(with_user_headers(fields, self.headers, pin)), self.is_confined)
+        headers = Headers(with_user_headers(fields, now.headers, pin))
+        return Request("GET", now.url.with_query(ATTRIBUTES[0]), headers, now.is_confined)
 
     def as_stored(self, head: ResponseHead) -> HttpSource | None:
         headers = in_stored_coding(head, self.headers)
-        return None if headers is None else replace(self, headers=headers)
+        if headers is None:
+            return None
+        first = self.trail.first.as_stored(head) if self.trail is not None else None
+        return replace(self, headers=headers, trail=_trail_from(first) if first is not None else None)
 
     def without_checksums(self) -> HttpSource | None:
         return None
@@ -137,10 +144,11 @@ class HttpSource:
 
     def refusal(self, head: ResponseHead, body: bytes) -> FastgetError:
         error = refusal_error(head, body, self.display_url, self._secrets())
-        signature = signature_of(self._at)
+        signature = signature_of(self.at)
         now = http_date(head.headers.get("date")) or datetime.now(UTC)
         if isinstance(error, CredentialsError | AccessDenied) and signature is not None and signature.has_expired(now):
-            error.hint = f"it was good until {_readable(signature)}: {NEW_URL_HINT}"
+            hint = NEW_URL_HINT if self.trail is None else "run the same again, and the redirect names another"
+            error.hint = f"it was good until {_readable(signature)}: {hint}"
         return error
 
     def redirected(self, head: ResponseHead) -> HttpSource | None:
@@ -163,12 +171,23 @@ class HttpSource:
             named=self.named or self.url,
             hops=self.hops + 1,
             is_confined=self.is_confined or head.is_from_public,
+            link=None,
+            trail=self.trail or _trail_from(self),
         )
+
+    def keep_finding(self, find: Callable[[Source], Source]) -> None:
+        if self.trail is not None:
+            self.trail.keep(self, cast("Callable[[HttpSource], HttpSource]", find))
 
     def corrected(
         self, request: Request, head: ResponseHead, body: bytes, done: Collection[Correction] = ()
     ) -> Correction | None:
-        """A signed URL that has ended is renewed by the caller's own function (faults.md H38)."""
+        """A signed URL that has ended is renewed by the caller's own function (faults.md H38), one that a redirect
+        has named by asking for that again (wire-spec.md §4).
+        """
+        if self.trail is not None:
+            is_over = Correction.PLACE not in done and request.method == "GET" and self._has_gone(head, body)
+            return Correction.PLACE if is_over and self.trail.follow_again(request.url) else None
         if self.link is None or Correction.CREDENTIALS in done or head.status not in (400, 401, 403):
             return None
         if self.link.url == request.url and not self._has_ended(head, body):
@@ -179,22 +198,37 @@ class HttpSource:
         reply = server_reply(head, body, self._secrets())
         if "expired" in f"{reply.code} {reply.message}".lower():
             return True
-        signature = signature_of(self._at)
+        signature = signature_of(self.at)
         if signature is None or signature.expires is None:
             return head.status != 400
         return signature.has_expired(http_date(head.headers.get("date")) or datetime.now(UTC))
 
+    def _has_gone(self, head: ResponseHead, body: bytes) -> bool:
+        """Whether the place of a redirect is not the object's any more; 400 is what some say to a signature's end."""
+        return head.status in (401, 403, 410) or (head.status == 400 and self._has_ended(head, body))
+
     def _warn_of_end(self) -> None:
-        signature = signature_of(self._at)
-        if self.link is None and signature is not None and signature.has_expired(datetime.now(UTC) + SOON):
+        signature = signature_of(self.at)
+        if (
+            self.link is None
+            and self.trail is None
+            and signature is not None
+            and signature.has_expired(datetime.now(UTC) + SOON)
+        ):
             import logging
 
             until = _readable(signature)
             logging.getLogger("fastget").warning("%s is a signed URL that is good until %s", self.display_url, until)
 
     @property
-    def _at(self) -> URL:
-        return self.url if self.link is None else self.link.url
+    def at(self) -> URL:
+        """The URL that is asked now."""
+        now = self._now
+        return now.url if now.link is None else now.link.url
+
+    @property
+    def _now(self) -> HttpSource:
+        return self if self.trail is None else self.trail.place or self
 
     def _request(
         self,
@@ -204,17 +238,18 @@ class HttpSource:
         pin: Pin | None,
         extra: Iterable[tuple[str, str]],
     ) -> Request:
-        at = self._at
+        now, at = self._now, self.at
         url = at if part_number is None else self._part_url(at, part_number)
         asked = range_headers(span.header if span is not None else None, part_number, pin)
         fields = [*plain_headers(), *extra, *asked, *(self.conditions if pin is None else ())]
         signature = signature_of(at)
         if signature is not None and pin is None:
-            _check_signature(signature, self.display_url, self.headers, is_renewable=self.link is not None)
+            is_renewable = now.link is not None or now.trail is not None
+            _check_signature(signature, self.display_url, now.headers, is_renewable=is_renewable)
         # S3 refuses an x-amz- field that a signature does not cover; anyone else ignores this one.
         if signature is None or CHECKSUM_MODE in signature.headers:
             fields.append((CHECKSUM_MODE, "ENABLED"))
-        return Request(method, url, Headers(with_user_headers(fields, self.headers, pin)), self.is_confined)
+        return Request(method, url, Headers(with_user_headers(fields, now.headers, pin)), now.is_confined)
 
     def _part_url(self, at: URL, part_number: int) -> URL:
         if signature_of(at) is not None:
@@ -226,12 +261,18 @@ class HttpSource:
         return at.with_query(f"partNumber={part_number}")
 
     def _secrets(self) -> tuple[str, ...]:
-        values = [value for name, value in self.headers if is_secret(name)]
-        if self._at.query:
+        values = [value for name, value in self._now.headers if is_secret(name)]
+        if (at := self.at).query:
             # Short values are no secrets, and words such as "host" would be struck out of every message.
-            found = (value for _, value in _query_items(self._at))
-            values += [self._at.query, *(value for value in found if len(value) >= _SHORTEST_TOKEN)]
+            found = (value for _, value in _query_items(at))
+            values += [at.query, *(value for value in found if len(value) >= _SHORTEST_TOKEN)]
         return tuple(values)
+
+
+def _trail_from(first: HttpSource) -> Trail:
+    from fastget.sources.trails import Trail
+
+    return Trail(first)
 
 
 def _check_signature(

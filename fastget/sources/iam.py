@@ -41,6 +41,8 @@ CLIENT = "Basic Yng6Yng="
 RENEW_AT, OVER_AT = 0.75, 0.97
 # Seconds until a new token is asked for again, where that has failed and the old one is still good.
 PATIENCE = 30.0
+# Seconds for which a token is taken for good, whatever a store says that denies without telling why.
+BEYOND_DOUBT = 60.0
 _LARGEST_ANSWER = 64 * 1024
 _LONGEST_LIFE = 24 * 3600.0
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -54,6 +56,7 @@ class Token:
     value: str = field(repr=False)
     renew_at: float
     over_at: float
+    had_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ class TokenEndpoint:
         if not is_sound or not isinstance(life, int | float) or not life > 0:
             raise ProtocolError(f"{name} has sent no token", hint="check ibm_auth_endpoint", is_transient=False)
         life = min(float(life), _LONGEST_LIFE)
-        return Token(str(value), asked + life * RENEW_AT, asked + life * OVER_AT)
+        return Token(str(value), asked + life * RENEW_AT, asked + life * OVER_AT, asked)
 
     def _post(self) -> tuple[int, Headers, bytes]:
         from botocore.awsrequest import AWSRequest
@@ -191,6 +194,24 @@ class Tokens:
             if self._token is not None and self._token.value == stale:
                 self._token = None
         self.current()
+
+    def doubt(self, stale: str) -> None:
+        """The store has denied something to the token `stale`, which may have ended: have another, as `renew` does.
+
+        IBM COS says AccessDenied to a token that has ended, as to one that may not read the object. So this happens
+        once a minute at most, and the old token stays where there is no new one.
+        """
+        with self._lock:
+            token = self._token
+            if token is not None and token.value == stale and self._clock() - token.had_at < BEYOND_DOUBT:
+                return
+        try:
+            self.renew(stale)
+        except FastgetError as error:
+            _log.warning("there is no new IBM Cloud token: %s", error.message)
+            with self._lock:
+                if self._token is None and token is not None:
+                    self._token = replace(token, had_at=self._clock())
 
     def _renew(self, coming: Future[Token], good: Token | None) -> Token:
         try:

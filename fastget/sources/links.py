@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from fastget.core.urls import URL
-from fastget.errors import Cancelled, CredentialsError, FastgetError
+from fastget.errors import CredentialsError, FastgetError
+from fastget.sources.renewals import Renewal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,36 +18,19 @@ class Link:
     def __init__(self, url: URL, refresh: Callable[[str], str]) -> None:
         self.url = url
         self._refresh = refresh
-        self._lock = threading.Lock()
-        self._coming: Future[None] | None = None
+        self._renewal = Renewal()
 
     def renew(self, stale: URL) -> bool:
         """Have a new URL, unless there is another than `stale` by now; False where the function gives the same again.
 
         Raises CredentialsError where the function fails, or gives something that is no URL for this.
         """
-        with self._lock:
-            if self.url != stale:
-                return True
-            coming, is_mine = self._coming, self._coming is None
-            if coming is None:
-                coming = self._coming = Future()
-        if is_mine:
-            self._ask(coming)
-        coming.result()
-        return self.url != stale
 
-    def _ask(self, coming: Future[None]) -> None:
-        try:
-            url = self._new()
-        except BaseException as error:
-            with self._lock:
-                self._coming = None
-            coming.set_exception(error if isinstance(error, Exception) else Cancelled("interrupted"))
-            raise
-        with self._lock:
-            self.url, self._coming = url, None
-        coming.set_result(None)
+        def ask() -> None:
+            self.url = self._new()
+
+        self._renewal.run(lambda: self.url == stale, ask)
+        return self.url != stale
 
     def _new(self) -> URL:
         try:

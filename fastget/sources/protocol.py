@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from fastget.core.messages import Request, ResponseHead
     from fastget.core.objectinfo import ObjectInfo, Pin
@@ -36,11 +36,15 @@ class StoreTraits:
 
 
 class Correction(Enum):
-    """What a source does otherwise from now on, because an answer has shown that it must (wire-spec.md rows 89, 92)."""
+    """What a source does otherwise from now on, because an answer has shown that it must (wire-spec.md rows 89, 92).
+
+    `PLACE`: a redirect leads elsewhere by now (wire-spec.md §4).
+    """
 
     REGION = "region"
     CLOCK = "clock"
     CREDENTIALS = "credentials"
+    PLACE = "place"
 
 
 class Source(Protocol):
@@ -126,15 +130,23 @@ class Source(Protocol):
         """
         ...
 
+    def keep_finding(self, find: Callable[[Source], Source]) -> None:
+        """The object was found here. Where redirects have led here, `corrected` follows them again by `find`.
+
+        `find` asks the source that it is given for as little as can be, and returns the one that has answered; it
+        raises the error of a refusal, and what `ask` does (fastget/engine/asking.py).
+        """
+        ...
+
     def corrected(
         self, request: Request, head: ResponseHead, body: bytes, done: Collection[Correction] = ()
     ) -> Correction | None:
         """Whether `request`, which got this answer outside 2xx, would now be built otherwise: then it is asked again.
 
-        Another region, another time, new credentials or a new signed URL: found out once, by one thread, while the
-        others that need it wait, and in force for every request from then on. None where nothing changes, as with
-        fixed keys, or where that was `done` for this request before. `body` is the start of the answer's body, at
-        most 64 KiB.
+        Another region, another time, new credentials, a new signed URL or a new place: found out once, by one thread,
+        while the others that need it wait, and in force for every request from then on. None where nothing changes,
+        as with fixed keys, or where that was `done` for this request before. `body` is the start of the answer's body,
+        at most 64 KiB.
         Raises CredentialsError, ConfigError or NetworkError where new credentials cannot be had.
         """
         ...

@@ -12,7 +12,7 @@ from fastget.errors import FastgetError, InvalidURL
 from fastget.sources import request_rules as rules
 from fastget.sources.attributes import QUERY as ATTRIBUTES
 from fastget.sources.attributes import attributes_headers
-from fastget.sources.corrections import identity, refuses_credentials, region_named, time_named
+from fastget.sources.corrections import identity, may_refuse_token, refuses_credentials, region_named, time_named
 from fastget.sources.descriptions import object_info
 from fastget.sources.endpoints import BucketRoute, ObjectRequest, S3Endpoints
 from fastget.sources.parameters import Parameters
@@ -23,11 +23,12 @@ from fastget.sources.settings import S3Settings
 from fastget.sources.stores import in_stored_coding, is_ibm, traits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from fastget.config import Config
     from fastget.core.objectinfo import ObjectInfo, Pin
     from fastget.core.ranges import Span
+    from fastget.sources.protocol import Source
 
 # An access point's ARN holds slashes of its own; the key follows the slash after it (rows 111 - 114).
 _ARN = re.compile(
@@ -193,6 +194,9 @@ class S3Source:
         del head
         return None
 
+    def keep_finding(self, find: Callable[[Source], Source]) -> None:
+        """No redirect leads here."""
+
     def corrected(
         self, request: Request, head: ResponseHead, body: bytes, done: Collection[Correction] = ()
     ) -> Correction | None:
@@ -222,11 +226,14 @@ class S3Source:
         return True
 
     def _corrected_credentials(self, request: Request, head: ResponseHead, body: bytes) -> bool:
-        if self.settings.anonymous or not refuses_credentials(request, head, body):
+        if self.settings.anonymous:
+            return False
+        is_certain = refuses_credentials(request, head, body)
+        if not is_certain and (self.settings.token_endpoint is None or not may_refuse_token(request, head, body)):
             return False
         route = self._route()
         if not self._is_outdated(request):
-            self.endpoints.renew(self.settings, route, request, self.display_url)
+            self.endpoints.renew(self.settings, route, request, self.display_url, is_certain=is_certain)
         return self._is_outdated(request)
 
     def _is_outdated(self, request: Request) -> bool:

@@ -155,6 +155,67 @@ def test_a_token_that_ends_in_mid_download_is_replaced_once(status: int, iam: Ia
     assert len(iam.requests) == 2
 
 
+@pytest.mark.fault("H36")
+def test_a_token_that_ends_with_no_other_word_than_a_denial_is_replaced_once(
+    iam: Iam, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastget.sources.iam.BEYOND_DOUBT", 0.0)
+    ticket = iter(range(1))
+
+    def end(request: ReceivedRequest) -> Answer | None:
+        if request.range and next(ticket, None) is not None:
+            iam.ended.add("marked-token-1")
+        return None
+
+    iam.refusal = error(403, "AccessDenied", "Access Denied")
+    with (
+        ObjectServer({PATH: STORED}, behaviour=SLOW, operations=[end, iam]) as server,
+        Client(**options(server, connections=4, part_size=64 * KIB)) as client,
+    ):
+        assert client.read(URL) == CONTENT.read(0, CONTENT.size)
+    assert len(iam.requests) == 2
+
+
+def test_many_denials_cost_one_new_token_and_the_refusal_counts(
+    store: ObjectServer, iam: Iam, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = Tokens(lambda: Token("fresh", 1e9, 2e9, 0.0), clock=lambda: 0.0)
+    assert tokens.current() == "fresh"
+    tokens.doubt("fresh")
+    assert tokens.last == "fresh"
+
+    iam.refusal = error(403, "AccessDenied", "Access Denied")
+    iam.ended |= {f"marked-token-{number}" for number in range(10)}
+    with Client(**options(store)) as client:
+        for _ in range(5):
+            with pytest.raises(AccessDenied):
+                client.read(URL)
+        assert len(iam.requests) == 1
+        monkeypatch.setattr("fastget.sources.iam.BEYOND_DOUBT", 0.0)
+        with pytest.raises(AccessDenied):
+            client.read(URL)
+    assert len(iam.requests) == 2
+
+
+def test_a_token_in_doubt_stays_where_there_is_no_new_one(clock: Clock) -> None:
+    answers: list[Token | FastgetError] = [Token("old", 2000.0, 2300.0, 0.0), NetworkError("lost")]
+
+    def fetch() -> Token:
+        found = answers.pop(0)
+        if isinstance(found, FastgetError):
+            raise found
+        return found
+
+    tokens = Tokens(fetch, clock)
+    tokens.current()
+    tokens.doubt("old")
+
+    assert tokens.current() == "old"
+    # There is no other answer left: nobody is asked for the next minute.
+    tokens.doubt("old")
+    assert tokens.current() == "old"
+
+
 def test_a_store_that_refuses_a_new_token_too_has_said_its_last_word(store: ObjectServer, iam: Iam) -> None:
     iam.ended = {f"marked-token-{number}" for number in range(9)}
     iam.refusal = error(401, "InvalidToken", "marked-token-2 is not good, nor is marked-api-key")

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from fastget.engine.task import Tally, Task
     from fastget.errors import FastgetError, Throttled
     from fastget.events import Repaired, Retried
-    from fastget.sources.protocol import Correction, StoreTraits
+    from fastget.sources.protocol import Correction, Source, StoreTraits
 
 
 class Office:
@@ -121,6 +121,9 @@ class RemoteSource:
 
     def redirected(self, head: ResponseHead) -> RemoteSource | None:
         return self._other(self._ask("redirected", head))
+
+    def keep_finding(self, find: Callable[[Source], Source]) -> None:
+        """It is kept where the source is."""
 
     def corrected(
         self, request: Request, head: ResponseHead, body: bytes, done: Collection[Correction] = ()
