@@ -18,7 +18,7 @@ from fastget.engine.line import ConnectionPool, Line
 from fastget.engine.reserve import Attempts
 from fastget.engine.stores import Store
 from fastget.engine.worker import GONE
-from fastget.errors import Cancelled, FastgetError, NetworkError, ProtocolError, SourceChanged, SourceError
+from fastget.errors import Cancelled, FastgetError, NetworkError, ProtocolError, SourceChanged, SourceError, Throttled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -260,7 +260,10 @@ class ObjectBody:
         """Ask for the rest, of the very same version."""
         whole = self._extent.span or Span(0, 0)
         rest = Span(whole.start + self.position, whole.stop)
-        answered = ask(self._line, self._opening.source, lambda at: at.get(span=rest, pin=self._pin))
+        with self._store.gate.passing(self._cancellation):
+            answered = ask(self._line, self._opening.source, lambda at: at.get(span=rest, pin=self._pin))
+            if isinstance(answered.error, Throttled):
+                raise answered.error
         if answered.error is not None:
             self._refused(answered.head, answered.error)
             return

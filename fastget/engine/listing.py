@@ -30,7 +30,7 @@ _BUFFER_SIZE = 64 * 1024
 class Lister:
     """Lists a bucket, once. Memory holds one page, however many there are; between pages no connection is held.
 
-    `store` is the one that is asked: its endpoint's retries are spent.
+    `store` is the one that is asked: its gate is passed, and its endpoint's retries are spent.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Lister:
         attempts = Attempts(self._retries, self._store)
         while True:
             try:
-                with Line(self._pool, self._cancellation) as line:
+                with self._store.gate.passing(self._cancellation), Line(self._pool, self._cancellation) as line:
                     page = self._fetch(line, query)
             except FastgetError as error:
                 delay = attempts.after(error)

@@ -43,7 +43,10 @@ _REQUEST_IDS = (
     "cf-ray",
     "x-request-id",
 )
-_SECONDS = re.compile(r"[0-9]{1,10}", re.ASCII)
+# Whole seconds by the standard; some servers send fractions.
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
+# Seconds: whoever asks for more than three hundred years means it no more than that.
+_LONGEST_WAIT = 1e10
 
 
 def server_reply(head: ResponseHead, body: bytes, secrets: Iterable[str] = ()) -> ServerReply:
@@ -111,7 +114,7 @@ def _retry_after(headers: Headers) -> float | None:
     """Seconds to wait (RFC 9110 §10.2.3). A date counts from the server's own Date, where it sends one."""
     value = (headers.get("retry-after") or "").strip()
     if _SECONDS.fullmatch(value):
-        return float(value)
+        return min(float(value), _LONGEST_WAIT)
     until, now = http_date(value), http_date(headers.get("date"))
     if until is None:
         return None

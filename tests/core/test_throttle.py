@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ def test_nothing_is_held_back_at_first() -> None:
     assert throttle.wait(in_flight=32, now=0.0) == 0.0
 
 
+@pytest.mark.row(91)
 def test_a_refusal_halves_what_was_under_way() -> None:
     throttle = Throttle()
     throttle.refuse(in_flight=16, now=10.0, asked=0.0)
@@ -52,6 +54,7 @@ def test_a_later_refusal_never_shortens_a_wait() -> None:
     assert throttle.wait(in_flight=0, now=12.0) == 28.0
 
 
+@pytest.mark.row(91)
 def test_it_recovers_until_nothing_is_held_back() -> None:
     throttle = Throttle()
     throttle.refuse(in_flight=8, now=0.0, asked=0.0)

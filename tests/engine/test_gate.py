@@ -77,6 +77,61 @@ def test_half_of_all_answers_may_be_refusals(destination: Path) -> None:
     assert result.retries > 0
 
 
+def admitted(gate: Gate, most: int = 100) -> int:
+    """How many requests may be under way at once; all of them end well."""
+    count = next((count for count in range(most) if gate.enter()), most)
+    for _ in range(count):
+        gate.leave(None)
+    return count
+
+
+@pytest.mark.row(91)
+@pytest.mark.fault("H40", "H44")
+@pytest.mark.parametrize("code", ["SlowDown", "TooManyRequests", None])
+def test_one_refusal_lowers_the_number_of_requests_for_everyone_and_answers_raise_it_again(code: str | None) -> None:
+    stores = Stores()
+    gate = stores.of("https://store/bucket").gate
+    for _ in range(16):
+        assert not gate.enter()
+    gate.leave(Throttled("slow down", reply=ServerReply(429, code)))
+    for _ in range(15):
+        gate.leave(None, is_served=False)
+
+    others = stores.of("https://store/bucket").gate
+    rounds = [admitted(others) for _ in range(70)]
+    assert rounds[0] == 8
+    assert rounds == sorted(rounds)
+    assert rounds[-1] == 100
+    assert others.is_open
+
+
+@pytest.mark.row(91)
+def test_every_verb_passes_the_gate_with_every_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entered: list[Gate] = []
+    enter = Gate.enter
+
+    def count(gate: Gate) -> float:
+        entered.append(gate)
+        return enter(gate)
+
+    monkeypatch.setattr(Gate, "enter", count)
+    stored = StoredObject(Content.generated(3 * MIB, seed=41), checksum=Algorithm.CRC64NVME)
+    with ObjectServer({"/bucket/o": stored}) as server, fastget.Client(part_size=MIB, connections=2) as client:
+        url = server.url("/bucket/o")
+        client.download(url, tmp_path / "o")
+        client.read(url)
+        client.read(url, 1, 2 * MIB)
+        client.read_ranges(url, [(0, 10), (2 * MIB, 2 * MIB + 10)])
+        b"".join(map(bytes, client.stream(url)))
+        client.head(url)
+        client.pull([url], tmp_path / "many")
+        with fastget.Client(endpoint_url=server.base_url, no_sign_request=True) as lent:
+            fastget.s3.get_object(client=lent, Bucket="bucket", Key="o")["Body"].read()
+
+        assert len(entered) >= len(server.requests)
+        assert len(set(entered)) == 1
+
+
 def test_all_objects_of_a_store_pass_the_same_gate() -> None:
     stores = Stores()
 

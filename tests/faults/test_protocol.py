@@ -106,7 +106,7 @@ def test_304_to_a_request_without_a_condition_is_an_error(
 
 
 @pytest.mark.fault("H40")
-@pytest.mark.parametrize("value", ["0", "-5", "Mon, 02 Mar 2020 10:20:30 GMT", "soon", "0.5.5", ""])
+@pytest.mark.parametrize("value", ["0", "0.01", "-5", "Mon, 02 Mar 2020 10:20:30 GMT", "soon", "0.5.5", ""])
 def test_a_retry_after_of_any_form_is_survived(
     serve: Serve, stored: StoredObject, fetch: Fetch, assert_arrived: Check, value: str
 ) -> None:
