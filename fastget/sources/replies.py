@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from fastget.core.redaction import without_secrets
 from fastget.errors import ServerReply
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 LARGEST_BODY = 64 * 1024
 _LONGEST_TEXT = 300
-_SHORTEST_SECRET = 4
 # The elements of an error document that say what it is about; others may repeat what was signed (StringToSign, …).
 _DETAILS = (
     "AccessTier",
@@ -50,8 +50,8 @@ _LONGEST_WAIT = 1e10
 
 
 def server_reply(head: ResponseHead, body: bytes, secrets: Iterable[str] = ()) -> ServerReply:
-    """What the answer says of itself. Values equal to one of `secrets` are left out of every text."""
-    known = tuple(sorted((secret for secret in secrets if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True))
+    """What the answer says of itself. See `without_secrets` for what is left out of every text."""
+    known = tuple(secrets)
     fields = _error_document(body)
 
     def words(*found: str | None) -> str | None:
@@ -102,9 +102,8 @@ def _plain_text(head: ResponseHead, body: bytes) -> str | None:
 
 
 def safe_text(text: str, secrets: Iterable[str] = ()) -> str:
-    """`text` on one bounded line, without control characters and without `secrets`."""
-    for secret in secrets:
-        text = text.replace(secret, "…")
+    """`text` on one bounded line, without control characters and without secrets, `secrets` among them."""
+    text = without_secrets(text[:LARGEST_BODY], secrets)
     printable = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * _LONGEST_TEXT])
     joined = " ".join(printable.split())
     return joined if len(joined) <= _LONGEST_TEXT else f"{joined[:_LONGEST_TEXT]}…"

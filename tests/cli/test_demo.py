@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from subprocess import STDOUT, Popen
+from types import SimpleNamespace
 
 import pytest
 
@@ -97,15 +98,35 @@ def test_a_url_that_is_not_there_is_3(serve: Serve, capfd: pytest.CaptureFixture
 
 
 def test_a_plain_stream_is_measured_for_a_while_and_scaled_up(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plain_stream, "LONGEST", 0.5)
+    """The alarm goes off once enough was seen, however long that takes here."""
+    ring: list[Callable[[], None]] = []
+
+    class Alarm:
+        def __init__(self, seconds: float, function: Callable[[], None]) -> None:
+            assert seconds == plain_stream.LONGEST
+            ring.append(function)
+
+        start = cancel = join = lambda _: None
+
+    monkeypatch.setattr(plain_stream, "threading", SimpleNamespace(Timer=Alarm))
     slow = Behaviour(rate_per_connection=4e6)
     server = serve({"/b/x": StoredObject(Content.generated(1 << 30))}, behaviour=slow)
     events: list[Event] = []
+    seen: list[Progress] = []
+
+    def hear(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, Progress) and event.received:
+            seen.append(event)
+            if seen[0].received < event.received:
+                ring[0]()
+
     with Client(Config()) as client:
-        plain = measure(client, server.url("/b/x"), events.append)
+        plain = measure(client, server.url("/b/x"), hear)
     assert plain is not None
     assert not plain.is_whole
-    assert 1e6 < plain.rate < 8e6
+    assert plain.rate == (seen[-1].received - seen[0].received) / (seen[-1].seconds - seen[0].seconds)
+    assert plain.time_for(plain.size) == seen[-1].seconds
     assert server.connections == 1
     assert {event.path for event in events if isinstance(event, Started)} == {"one plain stream"}
     assert any(isinstance(event, Progress) for event in events)

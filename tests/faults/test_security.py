@@ -13,17 +13,21 @@ import socket
 import subprocess
 import sys
 import traceback
+from base64 import b64decode
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
 import fastget
+from fastget.core.ranges import Span
 from fastget.errors import FastgetError, NetworkError
 from fastget.events import Event, Result
 from fastget.testing import Algorithm, Content, Fault, ObjectServer, StoredObject, faults
-from fastget.testing.answer import Answer
+from fastget.testing.answer import Answer, Segment
 from fastget.testing.received import ReceivedRequest
 from fastget.transport.dial import is_loopback, is_public
 
@@ -337,7 +341,24 @@ def echoed(request: ReceivedRequest, answer: Answer) -> Answer:
     return refusal.edit(request, answer)
 
 
+def told_otherwise(request: ReceivedRequest, answer: Answer) -> Answer:
+    """The same, decoded as a server sees it, in plain text and in a header field."""
+    fields = {name.lower(): value for name, value in request.headers}
+    scheme, _, token = fields.get("authorization", "").partition(" ")
+    told = [b64decode(token).decode()] if scheme == "Basic" else [token]
+    told += [unquote(request.target), fields.get("x-api-key", ""), fields.get("x-amz-security-token", "")]
+    page = " ".join(told).encode()
+    return replace(
+        answer,
+        status=403,
+        fields=(("Content-Type", "text/plain"), ("Location", request.target), ("x-amz-error-code", told[0][:60])),
+        segments=(Segment(Content.of(page), Span(0, len(page))),),
+        span=None,
+    )
+
+
 SECRET_FAULTS = {
+    "told otherwise": (Fault(name="told", edit=told_otherwise).always(),),
     "none": (),
     "reset": (faults.reset(after=1000).every(3),),
     "refused": (faults.status(403, "SignatureDoesNotMatch", "MARKED is not shown here").always(),),
