@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import operator
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from fastget.core.planner import SMALLEST_CHUNK, Chunk, Plan, plan_ranges, plan_stream
 from fastget.core.ranges import MAXIMUM_SIZE, Span
 from fastget.engine.preparing import ORDERED_CHUNK
 from fastget.engine.range_pass import RangePass
+from fastget.errors import ConfigError
 from fastget.events import Method, Result, Verification
 from fastget.sinks.memory import BufferSink, MemorySink
 
@@ -97,6 +99,7 @@ class PartialRead:
     def _locate(self, start: int, stop: int | None) -> tuple[ObjectInfo, Span]:
         """The object's facts, and where the slice lies in it."""
         self._pass.check_options()
+        start, stop = _whole_number(start), None if stop is None else _whole_number(stop)
         end = MAXIMUM_SIZE if stop is None else min(stop, MAXIMUM_SIZE)
         if 0 <= start < end:
             info, size = self._pass.begin(Span(start, min(end, start + SMALLEST_CHUNK)))
@@ -137,3 +140,13 @@ class PartialRead:
         if len(chunks) == 1:
             return Plan(span.length, "stream", tuple(chunks), 1)
         return Plan(span.length, "range", tuple(chunks), self._config.connections)
+
+
+def _whole_number(value: object) -> int:
+    """An end of a slice, numpy's integers too. Raises ConfigError."""
+    try:
+        return operator.index(cast("int", value))
+    except TypeError as error:
+        raise ConfigError(
+            f"a slice begins and ends at a whole number, not at {value!r}", hint="start and stop count bytes"
+        ) from error

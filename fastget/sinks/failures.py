@@ -19,7 +19,7 @@ _HINTS = {
     errno.ENOTDIR: "a part of the path is a file, not a directory",
     errno.EISDIR: "give the name of a file, or choose the directory with -d",
     errno.ENAMETOOLONG: "choose a shorter file name",
-    errno.EEXIST: "allow overwriting, or choose another name",
+    errno.EEXIST: "something else has that name: choose another one",
     errno.ELOOP: "the path runs through a loop of symbolic links",
     errno.EIO: "the disk reports a fault: look at the system log, and choose another disk",
     errno.EMFILE: "too many files are open: raise `ulimit -n`, or use fewer jobs",

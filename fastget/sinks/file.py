@@ -228,9 +228,8 @@ class FileSink:
             )
 
     def _exists(self) -> DestinationError:
-        return DestinationError(
-            f"{self._path} exists", path=self._path, hint="allow overwriting, or choose another name"
-        )
+        hint = "leave out --no-clobber (overwrite=False), or choose another name"
+        return DestinationError(f"{self._path} exists", path=self._path, hint=hint)
 
     def _create_part(self, directory: int) -> int:
         replaced = self._replaced_mode(directory)

@@ -28,10 +28,15 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until standard input ends."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _end)
     chosen = _object_set(options)
-    with chosen.serve(options.port) as server:
+    try:
+        running = chosen.serve(options.port)
+    except OSError as error:
+        parser.error(f"cannot listen on port {options.port}: {error.strerror}")
+    with running as server:
         sys.stdout.write(_announcement(server, chosen) + "\n")
         sys.stdout.flush()
         while sys.stdin.buffer.read(65536):

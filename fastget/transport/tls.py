@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from fastget.config import Config
     from fastget.transport.cancellation import Cancellation
 
+_OF_OTHERS = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 # What OpenSSL calls an answer in plain text, of HTTP or another protocol.
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"})
 
@@ -90,9 +92,15 @@ def untrusted(host: str, error: ssl.SSLCertVerificationError) -> NetworkError:
     """What a refused certificate means; asking again does not help."""
     return NetworkError(
         f"the certificate of {host} is not trusted: {error.verify_message}",
-        hint="name your own CA with --ca-bundle; --insecure gives up the check",
+        hint=f"name your own CA with --ca-bundle{_unheeded()}; --insecure gives up the check",
         is_transient=False,
     )
+
+
+def _unheeded() -> str:
+    """Which variable of other tools names a CA bundle, that whoever set it may expect to be read."""
+    name = next((name for name in _OF_OTHERS if os.environ.get(name)), None)
+    return f" ({name} is not read)" if name else ""
 
 
 def _explained(error: OSError, host: str, timeout: float) -> NetworkError:

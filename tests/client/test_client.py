@@ -139,6 +139,14 @@ def test_a_slice_is_what_the_same_slice_of_the_bytes_is(
         assert client.read(server.url("/b/k"), start, stop) == content.read()[start:stop]
 
 
+@pytest.mark.parametrize(("start", "stop"), [(1.5, None), (5, 7.0), ("5", None)])
+def test_a_slice_begins_and_ends_at_whole_numbers(serve: Serve, stored: StoredObject, start: Any, stop: Any) -> None:
+    server = serve({"/b/k": stored})
+    with fastget.Client() as client, pytest.raises(ConfigError, match="whole number"):
+        client.read(server.url("/b/k"), start, stop)
+    assert not server.requests
+
+
 def test_a_slice_of_an_object_behind_a_server_without_ranges_is_an_error(
     serve: Serve, stored: StoredObject, assert_idle: AssertIdle
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from typing import Any
@@ -51,6 +52,16 @@ def test_a_server_process_that_cannot_start_is_reported(capfd: pytest.CaptureFix
     with pytest.raises(RuntimeError, match="did not start: status 2"), spawn_server("--objects", "nonsense"):
         pytest.fail("it started")
     assert "nonsense" in capfd.readouterr().err
+
+
+def test_a_port_that_is_taken_is_told_in_a_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = str(holder.getsockname()[1])
+        command = (sys.executable, "-m", "fastget.testing", "--objects", "small", "--count", "1", "--port", port)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert f"cannot listen on port {port}" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_demo_server_names_its_two_objects(curl: Any) -> None:
