@@ -107,7 +107,8 @@ class Transfer:
                 self._tally.verified = 0
         raise NetworkError(
             f"{self._source.display_url}: the transfer broke off, and the server cannot go on where it did",
-            hint="try again when the connection is better; a file, unlike a pipe, can be begun anew",
+            hint="try again when the connection is better"
+            + ("" if self._sink.is_seekable else "; a file, unlike a pipe, can be begun anew"),
             url=self._source.display_url,
         )
 
