@@ -21,19 +21,26 @@ class Thread:
 
     def __init__(self, work: Callable[[], None], name: str) -> None:
         self._work = work
+        self._is_begun = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        """Begin the run. Raises RuntimeError where the system has no more threads."""
+        self._is_begun = True
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._is_begun = False
+            raise
 
     @property
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
     def join(self, patience: float | None) -> None:
-        """Wait for its end, at most `patience` seconds."""
-        if self._ended.wait(patience):
+        """Wait for its end, at most `patience` seconds; not at all where it was never begun."""
+        if self._is_begun and self._ended.wait(patience):
             self._thread.join()
 
     def _run(self) -> None:

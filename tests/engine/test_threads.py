@@ -1,0 +1,57 @@
+"""Threads that ask side by side: whatever interrupts their start, nobody waits for one that never ran."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from fastget.engine import threads
+from fastget.engine.threads import ask_each
+
+
+@pytest.fixture
+def _without_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for a thread that never ran waits until the test's own limit."""
+    monkeypatch.setattr(threads, "PATIENCE", None)
+
+
+def _ask_three(stop: Callable[[], None]) -> None:
+    list(ask_each(lambda number: number, range(9), 3, "ask", stop))
+
+
+@pytest.mark.fault("X29")
+@pytest.mark.usefixtures("_without_patience")
+def test_an_interrupt_within_a_start_waits_for_none_of_the_threads_that_were_to_follow(
+    monkeypatch: pytest.MonkeyPatch, no_leaks: None
+) -> None:
+    start, stopped = threading.Thread.start, threading.Event()
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        _ask_three(stopped.set)
+
+    assert stopped.is_set()
+
+
+@pytest.mark.usefixtures("_without_patience")
+def test_a_thread_that_the_system_does_not_give_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, no_leaks: None
+) -> None:
+    start, stopped = threading.Thread.start, threading.Event()
+
+    def refused(thread: threading.Thread) -> None:
+        if thread.name != "ask-1":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    with pytest.raises(RuntimeError):
+        _ask_three(stopped.set)
+
+    assert stopped.is_set()
