@@ -262,10 +262,11 @@ class HttpSource:
 
     def _secrets(self) -> tuple[str, ...]:
         values = [value for name, value in self._now.headers if is_secret(name)]
-        if (at := self.at).query:
-            # Short values are no secrets, and words such as "host" would be struck out of every message.
-            found = (value for _, value in _query_items(at))
-            values += [at.query, *(value for value in found if len(value) >= _SHORTEST_TOKEN)]
+        for url in (self.at, self.named):
+            if url is not None and url.query:
+                # Short values are no secrets, and words such as "host" would be struck out of every message.
+                found = (value for _, value in _query_items(url))
+                values += [url.query, *(value for value in found if len(value) >= _SHORTEST_TOKEN)]
         return tuple(values)
 
 
