@@ -31,17 +31,25 @@ NETWORK = (
         "N7", "one byte a second", "cut as a straggler, or below a floor; its piece is asked for on another connection"
     ),
     Row("N8", "slow at first, then fast", "waited for: a slow start is no failure"),
-    Row("N9", "one slow connection among fast ones", "the others take all the other pieces"),
+    Row(
+        "N9",
+        "one slow connection among fast ones",
+        "the others take all other pieces, then its rest; a pipe waits for no such front",
+    ),
     Row("N10", "connection refused", "said at once with host and port; bounded retries with random waits"),
     Row("N11", "connection accepted by nobody", "cut after `connect_timeout`, also within a TLS handshake"),
     Row("N12", "server or middlebox that drops the connection without a word", "as silence: cut and asked for again"),
     Row("N13", "name that does not exist", "one clear error that names the host; asked once"),
     Row("N14", "name server that does not answer", "tried again with growing waits"),
-    Row("N15", "several addresses, the first dead", "the next is tried after a quarter of a second, beside the first"),
+    Row(
+        "N15",
+        "several addresses, some dead, silent or damaging",
+        "the others are tried within a quarter of a second, and go first",
+    ),
     Row(
         "N16",
         "name that leads elsewhere midway",
-        "the other server's ETag has to be the pinned one, or its answer is refused",
+        "the other server's ETag has to be the pinned one, or its answer is refused; another address may have it",
     ),
     Row("N17", "kept-alive connection closed as it is used", "replaced silently, once; costs no retry"),
     Row("N18", "every so-manieth connection reset", "completes; the retries are counted"),

@@ -181,6 +181,7 @@ class TestAServerThatServesFewConnectionsAtOnce:
         assert (first.retries, second.retries) == (0, 0)
 
 
+@pytest.mark.fault("N9")
 def test_a_pipe_does_not_wait_for_a_front_that_stands_still(destination: Path) -> None:
     stored = StoredObject(Content.generated(48 * MIB, seed=37), checksum=Algorithm.CRC64NVME)
     stuck = threading.Event()

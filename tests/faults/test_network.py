@@ -181,6 +181,49 @@ def test_a_dead_address_is_passed_over(
     assert result.retries == 0
 
 
+@pytest.mark.fault("N15", "C1")
+def test_what_one_address_damages_is_fetched_again_from_another(
+    serve: Serve, content: Content, fetch: Fetch, monkeypatch: pytest.MonkeyPatch, assert_arrived: Check
+) -> None:
+    sizes = (MIB, MIB, content.size - 2 * MIB)
+    stored = StoredObject(content, part_sizes=sizes, checksum=Algorithm.CRC32C, checksum_type="COMPOSITE")
+    bad = serve({"/k": stored}, faults=[faults.flip_bit(offset=MIB + 100).always()])
+    good = serve({"/k": stored})
+    with resolving(monkeypatch, lambda *_: [("127.0.0.1", bad.port), ("127.0.0.1", good.port)]):
+        result = fetch("http://store.example/k", connections=1)
+    assert_arrived()
+    assert bad.requests
+    assert result.repairs >= 1
+    assert result.verification.verified
+
+
+@pytest.mark.fault("N15", "N5")
+def test_an_address_that_falls_silent_is_left_for_another(
+    serve: Serve, stored: StoredObject, fetch: Fetch, monkeypatch: pytest.MonkeyPatch, assert_arrived: Check
+) -> None:
+    silent = serve({"/k": stored}, faults=[faults.stall(after=1000).always()])
+    good = serve({"/k": stored})
+    with resolving(monkeypatch, lambda *_: [("127.0.0.1", silent.port), ("127.0.0.1", good.port)]):
+        result = fetch("http://store.example/k", connections=1, stall_timeout=1.0)
+    assert_arrived()
+    assert silent.requests
+    assert result.retries >= 1
+
+
+@pytest.mark.fault("N15")
+def test_addresses_that_are_all_dead_are_named_in_the_error(
+    fetch: Fetch, monkeypatch: pytest.MonkeyPatch, assert_absent: Check
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as once:
+        port = once.getsockname()[1]
+    with (
+        resolving(monkeypatch, lambda *_: [("127.0.0.2", port), ("127.0.0.3", port)]),
+        pytest.raises(NetworkError, match=r"store\.example \(127\.0\.0\.2, 127\.0\.0\.3\) port 80"),
+    ):
+        fetch("http://store.example/k", retries=1)
+    assert_absent()
+
+
 @pytest.mark.fault("N16", "C4")
 @pytest.mark.parametrize("if_match", [True, False], ids=["If-Match honoured", "If-Match ignored"])
 def test_a_name_that_leads_to_another_machine_midway_mixes_nothing(
