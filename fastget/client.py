@@ -8,7 +8,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
-from fastget import forks
+from fastget import buffers, forks
 from fastget.config import Config
 from fastget.engine.announcer import Announcer
 from fastget.engine.cancellation import Cancellation
@@ -231,7 +231,7 @@ class Client:
                 read = PartialRead(source, config, pool, cancellation, _stores.of(source.store))
                 return read.run_in_order(sink, start or 0, stop)
 
-        return ObjectStream(fetch, cancellation, on_end)
+        return ObjectStream(fetch, cancellation, on_end, config.max_memory)
 
     def transfer_many(
         self, what: Pullable, directory: PathLike, cancellation: Cancellation, **options: Any
@@ -320,6 +320,7 @@ class Client:
         pool = self._pool
         self._forget()
         _stores.forget()
+        buffers.forget()
         if pool is not None:
             pool.abandon()
 

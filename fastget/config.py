@@ -16,6 +16,7 @@ from fastget.errors import ConfigError
 from fastget.events import EventHandler  # noqa: TC001  as above
 
 MIB = 1024 * 1024
+LEAST_MEMORY = MIB
 
 _SIZE = re.compile(r"([0-9]{1,19})(?:\.([0-9]{1,9}))?\s*(?:([kmgt])(?:i?b)?|b)?", re.IGNORECASE | re.ASCII)
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
@@ -30,10 +31,11 @@ _WHOLE_NUMBERS = {
     "processes": range(1, 257),
     "part_size": range(1, 2**63),
     "limit_rate": range(1, 2**63),
+    "max_memory": range(LEAST_MEMORY, 2**63),
     "retries": range(1_000_001),
 }
 # Options that flags and variables also take with a unit.
-SIZES = frozenset({"part_size", "limit_rate"})
+SIZES = frozenset({"part_size", "limit_rate", "max_memory"})
 _SECONDS = ("connect_timeout", "response_timeout", "stall_timeout")
 # What the annotations of the fields are made of, for people and for a check. Literals are checked with the choices.
 _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
@@ -47,6 +49,7 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "EventHandler": ("a function", callable),
 }
 _LONGEST_QUOTE = 80
+_LEAST = {0: "zero or more", 1: "more than zero", LEAST_MEMORY: f"at least 1 MiB ({LEAST_MEMORY})"}
 # Sockets count a timeout in milliseconds, in 31 bits.
 _LONGEST_TIMEOUT = 2_000_000.0
 # RFC 9110 §5.1 and §5.5.
@@ -80,6 +83,9 @@ class Config:
     )
     limit_rate: int | None = _option(
         None, "bytes a second that all transfers with this option may receive together (default: no limit)"
+    )
+    max_memory: int = _option(
+        32 * MIB, "bytes that the buffers of all transfers with this option may have together (default: 32 MiB)"
     )
     retries: int = _option(5, "times that one piece is asked for again before the download fails")
     connect_timeout: float = _option(10.0, "seconds to wait for a connection and its TLS handshake")
@@ -228,7 +234,7 @@ def _check(config: Config) -> None:
         value = getattr(config, name)
         is_found_out = value is None and name != "retries"
         if not is_found_out and value not in allowed:
-            least = "more than zero" if allowed.start else "zero or more"
+            least = _LEAST[allowed.start]
             raise ConfigError(f"{name} must be {least}, a whole number of at most {allowed[-1]}, not {value!r}")
     for name in _SECONDS:
         value = getattr(config, name)

@@ -24,6 +24,7 @@ READ: dict[str, tuple[str, Any]] = {
     "jobs": ("8", 8),
     "part_size": ("16MiB", 16 * MIB),
     "limit_rate": ("5MB", 5 * MIB),
+    "max_memory": ("16M", 16 * MIB),
     "split": ("range", "range"),
     "retries": ("0", 0),
     "connect_timeout": ("2.5", 2.5),
@@ -77,6 +78,9 @@ WRONG = [
     ("connections", "many"),
     ("connections", " "),
     ("part_size", "0"),
+    ("max_memory", "0"),
+    ("max_memory", "1023K"),
+    ("max_memory", "9" * 30),
     ("part_size", "-1"),
     ("part_size", "16 apples"),
     ("part_size", "9" * 30),
@@ -159,6 +163,14 @@ def test_an_empty_proxy_means_none_at_all() -> None:
 def test_a_given_option_wins_over_its_variable_unless_it_is_none() -> None:
     environ = {"FASTGET_RETRIES": "7", "FASTGET_OVERWRITE": "no"}
     assert Config.from_environment(environ, retries=2, overwrite=None) == Config(retries=2, overwrite=False)
+
+
+def test_a_memory_that_is_too_small_is_told_in_one_line_with_the_smallest_possible() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config(max_memory=MIB - 1)
+    assert "max_memory must be at least 1 MiB (1048576)," in caught.value.message
+    assert "\n" not in caught.value.message
+    assert Config(max_memory=MIB).max_memory == MIB
 
 
 @pytest.mark.parametrize("word", ["1", "true", "yes", "on", "True", "YES", " on "])

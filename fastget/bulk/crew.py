@@ -53,14 +53,17 @@ class Hand(Generic[T]):
 class Crew(Generic[T]):
     """Threads that do pieces of work which one thread hands out. `recruit` makes what one of them works with.
 
-    `jobs` is their number; None: found by measuring. An exception in one of them is raised in `hand_out` or `finish`.
+    `jobs` is their number; None: found by measuring; `most` the most that it can be. An exception in one of them is
+    raised in `hand_out` or `finish`.
     """
 
-    def __init__(self, recruit: Callable[[], Tool[T]], jobs: int | None, on_look: Callable[[], None]) -> None:
+    def __init__(
+        self, recruit: Callable[[], Tool[T]], jobs: int | None, on_look: Callable[[], None], most: int = 1000
+    ) -> None:
         self.hands: list[Hand[T]] = []
         self._recruit = recruit
         self._on_look = on_look
-        most = _most_jobs(LIMIT if jobs is None else jobs)
+        most = _most_jobs(min(most, LIMIT if jobs is None else jobs))
         self._governor = Governor(min(START, most), most, _cores()) if jobs is None else Governor(most, most, 1)
         self._queue: SimpleQueue[T | None] = SimpleQueue()
         self._threads: list[Thread] = []

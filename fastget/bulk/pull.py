@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from fastget.buffers import LEAST
 from fastget.bulk.batch import Batch, places
 from fastget.bulk.crew import Crew
 from fastget.bulk.outcome import PullFailure, PullResult, Sum
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 # Objects of more than one chunk that are fetched at a time: each of them finds its own number of connections.
 LARGE_AT_ONCE = 2
+# The smallest buffers that the memory has to hold for each thread: its own, and those of a transfer.
+EACH = 4
 # Seconds between two samples of the progress.
 TICK = 0.1
 _WAIT = 0.1
@@ -111,7 +114,9 @@ class Pull:
         self._is_listed = False
         self._large = threading.Semaphore(LARGE_AT_ONCE)
         self._places = places()
-        self._crew: Crew[Order] = Crew(self._recruit, config.jobs, self._look)
+        self._crew: Crew[Order] = Crew(
+            self._recruit, config.jobs, self._look, most=max(1, config.max_memory // (EACH * LEAST))
+        )
         # Nothing else tells of two keys that one file system takes for one name: no system call does.
         self._folds = folder.folds_names()
         self._taken = Taken(folds=self._folds)

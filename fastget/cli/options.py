@@ -85,6 +85,7 @@ _ORDER = ("Measurement", "Listing", "Files", _OTHERWISE, "Checking", "Conditions
 _METAVARS: Mapping[str, str] = {
     "part_size": "SIZE",
     "limit_rate": "SIZE",
+    "max_memory": "SIZE",
     "checksum": "DIGEST",
     "headers": "HEADER",
     "proxy": "URL",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastget.buffers import shared_buffers
 from fastget.core.checksums.verification import Ledger, verified_by, verified_by_size
 from fastget.core.ranges import Span
 from fastget.engine.front import digest_span
@@ -43,16 +44,16 @@ def verify_existing(
 
 
 def _holds(file: ExistingFile, prepared: Prepared, cancellation: Cancellation) -> bool:
-    plan = prepared.task.plan
+    plan, buffers = prepared.task.plan, shared_buffers(prepared.task.config.max_memory)
     ledger = Ledger(prepared.checks, plan.chunks, plan.layout)
 
     def digest(chunk: Chunk) -> dict[Algorithm, bytes]:
         cancellation.check()
-        return digest_span(file, chunk.span, ledger.chunk_algorithms)
+        return digest_span(file, chunk.span, ledger.chunk_algorithms, buffers)
 
     for chunk, digests in ask_each(digest, plan.chunks, readers(), "fastget-rehash", cancellation.cancel):
         ledger.record(chunk.index, digests)
     whole = Span(0, file.size)
-    for algorithm, value in digest_span(file, whole, ledger.ordered_algorithms).items():
+    for algorithm, value in digest_span(file, whole, ledger.ordered_algorithms, buffers).items():
         ledger.record_ordered(algorithm, value)
     return not ledger.failures()

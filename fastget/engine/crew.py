@@ -8,16 +8,19 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
+from fastget.buffers import shared_buffers
 from fastget.core.governor import LIMIT, Governor, Sample, start_for
 from fastget.engine.descriptors import room_for_connections
 from fastget.engine.rescue import Watch
 from fastget.engine.task import Replan
 from fastget.engine.threads import PATIENCE, Thread
+from fastget.engine.worker import FEW_WORKERS
 from fastget.errors import Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fastget.buffers import Buffer
     from fastget.core.store_memory import StoreFacts
     from fastget.engine.job import Job
     from fastget.engine.worker import Worker
@@ -49,6 +52,8 @@ class Crew:
         self._told = 0.0
         self._watch = Watch(job)
         self._most = governor.limit
+        self._buffers = shared_buffers(job.task.config.max_memory)
+        self._is_short = False
         self._left = 0
         self._lock = threading.Lock()
 
@@ -95,8 +100,9 @@ class Crew:
         """Run one worker in this thread: for an object so small that a thread would cost more than it brings."""
         worker = self._recruit(self.size)
         worker.on_bytes = partial(self._tell_inline, worker)
+        lent = self._buffers.lend(worker.buffer_size)
         self.workers.append(worker)
-        worker.run(continues_stream=first_continues)
+        worker.run(lent, continues_stream=first_continues)
         raise_outcome(self._job)
 
     def _learn(self) -> None:
@@ -114,6 +120,8 @@ class Crew:
     def _look(self) -> None:
         """Show the governor how it goes, unless that was just done: every landed chunk wakes this thread."""
         now = time.monotonic()
+        if self._is_short:
+            self._grow(self._governor.wanted)
         if self._governor.is_settled or now - self._looked < LOOK:
             return
         self._looked = now
@@ -141,11 +149,10 @@ class Crew:
         most = self._most if self._watch.bears is None else 0  # whoever came now would be left without an answer, too
         while self.size < min(wanted, most) and self._job.has_free_chunks:
             try:
-                self._start(first_continues=False)
+                self._is_short = not self._start(first_continues=False)
             except RuntimeError:
-                # The system gives no more threads: those that run do the work.
-                self.workers.pop()
-                self._threads.pop()
+                return  # the system gives no more threads: those that run do the work
+            if self._is_short:
                 return
 
     def _limit(self) -> None:
@@ -162,13 +169,31 @@ class Crew:
             self._most = 0
             return True
 
-    def _start(self, *, first_continues: bool) -> None:
+    def _start(self, *, first_continues: bool) -> bool:
+        """Start one more worker; False where there is no buffer for it, and others are at work."""
         worker = self._recruit(self.size)
+        lent = self._buffer_for(worker)
+        if lent is None:
+            return False
         worker.may_leave = self._may_leave
-        thread = Thread(partial(worker.run, continues_stream=first_continues), f"fastget-{self.size}")
+        thread = Thread(partial(worker.run, lent, continues_stream=first_continues), f"fastget-{self.size}")
         self.workers.append(worker)
         self._threads.append(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            lent.close()
+            self.workers.pop()
+            self._threads.pop()
+            raise
+        return True
+
+    def _buffer_for(self, worker: Worker) -> Buffer | None:
+        """That of one more worker: about half of the memory is for all of them, however many are wanted."""
+        if not self.size:
+            return self._buffers.lend(worker.buffer_size)
+        share = self._buffers.bound // (2 * max(self._most, 1))
+        return self._buffers.offer(worker.buffer_size if self.size < FEW_WORKERS else min(worker.buffer_size, share))
 
     def _join(self, patience: float | None) -> None:
         for thread in self._threads:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from fastget.buffers import shared_buffers
 from fastget.core.journal import Identity, block_size_for
 from fastget.core.planner import SMALLEST_CHUNK, plan_around
 from fastget.engine.already import verify_existing
@@ -133,7 +134,12 @@ class Earlier:
         missing = set(range(len(chunks)))
         if self._file is not None and leftover.claims:
             rehash = Rehash(
-                self._file, leftover, lambda chunk: self.new_piece(chunk, algorithms), self._sink.write_at, cancellation
+                self._file,
+                leftover,
+                lambda chunk: self.new_piece(chunk, algorithms),
+                self._sink.write_at,
+                cancellation,
+                shared_buffers(prepared.task.config.max_memory),
             )
             for piece in rehash.pieces(chunks):
                 self._tally.resumed += piece.landed

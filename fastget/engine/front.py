@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from fastget.buffers import shared_buffers
 from fastget.core.checksums.algorithms import Algorithm, new_hasher
 from fastget.engine.threads import Thread
 from fastget.errors import DestinationError, FastgetError
@@ -14,6 +15,7 @@ from fastget.errors import DestinationError, FastgetError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fastget.buffers import Buffers
     from fastget.core.ranges import Span
     from fastget.engine.job import Job
     from fastget.sinks.protocol import Sink
@@ -28,6 +30,7 @@ class Front:
         self._job = job
         self._sink = sink
         self._hashers = {algorithm: new_hasher(algorithm) for algorithm in algorithms}
+        self._buffers = shared_buffers(job.task.config.max_memory)
         self._thread = Thread(self._follow, "fastget-front")
         self._thread.start()
 
@@ -37,11 +40,11 @@ class Front:
         return {algorithm: hasher.digest() for algorithm, hasher in self._hashers.items()}
 
     def _follow(self) -> None:
-        buffer = memoryview(bytearray(BUFFER_SIZE))
         position = 0
         try:
-            while (front := self._job.wait_for_front(position)) > position:
-                position = self._digest(buffer, position, front)
+            with self._buffers.lend(BUFFER_SIZE) as lent:
+                while (front := self._job.wait_for_front(position)) > position:
+                    position = self._digest(lent.view, position, front)
         except FastgetError as error:
             self._job.fail(error)
 
@@ -64,15 +67,17 @@ class Readable(Protocol):
     def read_at(self, offset: int, buffer: memoryview) -> int: ...
 
 
-def digest_span(sink: Readable, span: Span, algorithms: Sequence[Algorithm]) -> dict[Algorithm, bytes]:
+def digest_span(
+    sink: Readable, span: Span, algorithms: Sequence[Algorithm], buffers: Buffers
+) -> dict[Algorithm, bytes]:
     """The digests of bytes that have landed in a sink, read back; nothing is read where none is wanted."""
     if not algorithms:
         return {}
     hashers = {algorithm: new_hasher(algorithm) for algorithm in algorithms}
-    buffer = memoryview(bytearray(BUFFER_SIZE))
     position = span.start
-    while position < span.stop and (count := sink.read_at(position, buffer[: span.stop - position])):
-        for hasher in hashers.values():
-            hasher.update(buffer[:count])
-        position += count
+    with buffers.lend(min(BUFFER_SIZE, max(span.length, 1))) as lent:
+        while position < span.stop and (count := sink.read_at(position, lent.view[: span.stop - position])):
+            for hasher in hashers.values():
+                hasher.update(lent.view[:count])
+            position += count
     return {algorithm: hasher.digest() for algorithm, hasher in hashers.items()}

@@ -16,6 +16,7 @@ from fastget.engine.front import digest_span
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from fastget.buffers import Buffers
     from fastget.core.checksums.algorithms import Algorithm
     from fastget.core.checksums.verification import Check
     from fastget.core.layout import PartLayout
@@ -25,13 +26,15 @@ if TYPE_CHECKING:
 MOST_READ_AGAIN = 8 * 1024 * 1024 * 1024
 
 
-def proven_guess(sink: Sink, size: int, check: Check, tried: PartLayout) -> PartLayout | None:
+def proven_guess(sink: Sink, size: int, check: Check, tried: PartLayout, buffers: Buffers) -> PartLayout | None:
     """The layout, other than `tried`, that gives `check` its digest; None where none of the usual ones does."""
     layouts = [layout for layout in guessed_layouts(size, check.parts or 0) if layout.offsets != tried.offsets]
     if not check.algorithm.is_combinable:
         layouts = layouts[: MOST_READ_AGAIN // max(size, 1)]
-        return next((layout for layout in layouts if _digest(sink, layout, check) == check.declared.value), None)
-    slices = _slices(sink, layouts, check.algorithm)
+        return next(
+            (layout for layout in layouts if _digest(sink, layout, check, buffers) == check.declared.value), None
+        )
+    slices = _slices(sink, layouts, check.algorithm, buffers)
     for layout in layouts:
         folded = (_fold(slices, layout.span(number), check.algorithm) for number in range(1, layout.count + 1))
         if composite(check.algorithm, folded) == check.declared.value:
@@ -39,9 +42,9 @@ def proven_guess(sink: Sink, size: int, check: Check, tried: PartLayout) -> Part
     return None
 
 
-def _digest(sink: Sink, layout: PartLayout, check: Check) -> bytes:
-    spans = (layout.span(number) for number in range(1, layout.count + 1))
-    return composite(check.algorithm, (digest_span(sink, span, [check.algorithm])[check.algorithm] for span in spans))
+def _digest(sink: Sink, layout: PartLayout, check: Check, buffers: Buffers) -> bytes:
+    spans, algorithm = (layout.span(number) for number in range(1, layout.count + 1)), check.algorithm
+    return composite(algorithm, (digest_span(sink, span, [algorithm], buffers)[algorithm] for span in spans))
 
 
 class _Slices:
@@ -53,9 +56,10 @@ class _Slices:
         self.index = {edge: index for index, edge in enumerate(edges)}
 
 
-def _slices(sink: Sink, layouts: Sequence[PartLayout], algorithm: Algorithm) -> _Slices:
+def _slices(sink: Sink, layouts: Sequence[PartLayout], algorithm: Algorithm, buffers: Buffers) -> _Slices:
     edges = sorted({edge for layout in layouts for edge in layout.offsets})
-    digests = [digest_span(sink, Span(one, other), [algorithm])[algorithm] for one, other in pairwise(edges)]
+    spans = (Span(one, other) for one, other in pairwise(edges))
+    digests = [digest_span(sink, span, [algorithm], buffers)[algorithm] for span in spans]
     return _Slices(edges, digests)
 
 

@@ -263,7 +263,7 @@ class _RangeWorker(Worker):
         self._window_at = window
         self._first = first
         self._answered = answered
-        self._buffer_size = SMALL_BUFFER  # for what an answer without a declared length has behind its end
+        self.buffer_size = SMALL_BUFFER  # for what an answer without a declared length has behind its end
 
     def _run_on(self, buffer: memoryview) -> None:
         if self._first is not None:

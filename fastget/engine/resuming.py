@@ -15,6 +15,7 @@ from fastget.errors import ChecksumMismatch, DestinationError, NotFound, ObjectD
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from fastget.buffers import Buffer, Buffers
     from fastget.core.journal import Claim
     from fastget.core.planner import Chunk
     from fastget.engine.cancellation import Cancellation
@@ -41,6 +42,7 @@ class Rehash:
         new_piece: Callable[[Chunk], Piece],
         write: Write,
         cancellation: Cancellation,
+        buffers: Buffers,
     ) -> None:
         self._file = file
         self._claims = leftover.claims
@@ -48,13 +50,19 @@ class Rehash:
         self._write = write if leftover.is_elsewhere else None
         self._new_piece = new_piece
         self._cancellation = cancellation
+        self._buffers = buffers
         self._own = threading.local()
+        self._lent: list[Buffer] = []
 
     def pieces(self, chunks: Sequence[Chunk]) -> Iterator[Piece]:
         """The pieces of which something has landed, in order. Raises Cancelled, and what writing raises."""
-        for _, piece in ask_each(self._take_over, chunks, readers(), "fastget-rehash", self._cancellation.cancel):
-            if not piece.is_fresh:
-                yield piece
+        try:
+            for _, piece in ask_each(self._take_over, chunks, readers(), "fastget-rehash", self._cancellation.cancel):
+                if not piece.is_fresh:
+                    yield piece
+        finally:
+            for lent in self._lent:
+                lent.close()
 
     def _take_over(self, chunk: Chunk) -> Piece:
         return self._piece(chunk, self._contiguous(chunk))
@@ -109,7 +117,9 @@ class Rehash:
     def _buffer(self) -> memoryview:
         found: memoryview | None = getattr(self._own, "buffer", None)
         if found is None:
-            found = self._own.buffer = memoryview(bytearray(BUFFER_SIZE))
+            lent = self._buffers.lend(BUFFER_SIZE)
+            self._lent.append(lent)
+            found = self._own.buffer = lent.view
         return found
 
 

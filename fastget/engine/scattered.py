@@ -120,9 +120,12 @@ class ScatteredRead:
             info, size = self._pass.begin(fetches[0].span)
             self._check(spans, size)
             fetches = self._held_together(fetches, info)
-            sink = ScatteredSink(spans, memories, fetches)
-            self._pass.run(self._plan(fetches), sink, sink.window)
-            sink.publish(sum(fetch.span.length for fetch in fetches))
+            sink = ScatteredSink(spans, memories, fetches, self._config.max_memory)
+            try:
+                self._pass.run(self._plan(fetches), sink, sink.window)
+                sink.publish(sum(fetch.span.length for fetch in fetches))
+            finally:
+                sink.discard()
 
     def _check(self, spans: Sequence[Span], size: int) -> None:
         for number, span in enumerate(spans):

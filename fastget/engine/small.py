@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Self, TypeGuard
 
+from fastget.buffers import shared_buffers
 from fastget.core.checksums.algorithms import new_hasher
 from fastget.core.checksums.verification import choose, verified_by, verified_by_size
 from fastget.core.journal import Identity
@@ -25,6 +26,7 @@ from fastget.sinks.protocol import WholeSink
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fastget.buffers import Buffer
     from fastget.config import Config
     from fastget.core.checksums.verification import Check
     from fastget.core.messages import ResponseHead
@@ -57,7 +59,7 @@ class SmallObjects:
         self._line = Line(pool, cancellation)
         self._stores = stores
         self._cancellation = cancellation
-        self._buffer = memoryview(bytearray(LARGEST))
+        self._lent: Buffer | None = None
         self.found_size: int | None = None
 
     def __enter__(self) -> Self:
@@ -67,8 +69,17 @@ class SmallObjects:
         self.close()
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Give the connection and the buffer back."""
         self._line.finish()
+        lent, self._lent = self._lent, None
+        if lent is not None:
+            lent.close()
+
+    def _buffer(self, config: Config, size: int) -> memoryview | None:
+        """Room for so many bytes; None where they are more than there is room for."""
+        if self._lent is None:
+            self._lent = shared_buffers(config.max_memory).lend(LARGEST)
+        return self._lent.view[:size] if size <= len(self._lent) else None
 
     def fetch(
         self, source: Source, sink: WholeSink, config: Config, *, is_vacant: bool = False, put: Put | None = None
@@ -112,7 +123,9 @@ class SmallObjects:
         checks = plain_checks(rungs, config)
         if checks is None:
             return None
-        data = self._buffer[: head.content_length]
+        data = self._buffer(config, head.content_length or 0)
+        if data is None:
+            return None
         receive(self._line, data)
         if wrong_digests(data, checks) or not put(data, Identity.of(info.url, source.selection, info)):
             return None
@@ -147,23 +160,28 @@ class AtOnce:
         checks = plain_checks(rungs, self._config)
         if checks is None:
             return None
+        size = opening.head.content_length or 0
+        lent = shared_buffers(self._config.max_memory).spare(size)
+        if lent is None:
+            return None
         self._is_over = True
         self._tell_start(info, checks)
-        data = memoryview(bytearray(opening.head.content_length or 0))
-        self._receive(line, data, scope)
-        if wrong := wrong_digests(data, checks):
-            raise Replan(seen=wrong)
-        line.finish()
-        # The next run of the same call asks for the facts alone where the file bears a note.
-        if not sink.put(data, Identity.of(info.url, self._source.selection, info)):
-            raise Replan
+        with lent:
+            data = lent.view[:size]
+            self._receive(line, data, scope)
+            if wrong := wrong_digests(data, checks):
+                raise Replan(seen=wrong)
+            line.finish()
+            # The next run of the same call asks for the facts alone where the file bears a note.
+            if not sink.put(data, Identity.of(info.url, self._source.selection, info)):
+                raise Replan
         tally, seconds = self._tally, time.monotonic() - self._began
-        tally.verified = len(data) if checks else 0
+        tally.verified = size if checks else 0
         if self._announcer.is_heard:
-            url, size = self._source.display_url, len(data)
+            url = self._source.display_url
             self._announcer.tell(Progress(url, size, tally.received, size, tally.verified, 1, seconds))
         tally.requests += line.requests
-        return _result(self._source, sink, info, len(data), verdict(info, rungs, checks), seconds, tally)
+        return _result(self._source, sink, info, size, verdict(info, rungs, checks), seconds, tally)
 
     def _receive(self, line: Line, data: memoryview, scope: Cancellation) -> None:
         try:

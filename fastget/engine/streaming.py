@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from fastget.config import Config
 from fastget.engine.threads import PATIENCE, Thread
 from fastget.sinks.handoff import Handoff
 from fastget.sinks.stream import StreamSink
@@ -35,9 +36,13 @@ class ObjectStream:
         fetch: Callable[[Sink], Result],
         cancellation: Cancellation,
         on_end: Callable[[], None] = lambda: None,
+        max_memory: int = Config.max_memory,
     ) -> None:
-        """`fetch` brings the bytes into a sink, until `cancellation`; `on_end` is called once, after everything."""
-        self._run = _Run(fetch)
+        """`fetch` brings the bytes into a sink, until `cancellation`; `on_end` is called once, after everything.
+
+        `max_memory`: as in `Config`.
+        """
+        self._run = _Run(fetch, max_memory)
         self._cancellation = cancellation
         self._on_end: Callable[[], None] | None = on_end
         self._thread: Thread | None = None
@@ -97,15 +102,16 @@ class ObjectStream:
 class _Run:
     """The work of the thread. It does not know the stream, which could never be let go of otherwise."""
 
-    def __init__(self, fetch: Callable[[Sink], Result]) -> None:
+    def __init__(self, fetch: Callable[[Sink], Result], max_memory: int) -> None:
         self.handoff = Handoff()
+        self._max_memory = max_memory
         self.result: Result | None = None
         self.error: BaseException | None = None
         self._fetch = fetch
 
     def __call__(self) -> None:
         try:
-            self.result = self._fetch(StreamSink(self.handoff))
+            self.result = self._fetch(StreamSink(self.handoff, max_memory=self._max_memory))
         except BaseException as error:  # noqa: BLE001 - raised again in the reader's thread
             self.error = error
         finally:

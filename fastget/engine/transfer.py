@@ -69,7 +69,8 @@ class Transfer:
         self._processes = 1
         self._has_begun = False
         self._givers = Givers()
-        self._room: list[int | None] = []
+        self._is_open = False
+        self._opened_size: int | None = None
         self._earlier = Earlier(source, sink, self._tally, self._announcer)
         self._at_once = AtOnce(source, sink, config, self._tally, self._announcer, self._store)
 
@@ -119,7 +120,7 @@ class Transfer:
             if isinstance(found, Result):
                 return found
             opening, flows = (found, False) if found else self._open(line, scope, known)
-            if flows and not self._room and (result := self._at_once.take(opening, line, scope)) is not None:
+            if flows and not self._is_open and (result := self._at_once.take(opening, line, scope)) is not None:
                 return result
             self._givers.home = line.peer
             prepared = self._prepare(opening, known)
@@ -224,12 +225,12 @@ class Transfer:
     def _open_sink(self, prepared: Prepared) -> None:
         """Make room once: a second plan writes over what the first one left, unless the size is another one now."""
         size = prepared.task.plan.size
-        if self._room and self._room[-1] != size:
+        if self._is_open and self._opened_size != size:
             self._sink.discard()
-            self._room.clear()
-        if not self._room:
+            self._is_open = False
+        if not self._is_open:
             self._earlier.begin(prepared)
-            self._room.append(size)
+            self._is_open, self._opened_size = True, size
 
     def _announce(self, prepared: Prepared) -> None:
         task, checks = prepared.task, prepared.checks

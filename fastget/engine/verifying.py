@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from fastget.buffers import shared_buffers
 from fastget.core.addresses import Trouble
 from fastget.core.checksums.verification import Ledger, unknown_parts, verified_by, verified_by_size
 from fastget.core.planner import plan_parts
@@ -106,6 +107,7 @@ class Verifier:
         givers: Givers,
         doubt: Callable[[Iterable[Chunk]], None],
     ) -> None:
+        self._buffers = shared_buffers(prepared.task.config.max_memory)
         self._task = prepared.task
         self._checks = prepared.checks
         self._reason = prepared.reason
@@ -151,7 +153,7 @@ class Verifier:
         """
         check = self._checks[0]
         failures = self._ledger.failures()
-        if failures and proven_guess(self._task.sink, size, check, layout) is None:
+        if failures and proven_guess(self._task.sink, size, check, layout, self._buffers) is None:
             return self._unverified(failures, f"{unknown_parts(check)}, and none of the usual part sizes gives it")
         self._tally.verified = size
         return verified_by(check)
@@ -224,7 +226,8 @@ class Verifier:
         for algorithm in ledger.ordered_algorithms:
             ledger.record_ordered(algorithm, self._ledger.ordered(algorithm))
         for chunk in plan.chunks:
-            ledger.record(chunk.index, digest_span(self._task.sink, chunk.span, ledger.chunk_algorithms))
+            digests = digest_span(self._task.sink, chunk.span, ledger.chunk_algorithms, self._buffers)
+            ledger.record(chunk.index, digests)
         self._task, self._ledger = replace(self._task, plan=plan), ledger
 
     def _why_it_proves_nothing(self, failures: Sequence[tuple[Check, bytes]], *, is_guess: bool) -> str | None:
@@ -254,7 +257,9 @@ class Verifier:
         self._tally.discarded += sum(chunk.span.length for chunk in chunks)
         self._tally.repairs += len(chunks)
         self._run_pass(self._task, self._ledger, self._ledger.chunk_algorithms, damaged, sink.write_at)
-        for algorithm, digest in digest_span(sink, Span(0, size), self._ledger.ordered_algorithms).items():
+        for algorithm, digest in digest_span(
+            sink, Span(0, size), self._ledger.ordered_algorithms, self._buffers
+        ).items():
             self._ledger.record_ordered(algorithm, digest)
         for chunk in chunks:
             span = chunk.span

@@ -30,6 +30,7 @@ from fastget.errors import (
 from fastget.events import Event
 
 if TYPE_CHECKING:
+    from fastget.buffers import Buffer
     from fastget.core.messages import ResponseHead
     from fastget.engine.job import Job
     from fastget.engine.line import Line
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 # A fast connection fills it in half a millisecond, beside which the interpreter's few microseconds vanish: measured,
 # 15 % less time for 1 GiB on loopback than with the small one (docs/design/0003-buffers.md).
 LARGE_BUFFER = 1024 * 1024
-# Where there are many connections each of them is slow, and all of their buffers have to fit into the promised memory.
+# Where there are many connections each of them is slow, and they share what memory there is.
 SMALL_BUFFER = 256 * 1024
 FEW_WORKERS = 4
 # Seconds for one read: below the first the next may be larger, above the second progress would be seen to jump.
@@ -79,7 +80,8 @@ class Worker:
     to read at any time: `received` counts payload bytes, `piece` is what is being fetched, `since` when that began by
     its `clock`, `last_seconds` and `last_rate` are of the last piece that landed, `is_idle` says whether it waits for
     another one, `asked` when its request went out that has no answer yet, `is_served` whether any was ever answered,
-    `longest_wait` how long an answer took at most.
+    `longest_wait` how long an answer took at most. `buffer_size` is what it is quick with; its buffer is lent to it for
+    `run`.
     """
 
     def __init__(
@@ -105,18 +107,21 @@ class Worker:
         self._notify = notify
         self._memory = window
         self._window = SMALL_BUFFER
-        self._buffer_size = LARGE_BUFFER if number < FEW_WORKERS else SMALL_BUFFER
+        self.buffer_size = LARGE_BUFFER if number < FEW_WORKERS else SMALL_BUFFER
 
     def clock(self) -> float:
         """Seconds on a clock that stands still while this worker waits for the limit, the disk or the reader."""
         now = time.monotonic()
         return now - self.line.pauses.read(now)
 
-    def run(self, *, continues_stream: bool = False) -> None:
-        """Work until the job is over; an error ends it. `continues_stream`: the line holds the discovery answer."""
-        buffer = memoryview(bytearray(self._buffer_size))
+    def run(self, lent: Buffer, *, continues_stream: bool = False) -> None:
+        """Work until the job is over; an error ends it. `continues_stream`: the line holds the discovery answer.
+
+        What is `lent` is given back in the end.
+        """
+        buffer = lent.view
         try:
-            with self.line:
+            with lent, self.line:
                 if continues_stream:
                     self._run_on(buffer)
                 while not self.is_dismissed and (piece := self._claim()) is not None:

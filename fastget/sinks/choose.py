@@ -31,12 +31,12 @@ def open_sink(path: str | PathLike[str], config: Config) -> Sink:
     if not name:
         raise ConfigError("the destination has no name", hint="give a file name, or - for standard output")
     if name == STDOUT:
-        return StreamSink(_stdout())
+        return StreamSink(_stdout(), max_memory=config.max_memory)
     descriptor = _descriptor(name)
     if descriptor is not None:
-        return StreamSink(descriptor)
+        return StreamSink(descriptor, max_memory=config.max_memory)
     if _is_stream(name):
-        return StreamSink(name)
+        return StreamSink(name, max_memory=config.max_memory)
     return KeptFile(name, fsync=config.fsync, overwrite=config.overwrite, resume=config.resume)
 
 

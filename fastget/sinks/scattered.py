@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
+from fastget.buffers import shared_buffers
+from fastget.config import Config
 from fastget.errors import Cancelled
 
 if TYPE_CHECKING:
@@ -28,7 +30,13 @@ class ScatteredSink:
     resumable = None
     path = None
 
-    def __init__(self, spans: Sequence[Span], memories: Sequence[memoryview], fetches: Sequence[Fetch]) -> None:
+    def __init__(
+        self,
+        spans: Sequence[Span],
+        memories: Sequence[memoryview],
+        fetches: Sequence[Fetch],
+        max_memory: int = Config.max_memory,
+    ) -> None:
         self._spans = spans
         self._memories = memories
         self._starts: list[int] = []
@@ -37,7 +45,8 @@ class ScatteredSink:
         self._aborted = False
         widest = max((self._lay_out(fetch) for fetch in fetches), default=0)
         # Of all threads together: nobody reads it.
-        self._scratch = memoryview(bytearray(min(widest, _LARGEST_SCRATCH)))
+        self._lent = shared_buffers(max_memory).lend(min(widest, _LARGEST_SCRATCH))
+        self._scratch = self._lent.view
 
     def _lay_out(self, fetch: Fetch) -> int:
         """Where the bytes of a fetch belong; returns the widest gap in it."""
@@ -103,7 +112,8 @@ class ScatteredSink:
             ]
 
     def discard(self) -> None:
-        """The memory is the caller's."""
+        """The memory is the caller's, but for what gaps were received into; nobody may write any more."""
+        self._lent.close()
 
     def abort(self) -> None:
         """Refuse every later write, with Cancelled."""

@@ -7,7 +7,8 @@ from contextlib import suppress
 from os import PathLike
 from threading import Condition
 
-from fastget.config import MIB
+from fastget.buffers import Buffer, shared_buffers
+from fastget.config import MIB, Config
 from fastget.errors import Cancelled, DestinationError
 from fastget.sinks.failures import destination_error
 from fastget.sinks.handoff import Handoff
@@ -23,9 +24,9 @@ class StreamSink:
     Bytes at the front go straight from the worker's buffer into the target.
     Bytes ahead of it are copied, since the worker's buffer is filled again as soon as `write_at` returns;
     that one copy buys connections that go on while an earlier piece is late. The copies have at most `window`
-    bytes together (the C library's heaps may take twice that for them); past that, writers wait. The writer
-    at the front never waits for room, so the front always moves as long as some thread is free to fetch it:
-    pieces have to be handed out in order.
+    bytes together, and are in buffers of the pool with the bound `max_memory`; where neither has room, writers wait.
+    The writer at the front never waits for room, so the front always moves as long as some thread is free to fetch
+    it: pieces have to be handed out in order.
 
     What has left cannot be taken back: `discard` only stops.
     """
@@ -33,7 +34,13 @@ class StreamSink:
     is_seekable = False
     resumable = None
 
-    def __init__(self, target: int | str | PathLike[str] | RawWriter | Handoff, *, window: int = 16 * MIB) -> None:
+    def __init__(
+        self,
+        target: int | str | PathLike[str] | RawWriter | Handoff,
+        *,
+        window: int = 16 * MIB,
+        max_memory: int = Config.max_memory,
+    ) -> None:
         self._path: str | None = None
         self._outlet: Outlet
         if isinstance(target, int):
@@ -47,7 +54,8 @@ class StreamSink:
         self._turn = Condition()
         self._front = 0
         self._sending = False
-        self._ahead: dict[int, bytes] = {}
+        self._buffers = shared_buffers(max_memory)
+        self._ahead: dict[int, tuple[Buffer, int]] = {}
         self._held = 0
         self._waiting: set[int] = set()
         self._recalled: set[int] = set()
@@ -112,6 +120,8 @@ class StreamSink:
         """Stop, forget what has not left, and close what was opened here. Safe to call at any time."""
         with self._turn:
             self._open = False
+            for buffer, _ in self._ahead.values():
+                buffer.close()
             self._ahead.clear()
             self._held = 0
             self._turn.notify_all()
@@ -166,9 +176,7 @@ class StreamSink:
                     return True
                 if offset <= self._front or offset in self._ahead:
                     raise DestinationError(f"the bytes from {offset} were already written", path=self._path)
-                if self._held + len(data) <= self._window:
-                    self._ahead[offset] = bytes(data)
-                    self._held += len(data)
+                if self._keep(offset, data):
                     return False
                 self._wait(offset)
 
@@ -182,17 +190,30 @@ class StreamSink:
             self._recalled.discard(offset)
             raise Cancelled("somebody else's bytes are needed first")
 
+    def _keep(self, offset: int, data: memoryview) -> bool:
+        """Copy what came too early, where there is room for it."""
+        length = len(data)
+        if self._held + length > self._window or (buffer := self._buffers.spare(length)) is None:
+            return False
+        buffer.view[:length] = data
+        self._ahead[offset] = buffer, length
+        self._held += length
+        return True
+
     def _send(self, data: memoryview) -> None:
         """Send the front and everything held that follows on it. No lock is held while bytes leave."""
-        following: bytes | None = None
+        kept: tuple[Buffer, int] | None = None
         try:
             while True:
                 self._outlet.write(data)
-                following = self._advance(len(data), 0 if following is None else len(following))
-                if following is None:
+                kept = self._advance(len(data), kept)
+                if kept is None:
                     return
-                data = memoryview(following)
+                buffer, length = kept
+                data = buffer.view[:length]
         except BaseException as error:
+            if kept is not None:
+                kept[0].close()
             with self._turn:
                 self._broken = error
                 self._sending = False
@@ -201,11 +222,13 @@ class StreamSink:
                 raise self._failure(error) from error
             raise
 
-    def _advance(self, sent: int, released: int) -> bytes | None:
-        """Move the front by `sent` bytes, give back `released` of the window, and take what is next."""
+    def _advance(self, sent: int, kept: tuple[Buffer, int] | None) -> tuple[Buffer, int] | None:
+        """Move the front by `sent` bytes, give back what was `kept` for them, and take what is next."""
+        if kept is not None:
+            kept[0].close()
         with self._turn:
             self._front += sent
-            self._held -= released
+            self._held -= 0 if kept is None else kept[1]
             following = self._ahead.pop(self._front, None)
             self._sending = following is not None
             self._turn.notify_all()

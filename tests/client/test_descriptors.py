@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,6 +56,26 @@ result = fastget.download(sys.argv[1], "object.bin", connections=16, part_size=3
 print(json.dumps({"size": result.size, "retries": result.retries, "connections": result.connections}))
 """
 )
+READ = (
+    LIMITED
+    + """
+import hashlib
+options = {"connections": 64, "part_size": 32 * 1024, "retries": 0}
+hasher = hashlib.sha256()
+with fastget.stream(sys.argv[1], **options) as stream:
+    for view in stream:
+        hasher.update(view)
+size = stream.result.size
+ranges = [(start, start + 10) for start in range(0, size - 10, size // 50)]
+found = fastget.read_ranges(sys.argv[1], ranges, **options)
+whole = fastget.read(sys.argv[1], **options)
+print(json.dumps([
+    hasher.hexdigest() == hashlib.sha256(whole).hexdigest(),
+    all(view == whole[start:stop] for view, (start, stop) in zip(found, ranges)),
+    hasher.hexdigest(),
+]))
+"""
+)
 PULL = (
     LIMITED
     + """
@@ -89,6 +112,28 @@ def test_with_32_descriptors_many_objects_go_to_many_directories(serve: Serve, s
     server = serve(objects)
     outcome = json.loads(script(PULL, *(server.url(path) for path in objects)))
     assert (outcome["done"], outcome["failures"]) == (201, [])
+
+
+@pytest.mark.fault("X27")
+def test_with_32_descriptors_streams_ranges_and_reads_come_without_a_retry(
+    serve: Serve, script: Script, stored: StoredObject, content: Content
+) -> None:
+    outcome = json.loads(script(READ, serve({"/k": stored}).url("/k")))
+    assert outcome == [True, True, hashlib.sha256(content.read()).hexdigest()]
+
+
+@pytest.mark.fault("X27")
+def test_the_command_works_under_the_ulimit_of_its_shell(
+    serve: Serve, stored: StoredObject, content: Content, tmp_path: Path
+) -> None:
+    url, path = serve({"/k": stored}).url("/k"), tmp_path / "object.bin"
+    line = 'ulimit -n 24 && exec "$@"'
+    words = ("-m", "fastget", url, "-o", str(path), "--connections", "64", "-k", "32K", "--retries", "0", "-q")
+    done = subprocess.run(
+        ("sh", "-c", line, "sh", sys.executable, *words), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert path.read_bytes() == content.read()
 
 
 def test_what_is_open_counts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ NEEDS_STRACE = ("syscalls", "disk", "power_loss")
         pytest.param("power_loss", marks=pytest.mark.fault("X19", "X20")),
         pytest.param("disk", marks=pytest.mark.fault("X1", "X2", "X3", "X4")),
         pytest.param("processes", marks=pytest.mark.fault("X14", "X15", "X16")),
+        pytest.param("memory", marks=pytest.mark.fault("X31")),
         pytest.param("soak", marks=pytest.mark.fault("N27")),
         pytest.param("pulls", marks=pytest.mark.fault("X17", "X18", "H41")),
         pytest.param("signals", marks=pytest.mark.fault("X29")),

@@ -37,6 +37,7 @@ def filled(spans: list[Span], gap: int, step: int, *, by_windows: bool) -> list[
                 sink.write_at(position, memoryview(CONTENT)[position : position + length])
             position += length
     sink.publish(0)
+    sink.discard()
     return [bytes(memory) for memory in memories]
 
 
@@ -53,6 +54,7 @@ def test_what_was_written_can_be_read_back_across_ranges() -> None:
     found = bytearray(20)
     assert sink.read_at(12, memoryview(found)) == 20
     assert found == CONTENT[12:32]
+    sink.discard()
 
 
 def test_nothing_is_written_after_an_abort() -> None:
@@ -62,3 +64,4 @@ def test_nothing_is_written_after_an_abort() -> None:
     with pytest.raises(Cancelled):
         sink.write_at(0, memoryview(b"x"))
     assert memory == bytes(10)
+    sink.discard()

@@ -6,6 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from fastget.buffers import shared_buffers
 from fastget.core import retry
 from fastget.core.planner import Chunk, Plan, plan_ranges
 from fastget.engine.cancellation import Cancellation
@@ -18,6 +19,7 @@ from fastget.sinks.memory import MemorySink
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fastget.buffers import Buffer
     from fastget.config import Config
     from fastget.engine.bench.flow import Target
     from fastget.engine.line import ConnectionPool
@@ -68,7 +70,9 @@ class _Look:
         self._target = target
         self._scope = scope
         self._pass = RangePass(target.source, config, pool, scope, Store())
-        self._memory = threading.local()
+        self._buffers = shared_buffers(config.max_memory)
+        self._own = threading.local()
+        self._lent: list[Buffer] = []
         self._reads: list[tuple[float, int]] = []
 
     def run(self, most_bytes: int) -> ByItself | None:
@@ -81,6 +85,9 @@ class _Look:
             except Cancelled:
                 if not self._scope.is_cancelled:
                     raise
+            finally:
+                for lent in self._lent:
+                    lent.close()
             ended = time.monotonic()
         since = began + (ended - began) * SETTLED
         received = sum(length for at, length in self._reads if since <= at < ended)
@@ -89,10 +96,12 @@ class _Look:
 
     def _window(self, _: int, length: int) -> memoryview:
         """The memory of this thread; what was asked for before has been received."""
-        memory: memoryview | None = getattr(self._memory, "view", None)
-        if memory is None or len(memory) < length:
-            memory = self._memory.view = memoryview(bytearray(max(length, LARGE_BUFFER)))
-        self._reads.append((time.monotonic(), length))
+        memory: memoryview | None = getattr(self._own, "memory", None)
+        if memory is None:
+            lent = self._buffers.lend(LARGE_BUFFER)
+            self._lent.append(lent)
+            memory = self._own.memory = lent.view
+        self._reads.append((time.monotonic(), min(length, len(memory))))
         return memory[:length]
 
 

@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from fastget.buffers import shared_buffers
+from fastget.config import Config
 from fastget.core import retry
 from fastget.core.ranges import Span
 from fastget.core.validators import FORBIDDEN, PRECONDITION_FAILED, Accepted, Doubt, Expectation, judge
@@ -51,6 +53,7 @@ class Target:
     pin: Pin
     size: int
     retries: int
+    max_memory: int = Config.max_memory
 
     @property
     def url(self) -> str:
@@ -167,9 +170,9 @@ class Flow:
 
     def run(self, ended: Callable[[], None]) -> None:
         """Work until the end; `ended` is then called where it was an error."""
-        buffer = memoryview(bytearray(MOST_AT_ONCE))
         try:
-            with self._line:
+            with shared_buffers(self._target.max_memory).lend(MOST_AT_ONCE) as lent, self._line:
+                buffer = lent.view
                 self._persist(lambda: self._greet(buffer))
                 while True:
                     span = self._next_span()

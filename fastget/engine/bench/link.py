@@ -151,7 +151,7 @@ class Bench:
                     hint="choose an object of 4 MiB or more, better of a hundred",
                     url=url,
                 )
-            target = Target(opening.source, info, info.pin, info.size, self._config.retries)
+            target = Target(opening.source, info, info.pin, info.size, self._config.retries, self._config.max_memory)
             return target.proven(line, self._cancellation)
 
     def _look_around(self, target: Target) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from fastget.config import LEAST_MEMORY
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
@@ -72,4 +74,4 @@ def _count(job: Job, sink: Sink, missing: Collection[int] | None) -> int:
     chunks = plan.chunks if missing is None else [plan.chunks[index] for index in missing]
     left = sum(chunk.span.length for chunk in chunks)
     most = config.processes if plan.connections is None else plan.connections // LEAST_CONNECTIONS
-    return min(config.processes, left // LEAST_SHARE, len(chunks), most)
+    return min(config.processes, left // LEAST_SHARE, len(chunks), most, config.max_memory // LEAST_MEMORY)

@@ -6,6 +6,8 @@ import logging
 from dataclasses import MISSING, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from fastget.buffers import shared_buffers
+from fastget.config import LEAST_MEMORY
 from fastget.core.messages import Headers
 from fastget.engine.processes.alone import share_of
 from fastget.engine.processes.attendant import Attendant
@@ -16,6 +18,7 @@ from fastget.engine.threads import PATIENCE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fastget.buffers import Buffer
     from fastget.config import Config
     from fastget.core.checksums.algorithms import Algorithm
     from fastget.engine.blocks import Claims
@@ -48,6 +51,11 @@ class Company:
         self._block = block
         self._notify = notify
         self._attendants: list[Attendant] = []
+        # Each process has an equal share of the memory: that of a child is lent here, and never touched.
+        config = job.task.config
+        self._memory = max(LEAST_MEMORY, 1 << (config.max_memory // count).bit_length() - 1)
+        self._buffers = shared_buffers(config.max_memory)
+        self._lent: list[Buffer] = []
 
     def __enter__(self) -> Self:
         try:
@@ -94,7 +102,10 @@ class Company:
         return tuple(attendant.pid for attendant in self._attendants)
 
     def _add(self, number: int) -> bool:
-        """Start one more child; False where the system does not allow it: the download does without."""
+        """Start one more child; False where it gets no memory, or the system does not allow it."""
+        if (lent := self._buffers.spare(self._memory)) is None:
+            return False
+        self._lent.append(lent)
         try:
             with self._sink.lend() as descriptor:
                 launched = launch(descriptor)
@@ -109,7 +120,7 @@ class Company:
     def _assignment(self) -> Assignment:
         task = self._job.task
         return Assignment(
-            config=without_secrets(task.config),
+            config=without_secrets(task.config).merged(max_memory=self._memory),
             display_url=task.source.display_url,
             path=self._sink.path,
             info=replace(task.info, headers=Headers()),
@@ -133,6 +144,9 @@ class Company:
             for attendant in self._attendants:
                 attendant.join(0)
             raise
+        finally:
+            for lent in self._lent:
+                lent.close()
 
 
 def without_secrets(config: Config) -> Config:

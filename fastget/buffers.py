@@ -1,0 +1,164 @@
+"""The memory that payload passes through: every buffer comes from a bounded pool, and goes back to it.
+
+One pool for all transfers of the process that have the same bound: a client for each call, as the plain functions make
+it, would bound nothing. Nobody ever waits for a buffer, so that no two transfers can wait for each other
+(docs/design/0008-memory.md).
+"""
+
+from __future__ import annotations
+
+import mmap
+import threading
+from typing import TYPE_CHECKING, Self
+
+from fastget.errors import NoSpace
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+# Bytes without which nothing moves: what a transfer gets when all is lent, and the smallest of all buffers.
+LEAST = 16 * 1024
+# A buffer takes at most this share of what is free, so that the next one finds something.
+_SHARE = 4
+# This share of the bound stays free of what could also wait: for transfers that begin.
+_RESERVE = 8
+# From here on memory is mapped: given back, it is the system's again, and no hole in the heap.
+_LEAST_MAPPING = 128 * 1024
+
+
+class Buffer:
+    """Memory lent by a pool: `view` of `len()` bytes, until `close`. A context manager."""
+
+    __slots__ = ("_pool", "view")
+
+    def __init__(self, pool: Buffers, view: memoryview) -> None:
+        self._pool: Buffers | None = pool
+        self.view = view
+
+    def __len__(self) -> int:
+        return len(self.view)
+
+    def close(self) -> None:
+        """Give it back; the memory will be another's. Safe to call again."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.take_back(self.view)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Buffers:
+    """Buffers of at most `bound` bytes together; safe in many threads, none of which ever waits here.
+
+    The one thing that goes beyond the bound is the first buffer of a transfer that finds everything lent: LEAST bytes.
+    Sizes are powers of two. What comes back is kept for the next one as long as anything is lent.
+    """
+
+    def __init__(self, bound: int) -> None:
+        self.bound = bound
+        self._lock = threading.Lock()
+        self._held = 0
+        self._idle: dict[int, list[memoryview]] = {}
+        self._idle_bytes = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes that are lent now."""
+        return self._held
+
+    @property
+    def resident(self) -> int:
+        """Bytes of all memory that the pool has, lent or not."""
+        return self._held + self._idle_bytes
+
+    def lend(self, most: int) -> Buffer:
+        """A buffer of `most` bytes, or a smaller one where little is free; of LEAST bytes where nothing is.
+
+        Raises NoSpace where the system has no memory.
+        """
+        with self._lock:
+            return self._take(self._fitting(most))
+
+    def offer(self, most: int) -> Buffer | None:
+        """The same for what is useful and not needed: None where nothing is free. Raises NoSpace."""
+        with self._lock:
+            size = self._fitting(most)
+            return self._take(size) if size <= self._spare else None
+
+    def spare(self, least: int) -> Buffer | None:
+        """A buffer of `least` bytes or more; None where they are not free. Raises NoSpace."""
+        size = _rounded(least)
+        with self._lock:
+            return self._take(size) if size <= self._spare else None
+
+    def take_back(self, view: memoryview) -> None:
+        """For `Buffer.close`."""
+        size = len(view)
+        with self._lock:
+            self._held -= size
+            if not self._held:
+                self._idle.clear()
+                self._idle_bytes = 0
+            elif self.resident + size <= self.bound:
+                self._idle.setdefault(size, []).append(view)
+                self._idle_bytes += size
+
+    @property
+    def _spare(self) -> int:
+        return self.bound - self.bound // _RESERVE - self._held
+
+    def _fitting(self, most: int) -> int:
+        size, share = _rounded(most), (self.bound - self._held) // _SHARE
+        while size > LEAST and size > share:
+            size //= 2
+        return size
+
+    def _take(self, size: int) -> Buffer:
+        kept = self._idle.get(size)
+        if kept:
+            self._idle_bytes -= size
+            view = kept.pop()
+        else:
+            self._make_room(size)
+            view = _allocated(size)
+        self._held += size
+        return Buffer(self, view)
+
+    def _make_room(self, size: int) -> None:
+        """Let go of idle memory of other sizes that would be too much beside the new."""
+        for other in sorted(self._idle, reverse=True):
+            while self._idle[other] and self.resident + size > self.bound:
+                self._idle[other].pop()
+                self._idle_bytes -= other
+
+
+def _rounded(size: int) -> int:
+    return max(LEAST, 1 << (size - 1).bit_length())
+
+
+def _allocated(size: int) -> memoryview:
+    try:
+        if size < _LEAST_MAPPING:
+            return memoryview(bytearray(size))
+        return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+    except (MemoryError, OSError, OverflowError) as error:
+        raise NoSpace(f"there is no memory for a buffer of {size} bytes", hint="lower max_memory") from error
+
+
+_pools: dict[int, Buffers] = {}
+
+
+def shared_buffers(bound: int) -> Buffers:
+    """The one pool of this process with that bound, in bytes."""
+    return _pools.get(bound) or _pools.setdefault(bound, Buffers(bound))
+
+
+def forget() -> None:
+    """In a forked child: the locks, and the memory, may be held by threads that do not exist here."""
+    _pools.clear()
