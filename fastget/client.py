@@ -20,6 +20,7 @@ from fastget.engine.transfer import Transfer
 from fastget.sinks.choose import open_sink
 from fastget.sinks.memory import BufferSink, MemorySink, as_bytes
 from fastget.sources.resolve import resolve
+from fastget.transport import limit
 from fastget.transport.pool import Pool, connection_options
 
 if TYPE_CHECKING:
@@ -321,6 +322,7 @@ class Client:
         self._forget()
         _stores.forget()
         buffers.forget()
+        limit.forget()
         if pool is not None:
             pool.abandon()
 

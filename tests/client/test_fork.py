@@ -101,12 +101,12 @@ LOCKED = (
     PRELUDE
     + """
 url = sys.argv[1]
-client = fastget.Client()
+client = fastget.Client(limit_rate=1 << 30)
 client.read(f"{url}/parent")
 locked, over = threading.Event(), threading.Event()
 
 def hold():
-    with client._lock, client._pool._lock:
+    with client._lock, client._pool._lock, client._pool.limit._lock:
         locked.set()
         over.wait()
 
