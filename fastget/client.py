@@ -372,9 +372,8 @@ class Client:
         return _stores.of(source.store)
 
     def _resolve(self, url: str, config: Config) -> Source:
-        if not url.lower().startswith(("s3://", "cos://")):
-            return resolve(url, config)
-        return resolve(url, config, self._shared_endpoints())
+        is_in_store = str(url).lower().startswith(("s3://", "cos://"))
+        return resolve(url, config, self._shared_endpoints() if is_in_store else None)
 
     def _shared_endpoints(self) -> S3Endpoints:
         from fastget.sources.endpoints import S3Endpoints
