@@ -83,7 +83,6 @@ def test_a_refused_url_comes_with_the_right_form(destination: Path, url: str) ->
     assert "://" in hint
 
 
-@pytest.mark.fault("N13")
 @pytest.mark.parametrize("value", [5, None, b"http://host/x", Path("x")], ids=lambda value: type(value).__name__)
 def test_what_is_no_text_is_no_url(destination: Path, value: Any) -> None:
     assert type(value).__name__ in str(failure(value, destination))
@@ -91,6 +90,7 @@ def test_what_is_no_text_is_no_url(destination: Path, value: Any) -> None:
         fastget.read(value)
 
 
+@pytest.mark.fault("N13")
 def test_a_host_name_that_nobody_knows_is_told_at_once_and_not_asked_for_again(destination: Path) -> None:
     error = failure(f"http://name.invalid/object?{SECRET}", destination, retries=5)
     assert isinstance(error, NetworkError)
