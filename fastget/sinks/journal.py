@@ -87,11 +87,7 @@ class JournalFile:
     @property
     def is_mine(self) -> bool:
         """Whether nobody has taken it over."""
-        try:
-            found = look(self._names, self._names.journal)
-        except (NotOurs, OSError):
-            return False
-        return found is not None and found.mark == self._token
+        return _stands(self._names, self._token)
 
     def release(self) -> None:
         """Leave it to whoever comes next."""
@@ -109,6 +105,15 @@ class JournalFile:
         with suppress(OSError):
             self._file.close()
         let_go(self._token)
+
+
+def _stands(names: Names, token: str) -> bool:
+    """Whether the journal that lies there is that of `token`."""
+    try:
+        found = look(names, names.journal)
+    except (NotOurs, OSError):
+        return False
+    return found is not None and found.mark == token
 
 
 def look(names: Names, name: str) -> Found | None:
@@ -141,7 +146,7 @@ def take(
     Raises DestinationError where another process owns it, NotOurs, and OSError.
     """
     newborn = Newborn(names.directory)
-    token = ""
+    token, found = "", None
     try:
         for _ in range(_ATTEMPTS):
             found = look(names, names.journal)
@@ -154,6 +159,9 @@ def take(
                 return JournalFile(names, token, newborn.hand_over(), len(newborn.content)), newborn.mode
         raise _owned(names, None)
     except BaseException:
+        # Interrupted after it had appeared; where it succeeds another one, what that one claims is worth keeping.
+        if token and found is None and _stands(names, token):
+            os.unlink(names.journal, dir_fd=names.directory)
         let_go(token)
         raise
     finally:

@@ -57,6 +57,8 @@ def test_the_help_names_the_default_that_config_has(flag: click.Parameter) -> No
     if isinstance(default, bool) or default is None or default == {}:
         return
     shown = f"{default:g}" if isinstance(default, float) else str(default)
+    if flag.name == "max_memory":
+        shown = f"{default // 2**20} MiB"
     assert f"(default: {shown})" in str(flag.help)
 
 

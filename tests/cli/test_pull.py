@@ -155,4 +155,5 @@ def test_an_interrupt_leaves_whole_files_and_nothing_else(
     assert b"interrupted" in stderr
     assert b"failed" not in stderr
     assert b"Traceback" not in stderr
-    assert files(tmp_path / "out") == {"a": b"one"}
+    # Small files get their names by the batch.
+    assert files(tmp_path / "out") in ({}, {"a": b"one"})

@@ -362,6 +362,8 @@ import gc, hashlib, random, warnings
 
 # A socket that was between two owners when the interrupt came is closed with its object, and Python tells of that.
 warnings.simplefilter("ignore", ResourceWarning)
+# One that meets a finalizer is lost, and Python tells of that, too.
+sys.unraisablehook = lambda lost: isinstance(lost.exc_value, KeyboardInterrupt) or sys.__unraisablehook__(lost)
 url, path, digest = sys.argv[1:]
 folder = os.path.dirname(path)
 signal.signal(signal.SIGALRM, signal.default_int_handler)
