@@ -20,7 +20,7 @@ from fastget.sources.resolve import resolve
 from fastget.sources.s3 import S3Source
 
 KIB = 1024
-FEW, MANY = 2_000, 20_000
+FEW, MANY = 2_000, 40_000
 _RESULT = Result("s3://b/k", None, 7, None, None, 0.0, 7, 0, 1, 0, 0, 0, 1, "stream", None)  # type: ignore[arg-type]
 
 
@@ -75,12 +75,13 @@ def peak(directory: Path, count: int, *, fails: bool = False) -> tuple[int, Pull
         tracemalloc.stop()
 
 
-def test_ten_times_the_objects_take_no_more_memory(tmp_path: Path) -> None:
+def test_twenty_times_the_objects_take_no_more_memory(tmp_path: Path) -> None:
     peak(tmp_path, 100)
     few, _ = peak(tmp_path, FEW)
     many, result = peak(tmp_path, MANY)
     assert (result.done, result.failed, result.size) == (MANY, 0, 7 * MANY)
-    assert many - few < 256 * KIB
+    # A second thread, which comes only where there is enough to do, takes 300 KiB once: 6 bytes an object are seen.
+    assert many - few < 512 * KIB
 
 
 def test_failures_are_kept_up_to_a_number_and_counted(tmp_path: Path) -> None:
