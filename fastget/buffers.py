@@ -126,9 +126,15 @@ class Buffers:
             view = kept.pop()
         else:
             self._make_room(size)
-            view = _allocated(size)
+            view = self._new(size)
         self._held += size
         return Buffer(self, view)
+
+    def _new(self, size: int) -> memoryview:
+        try:
+            return allocated(size, _LEAST_MAPPING)
+        except MemoryError as error:
+            raise NoSpace(f"there is no memory for a buffer of {size} bytes", hint="lower max_memory") from error
 
     def _make_room(self, size: int) -> None:
         """Let go of idle memory of other sizes that would be too much beside the new."""
@@ -142,13 +148,14 @@ def _rounded(size: int) -> int:
     return max(LEAST, 1 << (size - 1).bit_length())
 
 
-def _allocated(size: int) -> memoryview:
+def allocated(size: int, least_mapping: int) -> memoryview:
+    """New memory of `size` bytes, mapped from `least_mapping` bytes on. Raises MemoryError."""
+    if size < least_mapping:
+        return memoryview(bytearray(size))
     try:
-        if size < _LEAST_MAPPING:
-            return memoryview(bytearray(size))
         return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
-    except (MemoryError, OSError, OverflowError) as error:
-        raise NoSpace(f"there is no memory for a buffer of {size} bytes", hint="lower max_memory") from error
+    except (OSError, OverflowError) as error:
+        raise MemoryError from error
 
 
 _pools: dict[int, Buffers] = {}

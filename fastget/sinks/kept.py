@@ -301,11 +301,11 @@ class KeptFile(FileSink):
             self._journal, mode = take(names, lambda found: self._compose(names, found), lambda: self._drop_old(names))
         except DestinationError:
             raise
-        except (NotOurs, OSError) as error:
-            if isinstance(error, NotOurs):
-                take_away_orphans(names, None)
-            self._leftover = Leftover()
-            return self._create_anonymous(directory)  # it goes without
+        except NotOurs:
+            take_away_orphans(names, None)
+            return self._go_without(directory)
+        except OSError:
+            return self._go_without(directory)
         self._mode = mode if replaced is None else replaced
         self._part = names.part(self._part_token)
         if self._at is None:  # a folder with many downloads is looked through only where something is amiss
@@ -318,6 +318,11 @@ class KeptFile(FileSink):
         lock(descriptor)
         self._file = SharedDescriptor(descriptor)
         return descriptor
+
+    def _go_without(self, directory: int) -> int:
+        """A part file, but no journal."""
+        self._leftover = Leftover()
+        return self._create_anonymous(directory)
 
     def _compose(self, names: Names, found: Found | None) -> tuple[Header, tuple[Claim, ...]]:
         """What the journal is going to say, given the one that lies there."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import mmap
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from fastget.buffers import allocated
 from fastget.errors import Cancelled, ConfigError, DestinationError, NoSpace
 
 if TYPE_CHECKING:
@@ -245,10 +245,8 @@ def _check_maximum(size: int, maximum: int | None) -> None:
 def allocate(size: int) -> memoryview:
     """Memory of fastget's own. Raises NoSpace where there is none."""
     try:
-        if size < _LEAST_MAPPING:
-            return memoryview(bytearray(size))
-        return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
-    except (MemoryError, OSError, OverflowError) as error:
+        return allocated(size, _LEAST_MAPPING)
+    except MemoryError as error:
         raise _no_memory(size) from error
 
 

@@ -8,13 +8,14 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastget.config import Config
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from fastget.testing import Content
 
@@ -47,6 +48,34 @@ from fastget.__main__ import main
 sys.argv[0] = "fastget"
 main()
 """
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Serving:
+    """A server in a process of its own, which tells its URL first and ends with its input."""
+
+    base_url: str
+    process: subprocess.Popen[str]
+
+    def stop(self) -> str:
+        """End it; what it said on its way out."""
+        said, _ = self.process.communicate()
+        return said
+
+
+@contextmanager
+def serving(source: str) -> Iterator[Serving]:
+    """Run `source`, the Python code of a server."""
+    with subprocess.Popen(
+        (sys.executable, "-c", source),
+        cwd=HOME,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        yield Serving(process.stdout.readline().strip(), process)
 
 
 def environment() -> dict[str, str]:

@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 
 from fastget.testing import Algorithm, Content, ObjectServer, StoredObject
-from tests.endurance.command import HOME, environment
+from tests.endurance.command import environment, serving
 from tests.endurance.measured import DIFFERENT
 from tests.endurance.verdict import Verdict
 
@@ -71,20 +71,9 @@ def run(seed: int, *, short: bool, without: tuple[str, ...]) -> Verdict:
     verdict, cases = Verdict(), SHORT if short else LONG
     paths = sorted({case.path for case in cases if case.verb != "pull"})
     source = f"from tests.endurance.memory import serve; serve({paths!r})"
-    with subprocess.Popen(
-        (sys.executable, "-c", source),
-        cwd=HOME,
-        env=environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as server:
-        assert server.stdout is not None
-        assert server.stdin is not None
-        base = server.stdout.readline().strip()
+    with serving(source) as server:
         for case in cases:
-            verdict.figures[f"MB for {case.name}"] = _measure(case, base, verdict)
-        server.stdin.close()
+            verdict.figures[f"MB for {case.name}"] = _measure(case, server.base_url, verdict)
     return verdict
 
 

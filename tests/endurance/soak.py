@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import random
-import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ import psutil
 import fastget
 from fastget.errors import FastgetError
 from fastget.testing import Algorithm, Chaos, Content, ObjectServer, StoredObject
-from tests.endurance.command import HOME, digest_at, digest_of, environment
+from tests.endurance.command import digest_at, digest_of, serving
 from tests.endurance.verdict import Verdict
 
 OBJECTS = 100_000
@@ -60,19 +59,9 @@ def run(seed: int, *, short: bool, without: tuple[str, ...]) -> Verdict:
     verdict, digests = Verdict(), {path: digest_of(one.content) for path, one in stored_objects(seed).items()}
     total = 2000 if short else OBJECTS
     source = f"from tests.endurance.soak import serve; serve({seed})"
-    with subprocess.Popen(
-        (sys.executable, "-c", source),
-        cwd=HOME,
-        env=environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as server:
-        assert server.stdout is not None
-        assert server.stdin is not None
-        samples = _fetch(server.stdout.readline().strip(), digests, total, verdict)
-        server.stdin.close()
-        happened = int(server.stdout.readline())
+    with serving(source) as server:
+        samples = _fetch(server.base_url, digests, total, verdict)
+        happened = int(server.stop())
     # The first half fills pools, caches and the allocator's arenas.
     settled = samples[len(samples) // 2 :]
     growth = linear_regression(range(len(settled)), [one[0] for one in settled]).slope * len(samples) / total * 10_000

@@ -6,14 +6,12 @@ are left at each client's own number.
 
 from __future__ import annotations
 
-import importlib.metadata
-import re
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks.contenders import package_version, path_of, program_version
 
 BUCKET, KEY = "b", "k"
 
@@ -25,34 +23,6 @@ class Peer:
     name: str
     version: Callable[[], str | None]
     command: Callable[[str, Path], list[str]]
-
-
-def program(name: str) -> str:
-    """A program beside this Python, or on the path."""
-    beside = shutil.which(name, path=str(Path(sys.executable).parent))
-    return beside or shutil.which(name) or name
-
-
-def _package(name: str) -> Callable[[], str | None]:
-    def version() -> str | None:
-        try:
-            return importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            return None
-
-    return version
-
-
-def _program(name: str, question: str) -> Callable[[], str | None]:
-    def version() -> str | None:
-        try:
-            said = subprocess.run([program(name), question], capture_output=True, text=True, check=False).stdout
-        except FileNotFoundError:
-            return None
-        found = re.search(r"\d+(?:\.\d+)+", said)
-        return found[0] if found else None
-
-    return version
 
 
 def _python(name: str) -> Callable[[str, Path], list[str]]:
@@ -70,7 +40,7 @@ def _fastget(endpoint: str, path: Path) -> list[str]:
 
 def _rclone(endpoint: str, path: Path) -> list[str]:
     return [
-        *(program("rclone"), "copyto", "--config", "", f":s3:{BUCKET}/{KEY}", str(path), "-q", "--checksum"),
+        *(path_of("rclone"), "copyto", "--config", "", f":s3:{BUCKET}/{KEY}", str(path), "-q", "--checksum"),
         *("--s3-provider", "Other", "--s3-endpoint", endpoint, "--s3-env-auth", "--s3-region", "us-east-1"),
         *("--multi-thread-streams", "4", "--multi-thread-cutoff", "1M", "--multi-thread-chunk-size", "1M"),
         *("--timeout", "5s", "--contimeout", "5s"),
@@ -79,18 +49,18 @@ def _rclone(endpoint: str, path: Path) -> list[str]:
 
 def _aria2(endpoint: str, path: Path) -> list[str]:
     return [
-        *(program("aria2c"), "--no-conf", "--quiet", "--dir", str(path.parent), "--out", path.name),
+        *(path_of("aria2c"), "--no-conf", "--quiet", "--dir", str(path.parent), "--out", path.name),
         *("-x4", "-s4", "-k1M", "--timeout=5", "--connect-timeout=5", "--retry-wait=1", "--lowest-speed-limit=1K"),
         f"{endpoint}/{BUCKET}/{KEY}",
     ]
 
 
-FASTGET = Peer("fastget", _package("fastget"), _fastget)
+FASTGET = Peer("fastget", package_version("fastget"), _fastget)
 PEERS = (
     FASTGET,
-    Peer("boto3", _package("boto3"), _python("boto3")),
-    Peer("awscrt", _package("awscrt"), _python("awscrt")),
-    Peer("obstore", _package("obstore"), _python("obstore")),
-    Peer("rclone", _program("rclone", "version"), _rclone),
-    Peer("aria2", _program("aria2c", "--version"), _aria2),
+    Peer("boto3", package_version("boto3"), _python("boto3")),
+    Peer("awscrt", package_version("awscrt"), _python("awscrt")),
+    Peer("obstore", package_version("obstore"), _python("obstore")),
+    Peer("rclone", program_version("rclone", "version"), _rclone),
+    Peer("aria2", program_version("aria2c", "--version"), _aria2),
 )
