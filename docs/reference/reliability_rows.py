@@ -81,7 +81,13 @@ PROTOCOL = (
     Row("H6", "206 whose length is less than its Content-Range", "refused"),
     Row("H7", "206 with more bytes than asked for", "refused; nothing is written past the piece"),
     Row("H8", "206 without Content-Range", "refused: it does not prove which bytes it holds"),
-    Row("H9", "206 with another total", "the object has changed: the download ends"),
+    Row(
+        "H9",
+        "206 with another total",
+        "refused. Under the strong ETag or the version that was asked for it contradicts itself: asked for again, of "
+        "another address first, and an error once the retries are spent. Otherwise the object has changed: the "
+        "download ends",
+    ),
     Row("H10", "206 with the total `*`", "used where the size is known"),
     Row("H11", "multipart/byteranges for one range", "refused"),
     Row("H12", "Content-Range that is malformed, negative, doubled, or past 2^63", "refused"),

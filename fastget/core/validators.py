@@ -126,11 +126,21 @@ def _judge_place(head: ResponseHead, asked: Expectation) -> Accepted | Refused:
         return Refused(Doubt.UNPROVEN, f"Content-Range cannot be believed: {', '.join(values)[:100]}")
     if head.status == 200 and not asked.full_status_ranges:
         return Refused(Doubt.UNPROVEN, "status 200 carries a Content-Range")
-    if content_range.total is not None and asked.pin.size is not None and content_range.total != asked.pin.size:
-        return Refused(Doubt.CHANGED, f"the object had {asked.pin.size} bytes and now has {content_range.total}")
-    if content_range.total is None and asked.pin.size is None:
+    return _judge_total(content_range.total, asked.pin) or _judge_span(head, asked, content_range.span)
+
+
+def _judge_total(total: int | None, pin: Pin) -> Refused | None:
+    """Another total is another object (faults.md H9), unless the answer is to a request for one version alone.
+
+    What that has is settled: then the answer contradicts itself, as a broken machine or proxy does, and proves nothing.
+    """
+    if total is None and pin.size is None:
         return Refused(Doubt.UNPROVEN, "no total is known to place the range in")
-    return _judge_span(head, asked, content_range.span)
+    if total is None or pin.size is None or total == pin.size:
+        return None
+    if pin.can_be_combined:
+        return Refused(Doubt.UNPROVEN, f"this version has {pin.size} bytes, and an answer for it says {total}")
+    return Refused(Doubt.CHANGED, f"the object had {pin.size} bytes and now has {total}")
 
 
 def _judge_without_range(head: ResponseHead, asked: Expectation) -> Accepted | Refused:

@@ -201,6 +201,8 @@ class Worker:
             raise error
         if cut is not None and cut.is_slow:
             self.line.blame(Trouble.SLOW)
+        elif isinstance(error, ProtocolError):
+            self.line.blame(Trouble.BROKEN)
         self.line.drop()
         if isinstance(error, SourceChanged) and self._job.givers.excuse(self.line.peer):
             self.line.blame(Trouble.DIFFERENT)

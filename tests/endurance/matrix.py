@@ -53,6 +53,7 @@ RECOVERED: dict[str, Make] = {
     "short, lying": lambda at: faults.short_of_content_range(1 + at % 1000),
     "too long": lambda at: faults.body_longer(1 + at % 1000),
     "no Content-Range": lambda _: faults.no_content_range(),
+    "other total": lambda at: faults.other_total(1 + at % 1000),
     "gzip": lambda _: faults.gzip_encoded(),
     "byteranges": lambda _: faults.multipart_byteranges(),
     "chunked, cut": lambda at: faults.chunked_without_end(after=at),
@@ -69,7 +70,6 @@ DAMAGED: dict[str, Make] = {
     "bit flipped": lambda at: faults.flip_bit_of_body(at, bit=at % 8),
 }
 ENDED: dict[str, Make] = {
-    "other total": lambda at: faults.other_total(1 + at % 1000),
     "replaced, 412": lambda _: faults.precondition_failed(),
     "redirects in a circle": lambda _: faults.redirect("{target}").always(),
 }
