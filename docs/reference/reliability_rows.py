@@ -144,7 +144,12 @@ PROTOCOL = (
     ),
     Row("H42", "S3 error document as the body of a range", "caught by length and checksum; never written as content"),
     Row("H43", "object that is an error document", "fetched as it is"),
-    Row("H44", "half of all answers 503", "completes; waits are shared by chance, retries by a common budget"),
+    Row(
+        "H44",
+        "half of all answers 503",
+        "completes; waits are shared by chance, retries by a common budget. Where every range is refused, the first answer "
+        "is read to its end",
+    ),
     Row("H45", "HEAD that differs from GET", "only GET is believed"),
     Row("H46", "HEAD forbidden, GET allowed", "nothing needs HEAD"),
     Row("H47", "part number ignored", "seen by status and Content-Range; ranges instead"),

@@ -12,7 +12,7 @@ from fastget.core.throttle import Throttle
 from fastget.errors import Throttled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from fastget.engine.cancellation import Cancellation
 
@@ -37,13 +37,13 @@ class Gate:
         return self._throttle.is_open
 
     @contextmanager
-    def passing(self, cancellation: Cancellation) -> Iterator[None]:
+    def passing(self, cancellation: Cancellation, sleep: Callable[[float], None] | None = None) -> Iterator[None]:
         """Wait until a request may go out, and count it until the context ends; learn from a Throttled that leaves it.
 
-        Raises Cancelled while it waits.
+        Raises Cancelled while it waits, or what `sleep` raises, which waits for so many seconds.
         """
         while (wait := self.enter()) > 0:
-            cancellation.wait(min(wait, LOOK))
+            (sleep or cancellation.wait)(min(wait, LOOK))
         try:
             yield
         except Throttled as error:

@@ -14,6 +14,7 @@ from fastget.core.board import Board
 from fastget.core.validators import Accepted, Doubt, Expectation, judge
 from fastget.engine.givers import Givers
 from fastget.engine.piece import Piece
+from fastget.engine.running_on import RunningOn
 from fastget.engine.shares import divide
 from fastget.engine.task import Replan
 from fastget.errors import ChecksumMismatch, FastgetError, ProtocolError, RangeNotSupported, SourceChanged
@@ -58,6 +59,7 @@ class Job:
         self._recorder = recorder
         self._algorithms = tuple(algorithms)
         self._board = Board(task.plan.chunks, lead=0 if task.in_order else task.plan.lead, wanted=wanted)
+        self.stream = RunningOn(self._changed, self._board, cancellation, lambda: self._is_over)
         self._pieces: dict[int, Piece] = {}
         # Parts of pieces that nobody holds, from front to back: their chunks count as taken.
         self._shares: list[Piece] = []
@@ -80,12 +82,17 @@ class Job:
         """The next piece to fetch. Waits while others may still give one back; None when there is nothing left."""
         with self._changed:
             while not (self._is_over or self._ranges_refused):
-                if (share := self._next_share()) is not None:
-                    return share
-                if (chunk := self._board.claim()) is not None:
-                    return self._piece(chunk)
+                if self.stream.may_others_ask and (piece := self._next_piece()) is not None:
+                    self.stream.note_asked()
+                    return piece
                 self._changed.wait()
         return None
+
+    def _next_piece(self) -> Piece | None:
+        if (share := self._next_share()) is not None:
+            return share
+        chunk = self._board.claim()
+        return None if chunk is None else self._piece(chunk)
 
     def _next_share(self) -> Piece | None:
         """The first share that nobody holds, unless a whole piece that was given back lies before it."""
@@ -98,14 +105,17 @@ class Job:
         """The chunk that the discovery stream has reached, or None where another worker has it.
 
         While no range request has been answered yet, waits for that answer: if the server turns out to ignore
-        ranges, this stream is the download.
+        ranges, this stream is the download. So it is for as long as the rest is left to it.
         """
         with self._changed:
             while not self._is_over and index < len(self.task.plan.chunks):
-                if (chunk := self._board.claim_at(index, even_returned=not self._ranges_proven)) is not None:
+                is_begun = index in self._pieces and not self._pieces[index].is_fresh
+                is_mine = not self._ranges_proven or (self.stream.is_alone and not is_begun)
+                if (chunk := self._board.claim_at(index, even_returned=is_mine)) is not None:
+                    self.stream.flows = True
                     self._pieces.pop(index, None)
                     return self._piece(chunk)
-                if self._ranges_proven:
+                if self._ranges_proven and not (self.stream.is_alone and self._board.is_taken(index)):
                     return None
                 self._changed.wait()
         return None
@@ -122,7 +132,7 @@ class Job:
         None before a range has been served: what to do where none is, is settled in this process.
         """
         with self._changed:
-            if self._is_over or not self._ranges_proven:
+            if self._is_over or not self._ranges_proven or self.stream.is_alone:
                 return None
             begun = {index for index, piece in self._pieces.items() if not piece.is_fresh}
             chunk = self._board.claim_untouched(begun)
@@ -250,10 +260,10 @@ class Job:
         )
 
     def _prove_ranges(self) -> None:
-        if not self._ranges_proven:
+        if not self._ranges_proven or self.stream.is_alone:
             with self._changed:
                 self._ranges_proven, self._ranges_refused = True, False
-                self._changed.notify_all()
+                self.stream.rejoin()
 
     # Landing ---------------------------------------------------------------------------------------------------
 
@@ -283,6 +293,7 @@ class Job:
         with self._changed:
             is_enough = self._recorder.record(piece.chunk.index, digests)
             self._board.land(piece.chunk)
+            self.stream.note_landed()
             self.task.store.succeed()
             self.tally.verified += piece.landed if piece.declared else 0
             if is_enough or self._board.is_complete:

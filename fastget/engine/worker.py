@@ -26,15 +26,18 @@ from fastget.errors import (
     RangeNotSupported,
     ServerError,
     SourceChanged,
+    Throttled,
 )
 from fastget.events import Event
 
 if TYPE_CHECKING:
     from fastget.buffers import Buffer
-    from fastget.core.messages import ResponseHead
+    from fastget.core.messages import Request, ResponseHead
+    from fastget.core.objectinfo import Pin
     from fastget.engine.job import Job
     from fastget.engine.line import Line
     from fastget.sinks.protocol import OrderedSink
+    from fastget.sources.protocol import Source
 
 # A fast connection fills it in half a millisecond, beside which the interpreter's few microseconds vanish: measured,
 # 15 % less time for 1 GiB on loopback than with the small one (docs/design/0003-buffers.md).
@@ -71,6 +74,10 @@ Write = Callable[[int, memoryview], None]
 Window = Callable[[int, int], memoryview | None]
 
 
+class _Overtaken(Exception):
+    """The discovery stream has taken the piece that waits at the gate."""
+
+
 class Worker:
     """Fetches pieces of a job over one line. `write` takes what has arrived: the sink's, or nothing for a comparison.
 
@@ -101,6 +108,7 @@ class Worker:
         self.last_rate = 0.0
         self.may_leave: Callable[[], bool] = lambda: False
         self._has_left = False
+        self._streams = False
         self._cut: Cut | None = None
         self._job = job
         self._write = write
@@ -148,17 +156,33 @@ class Worker:
 
     def _run_on(self, buffer: memoryview) -> None:
         """Read the discovery answer on from chunk to chunk until someone else's territory begins."""
-        index = 0
-        while (piece := self._claim_in_stream(index)) is not None:
-            if not self._attempt(piece, buffer, self._receive_chunk):
-                return
-            index += 1
+        self._streams = True
+        try:
+            index = self._run_through(buffer)
+        finally:
+            self._end_stream()
+        if index is None:
+            return
         if index < len(self._job.task.plan.chunks):
             self.line.drop()
             return
         if not self.line.is_at_end():
             raise ProtocolError("the answer holds more bytes than the object")
         self.line.finish()
+
+    def _run_through(self, buffer: memoryview) -> int | None:
+        """The index of the chunk that the stream does not go on with; None where it has broken."""
+        index = 0
+        while (piece := self._claim_in_stream(index)) is not None:
+            if not self._attempt(piece, buffer, self._receive_chunk):
+                return None
+            index += 1
+        return index
+
+    def _end_stream(self) -> None:
+        if self._streams:
+            self._streams = False
+            self._job.stream.end()
 
     def _attempt(self, piece: Piece, buffer: memoryview, fetch: Callable[[Piece, memoryview], None]) -> bool:
         """Fetch and land a piece. After a failure worth another try: wait, give it back, and return False."""
@@ -173,6 +197,8 @@ class Worker:
             has_landed = self._land(piece)
         except RangeNotSupported:
             self._leave_to_stream(piece)
+        except _Overtaken:
+            pass
         except FastgetError as error:
             self._fail(piece, before, error)
         else:
@@ -196,6 +222,7 @@ class Worker:
 
     def _fail(self, piece: Piece, before: int, error: FastgetError) -> None:
         """Give the piece back, at once where it was cut for others, else after a wait if there is a try left."""
+        self._end_stream()
         cut = None if self._job.cancellation.is_cancelled else self._cut
         if cut is None and isinstance(error, Cancelled):
             raise error
@@ -237,9 +264,18 @@ class Worker:
             self._recover(piece, ProtocolError("the server ignored a range that it serves otherwise"))
 
     def _recover(self, piece: Piece, error: FastgetError, shares: int = 1) -> None:
-        retried = self._job.retry(piece, error)
+        try:
+            if isinstance(error, Throttled) and self._job.stream.is_alone:
+                raise error
+            retried = self._job.retry(piece, error)
+        except Throttled:
+            if not self._job.stream.leave(piece):
+                raise
+            self._job.give_back(piece, shares)
+            return
         self._notify(retried)
-        self._job.cancellation.wait(retried.delay)
+        if not self._job.stream.wait(piece, retried.delay):
+            return
         if not self._job.task.can_resume or self._job.are_ranges_refused:
             raise Replan(stream=True)
         self._job.give_back(piece, shares)
@@ -250,9 +286,13 @@ class Worker:
         while piece.position < piece.chunk.span.stop:
             if not (piece.is_fresh or self._job.task.can_resume):
                 raise Replan(stream=True)
-            with self._job.task.store.gate.passing(self._job.cancellation):
+            with self._job.task.store.gate.passing(self._job.cancellation, lambda seconds: self._hold(piece, seconds)):
                 self.since, self.asked = self.clock(), time.monotonic()
                 self._fetch_answer(piece, buffer)
+
+    def _hold(self, piece: Piece, seconds: float) -> None:
+        if not self._job.stream.wait(piece, seconds):
+            raise _Overtaken
 
     def _fetch_answer(self, piece: Piece, buffer: memoryview) -> None:
         by_number = piece.chunk.by_part_number and piece.is_fresh
@@ -269,11 +309,7 @@ class Worker:
     def _ask(self, piece: Piece, *, by_number: bool) -> ResponseHead:
         pin = self._job.pin
         self.line.pauses.longest = 0.0
-        answered = ask(
-            self.line,
-            self._job.task.source,
-            lambda at: at.get(part_number=piece.chunk.part, pin=pin) if by_number else at.get(span=piece.rest, pin=pin),
-        )
+        answered = ask(self.line, self._job.task.source, lambda at: self._request(at, piece, pin, by_number=by_number))
         self._note_wait()
         head, error = answered.head, answered.error
         if error is None:
@@ -290,6 +326,11 @@ class Worker:
         if retry.is_range_refusal(error):
             self._job.refuse_ranges()
         raise error
+
+    def _request(self, at: Source, piece: Piece, pin: Pin, *, by_number: bool) -> Request:
+        if by_number:
+            return at.get(part_number=piece.chunk.part, pin=pin)
+        return at.get(span=piece.rest, pin=pin)
 
     def _note_wait(self) -> None:
         self.is_served = True

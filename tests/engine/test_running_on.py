@@ -1,0 +1,139 @@
+"""A store that refuses every further request while its first answer flows: that answer is the download then."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fastget
+from fastget.core.checksums.algorithms import Algorithm
+from fastget.errors import NetworkError, Throttled
+from fastget.events import Event, Progress, Retried
+from fastget.testing import Behaviour, Content, Fault, ObjectServer, StoredObject, faults
+from fastget.testing.answer import Answer
+from fastget.testing.received import ReceivedRequest
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+MIB = 1024 * 1024
+OPTIONS: dict[str, Any] = {"part_size": MIB, "connections": 4, "retries": 1}
+UNHURRIED = Behaviour(rate_per_connection=8 * MIB)
+PARTS = (1 * MIB, 2 * MIB, 4321, 3 * MIB)
+KINDS: dict[str, dict[str, Any]] = {
+    "crc": {"checksum": Algorithm.CRC64NVME},
+    "sha": {"checksum": Algorithm.SHA256},
+    "parts": {"part_sizes": PARTS, "checksum": Algorithm.CRC32C, "checksum_type": "COMPOSITE"},
+    "etag": {"etag": '"opaque"'},
+}
+NO_MORE = faults.slow_down().on(ranged=True).always()
+
+
+def _is_right(path: Path, digest: str) -> bool:
+    return hashlib.sha256(path.read_bytes()).hexdigest() == digest and list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.fault("H44")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("retries", [0, 1, 5])
+def test_where_every_range_is_refused_the_first_answer_is_read_to_its_end(
+    content: Content, content_digest: str, destination: Path, kind: str, retries: int
+) -> None:
+    stored = StoredObject(content, **KINDS[kind])
+    with ObjectServer({"/k": stored}, behaviour=UNHURRIED, faults=[NO_MORE]) as server:
+        result = fastget.download(server.url("/k"), destination, **{**OPTIONS, "retries": retries})
+        plain = [request for request in server.requests if request.range is None and request.part_number is None]
+    assert _is_right(destination, content_digest)
+    assert len([request for request in plain if request.method == "GET"]) == 1
+    assert result.bytes_received == content.size
+
+
+@pytest.mark.fault("H44")
+@pytest.mark.parametrize("retries", [0, 5])
+def test_nobody_waits_for_a_retry_after_that_the_first_answer_has_overtaken(
+    content: Content, content_digest: str, destination: Path, retries: int
+) -> None:
+    busy = faults.slow_down(retry_after=100).on(ranged=True).always()
+    waits: list[float] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, Retried):
+            waits.append(event.delay)
+
+    with ObjectServer({"/k": StoredObject(content)}, behaviour=UNHURRIED, faults=[busy]) as server:
+        fastget.download(server.url("/k"), destination, on_event=note, **{**OPTIONS, "retries": retries})
+    assert _is_right(destination, content_digest)
+    assert all(wait >= 100 for wait in waits)
+
+
+@pytest.mark.fault("H44")
+def test_a_pipe_gets_everything_from_the_first_answer(content: Content) -> None:
+    with ObjectServer({"/k": StoredObject(content)}, behaviour=UNHURRIED, faults=[NO_MORE]) as server:
+        assert b"".join(bytes(view) for view in fastget.stream(server.url("/k"), **OPTIONS)) == content.read()
+
+
+@pytest.mark.fault("H44")
+def test_a_server_that_only_refuses_once_its_first_answer_has_broken_ends_the_download(
+    content: Content, destination: Path
+) -> None:
+    broken = faults.close_mid_body(after=2 * MIB).on(ranged=False)
+    with (
+        ObjectServer({"/k": StoredObject(content)}, behaviour=UNHURRIED, faults=[broken, NO_MORE]) as server,
+        pytest.raises(Throttled),
+    ):
+        fastget.download(server.url("/k"), destination, **OPTIONS)
+    assert not list(destination.parent.iterdir())
+
+
+@pytest.mark.fault("H44")
+def test_one_connection_at_a_time_is_enough(content: Content, content_digest: str, destination: Path) -> None:
+    """The first answer breaks, and from then on its place is free for ranges."""
+
+    def only_one(request: ReceivedRequest, answer: Answer) -> Answer:
+        is_free = server.requests[0].bytes_sent >= 2 * MIB
+        return answer if is_free or NO_MORE.edit is None else NO_MORE.edit(request, answer)
+
+    broken = faults.close_mid_body(after=2 * MIB).on(ranged=False)
+    refusals = Fault(name="one connection", edit=only_one).on(ranged=True).always()
+    with ObjectServer({"/k": StoredObject(content)}, behaviour=UNHURRIED, faults=[broken, refusals]) as server:
+        result = fastget.download(server.url("/k"), destination, **OPTIONS)
+    assert _is_right(destination, content_digest)
+    assert result.bytes_received == content.size
+
+
+@pytest.mark.fault("H44")
+def test_others_join_in_again_when_the_store_serves_them(
+    content: Content, content_digest: str, destination: Path
+) -> None:
+    is_busy = threading.Event()
+    is_busy.set()
+
+    def while_busy(request: ReceivedRequest, answer: Answer) -> Answer:
+        return NO_MORE.edit(request, answer) if is_busy.is_set() and NO_MORE.edit else answer
+
+    def look(event: Event) -> None:
+        if isinstance(event, Progress) and event.landed >= 2 * MIB:
+            is_busy.clear()
+
+    refusals = Fault(name="busy", edit=while_busy).on(ranged=True).always()
+    with ObjectServer({"/k": StoredObject(content)}, behaviour=UNHURRIED, faults=[refusals]) as server:
+        fastget.download(server.url("/k"), destination, on_event=look, **OPTIONS)
+        served = [answer for answer in server.requests if answer.status == 206]
+    assert _is_right(destination, content_digest)
+    assert served
+
+
+@pytest.mark.fault("N5", "H44")
+def test_a_first_answer_that_stalls_while_all_else_is_refused_is_no_endless_wait(
+    content: Content, destination: Path
+) -> None:
+    stalls = faults.stall(after=2 * MIB).on(ranged=False)
+    with (
+        ObjectServer({"/k": StoredObject(content)}, faults=[stalls, NO_MORE]) as server,
+        pytest.raises((Throttled, NetworkError)),
+    ):
+        fastget.download(server.url("/k"), destination, **OPTIONS, stall_timeout=0.5)
+    assert not list(destination.parent.iterdir())
