@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, KeysView
 
+    from fastget.core.moulds import Cast
     from fastget.core.urls import URL
 
 # Header fields whose values are secrets, wherever a message is printed or sent on; a Location may be a presigned URL.
@@ -107,12 +108,14 @@ class Request:
     """One request, signed and ready to send. It has no body: fastget only reads.
 
     `public_only`: a redirect from the open internet led here, and must not lead into a private network (faults.md H30).
+    `cast`: it is like one that was answered before, but for its range.
     """
 
     method: str
     url: URL
     headers: Headers = field(default_factory=Headers)
     public_only: bool = False
+    cast: Cast | None = field(default=None, repr=False, compare=False)
 
 
 class Framing(Enum):
@@ -129,7 +132,8 @@ class ResponseHead:
     """Status line and header fields of an answer, and the framing of the body that follows.
 
     `content_length` is in bytes and set only where the framing is LENGTH. `is_from_public` is told of redirects alone:
-    they came from an address of the open internet, without a proxy.
+    they came from an address of the open internet, without a proxy. `is_recognised`: it answers a cast of a
+    mould, holds the range that was asked for, and is as acceptable as the mould's own was, whose `headers` it shows.
     """
 
     status: int
@@ -138,3 +142,4 @@ class ResponseHead:
     content_length: int | None = None
     reason: str = ""
     is_from_public: bool = False
+    is_recognised: bool = False

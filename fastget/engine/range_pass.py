@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from fastget.core import retry
+from fastget.core.moulds import Mould
 from fastget.core.ranges import Span
 from fastget.core.validators import Accepted, Doubt, Expectation, judge
 from fastget.engine.asking import finder
@@ -19,13 +20,15 @@ from fastget.engine.task import Replan, Tally, Task
 from fastget.engine.worker import LARGE_BUFFER, SMALL_BUFFER, Worker, Write
 from fastget.errors import NetworkError, ProtocolError, RangeNotSupported, SourceError, Unverifiable
 from fastget.sources.stores import is_object_store
+from fastget.transport.heads import HeadExchange
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fastget.config import Config
     from fastget.core.checksums.algorithms import Algorithm
-    from fastget.core.objectinfo import ObjectInfo
+    from fastget.core.messages import Request, ResponseHead
+    from fastget.core.objectinfo import ObjectInfo, Pin
     from fastget.core.planner import Plan
     from fastget.engine.cancellation import Cancellation
     from fastget.engine.discovery import Opening
@@ -231,6 +234,10 @@ class _RangeJob(Job):
         self._prove_ranges()
         return self.claim()
 
+    def accept(self, head: ResponseHead, piece: Piece, *, by_number: bool) -> int:
+        """As in any job; a recognised answer is like one that was accepted, and holds what was asked for."""
+        return piece.chunk.span.stop if head.is_recognised else super().accept(head, piece, by_number=by_number)
+
     def _land(self, piece: Piece) -> None:
         """As in any job, but nobody is woken by one of thousands: what has landed is waited for by no one."""
         with self._changed:
@@ -263,6 +270,10 @@ class _RangeWorker(Worker):
         self._window_at = window
         self._first = first
         self._answered = answered
+        # Good for requests with this pin.
+        self._mould: tuple[Mould, Pin] | None = None
+        # What has been asked last, without a mould.
+        self._asked: tuple[Source, Request] | None = None
         self.buffer_size = SMALL_BUFFER  # for what an answer without a declared length has behind its end
 
     def _run_on(self, buffer: memoryview) -> None:
@@ -277,6 +288,41 @@ class _RangeWorker(Worker):
             raise ProtocolError("the answer holds more bytes than it declared")
         self.line.finish()
         self._fetch(piece, buffer)
+
+    def _fetch_answer(self, piece: Piece, buffer: memoryview) -> None:
+        span, pin, mould = piece.rest, self._job.pin, self._mould
+        head = self._ask(piece, by_number=False)
+        stop = self._job.accept(head, piece, by_number=False)
+        # A mould is used on as long as it is recognised.
+        self._mould = mould if head.is_recognised else self._new_mould(head, span, pin)
+        self._receive(piece, buffer, stop)
+        if not self.line.is_at_end():
+            self._job.restart(piece)
+            raise ProtocolError("the answer holds more bytes than it declared")
+        if (peer := self.line.peer) is None or peer.is_shunned:
+            self.line.finish()
+
+    def _claim(self) -> Piece | None:
+        """As any worker, but from range to range with the same connection, as long as nothing speaks against it."""
+        piece = super()._claim()
+        if piece is None:
+            self.line.finish()
+        return piece
+
+    def _request(self, at: Source, piece: Piece, pin: Pin, *, by_number: bool) -> Request:
+        mould, self._mould = self._mould, None
+        if mould is not None and mould[1] is pin:
+            return mould[0].cast(piece.rest)
+        self._asked = at, super()._request(at, piece, pin, by_number=by_number)
+        return self._asked[1]
+
+    def _new_mould(self, head: ResponseHead, span: Span, pin: Pin) -> tuple[Mould, Pin] | None:
+        """Out of the last request and its answer, unless the object was found elsewhere or with another pin."""
+        if self._asked is None or self._asked[0] is not self._job.task.source or self._job.pin is not pin:
+            return None
+        request = self._asked[1]
+        mould = Mould.of(request, HeadExchange().encode(request), head, span)
+        return None if mould is None else (mould, pin)
 
     def _receive(self, piece: Piece, buffer: memoryview, stop: int) -> None:
         if self._window_at is None:

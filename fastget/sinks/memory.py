@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -245,9 +247,19 @@ def _check_maximum(size: int, maximum: int | None) -> None:
 def allocate(size: int) -> memoryview:
     """Memory of fastget's own. Raises NoSpace where there is none."""
     try:
-        return allocated(size, _LEAST_MAPPING)
+        memory = allocated(size, _LEAST_MAPPING)
     except MemoryError as error:
         raise _no_memory(size) from error
+    _prefer_large_pages(memory)
+    return memory
+
+
+def _prefer_large_pages(memory: memoryview) -> None:
+    """Fresh memory comes page by page as it is written: 512 times as seldom where the pages have 2 MiB."""
+    if isinstance(memory.obj, mmap.mmap) and hasattr(mmap, "MADV_HUGEPAGE"):
+        # A wish: a kernel without them refuses it.
+        with contextlib.suppress(OSError):
+            memory.obj.madvise(mmap.MADV_HUGEPAGE)
 
 
 def _no_memory(size: int) -> NoSpace:

@@ -42,10 +42,12 @@ class Intake:
 
     def fill(self, view: memoryview) -> int:
         """All of `view`, less at the end or after a tick; 0 only at the end. Raises Stalled, Cancelled."""
-        count = self._from_surplus(view)
+        count = min(len(view), len(self._surplus))
         if not count:
             return self._wait(self._wire.fill, view)
-        return count + (self.top_up(view[count:]) or 0) if count < len(view) else count
+        # Received first and copied afterwards: fresh memory comes into being without the interpreter's lock then.
+        more = (self.top_up(view[count:]) or 0) if count < len(view) else 0
+        return self._from_surplus(view[:count]) + more
 
     def top_up(self, view: memoryview) -> int | None:
         """The same for a caller with bytes in hand: None after a silent tick or error. Raises Cancelled."""

@@ -10,7 +10,7 @@ from fastget.errors import FastgetError, NetworkError, Stalled
 from fastget.transport.body import Body, Intake, body_of
 from fastget.transport.cancellation import Cancellation
 from fastget.transport.conversation import Conversation, NoAnswerError
-from fastget.transport.heads import HeadExchange
+from fastget.transport.heads import CastExchange, HeadExchange
 
 if TYPE_CHECKING:
     from fastget.core.messages import Request, ResponseHead
@@ -65,7 +65,7 @@ class SocketConnection:
 
     def _attempt(self, request: Request, wire: Wire) -> ResponseHead:
         self._body = None
-        exchange = HeadExchange()
+        exchange = HeadExchange() if request.cast is None else CastExchange(request, request.cast)
         reception = self._conversation.hold(wire, exchange, self._route.encode(exchange, request))
         self._route.check(reception.head)
         self._is_kept_alive = reception.is_kept_alive

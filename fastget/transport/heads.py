@@ -16,6 +16,8 @@ from fastget.transport import plain_heads
 if TYPE_CHECKING:
     import h11
 
+    from fastget.core.moulds import Cast
+
 MAXIMUM_HEAD_BYTES = 300 * 1024
 MAXIMUM_FIELDS = 5000
 MAXIMUM_INTERIM_ANSWERS = 16
@@ -140,6 +142,30 @@ class HeadExchange:
         head = ResponseHead(status, headers, framing, length, reason)
         is_kept_alive = framing is not Framing.CLOSE and _is_kept_alive(version, headers)
         return Reception(head, is_kept_alive, surplus)
+
+
+class CastExchange(HeadExchange):
+    """The same for a request out of a mould: an answer that is like the mould's own is recognised, not read."""
+
+    def __init__(self, request: Request, cast: Cast) -> None:
+        super().__init__()
+        self._whole = request
+        self._cast = cast
+
+    def encode(self, request: Request, *, target: str | None = None, extra: Headers | None = None) -> bytes:
+        """As for any request. A proxy wants it in another form than the one that the mould has."""
+        return self._cast.encode() if target is None else super().encode(request, target=target, extra=extra)
+
+    def feed(self, data: memoryview) -> Reception | None:
+        """As for any request."""
+        if not self._seen:
+            received = bytes(data)
+            recognised = self._cast.recognise(received)
+            if recognised is not None:
+                head, length = recognised
+                return Reception(head, True, received[length:])
+            super().encode(self._whole)  # only now is it of interest what was asked
+        return super().feed(data)
 
 
 def _check_syntax(raw: bytearray, event: h11.Response) -> None:

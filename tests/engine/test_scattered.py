@@ -238,6 +238,32 @@ def test_a_fault_in_a_later_answer_is_set_right(stored: StoredObject, content: C
     assert [bytes(one) for one in found] == slices(content, APART)
 
 
+@pytest.mark.parametrize("name", [name for name in PASSING if name not in NOT_LATER])
+def test_a_fault_after_many_answers_that_were_alike_is_set_right(
+    stored: StoredObject, content: Content, name: str
+) -> None:
+    with ObjectServer({"/b/k": stored}, faults=[PASSING[name].on(request=8)]) as server:
+        found = fastget.read_ranges(server.url("/b/k"), APART, **{**QUICK, "connections": 1})
+        assert server.faults_happened
+    assert [bytes(one) for one in found] == slices(content, APART)
+
+
+def test_each_request_for_a_range_says_the_same_but_for_the_range(stored: StoredObject) -> None:
+    with ObjectServer({"/b/k": stored}) as server:
+        fastget.read_ranges(server.url("/b/k"), APART, connections=1)
+        told = [[field for field in request.headers if field[0] != "Range"] for request in server.requests[1:]]
+        asked = [request.headers.get("range") for request in server.requests]
+    assert told == [told[0]] * (len(APART) - 1)
+    assert asked == [f"bytes={start}-{stop - 1}" for start, stop in APART]
+
+
+def test_all_ranges_of_one_worker_come_over_one_connection(stored: StoredObject) -> None:
+    with ObjectServer({"/b/k": stored}) as server, fastget.Client(connections=1) as client:
+        client.read_ranges(server.url("/b/k"), APART)
+        client.read_ranges(server.url("/b/k"), APART)
+        assert len({request.connection for request in server.requests}) == 1
+
+
 def test_what_has_landed_of_a_merged_request_is_not_asked_for_again(stored: StoredObject, content: Content) -> None:
     asked = [(at, at + 30_000) for at in range(0, 900_000, 60_000)]
     with ObjectServer({"/b/k": stored}, faults=[faults.close_mid_body(after=400_000)]) as server:
