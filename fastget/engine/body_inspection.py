@@ -20,6 +20,7 @@ from fastget.core.checksums.verification import (
     Check,
     Ledger,
     choose,
+    difference,
     ladder,
     reason_for_size_only,
     verified_by,
@@ -277,7 +278,7 @@ def _not_a_part(surveys: Surveys, extent: Extent) -> str | None:
 def _mismatch(opening: Opening, check: Check, actual: bytes) -> ChecksumMismatch:
     url, expected = opening.source.display_url, check.declared.value.hex()
     return ChecksumMismatch(
-        f"{url}: {check.algorithm} is {actual.hex()}, but {check.declared.origin} says {expected}",
+        f"{url}: {difference(check, actual)}",
         algorithm=str(check.algorithm),
         expected=expected,
         actual=actual.hex(),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from fastget.buffers import shared_buffers
 from fastget.core.addresses import Trouble
-from fastget.core.checksums.verification import Ledger, unknown_parts, verified_by, verified_by_size
+from fastget.core.checksums.verification import Ledger, difference, unknown_parts, verified_by, verified_by_size
 from fastget.core.planner import plan_parts
 from fastget.core.ranges import Span
 from fastget.engine.front import digest_span
@@ -302,16 +302,25 @@ class Verifier:
         return damaged
 
     def _mismatch(self, check: Check, actual: bytes) -> ChecksumMismatch:
-        url, expected = self._task.source.display_url, check.declared.value.hex()
-        is_seekable = self._task.sink.is_seekable
+        url = self._task.source.display_url
         return ChecksumMismatch(
-            f"{url}: {check.algorithm} is {actual.hex()}, but {check.declared.origin} says {expected}",
+            f"{url}: {difference(check, actual)}",
             algorithm=str(check.algorithm),
-            expected=expected,
+            expected=check.declared.value.hex(),
             actual=actual.hex(),
-            hint="the object, its checksum or the way to it is damaged" if is_seekable else BYTES_ARE_OUT,
+            hint=self._hint(check),
             url=url,
         )
+
+    def _hint(self, check: Check) -> str:
+        """What to do about a check that does not hold; the user's own, where the store's holds, is what is wrong."""
+        if check.method is Method.USER_DIGEST and len(self._ledger.failures()) < len(self._checks):
+            return f"the store's own {self._checks[-1].algorithm} holds: correct what --checksum says, or leave it out"
+        if not self._task.sink.is_seekable:
+            return BYTES_ARE_OUT
+        if check.method is Method.USER_DIGEST:
+            return "compare what --checksum says with its source: it may be of another file, or the object is damaged"
+        return "the object, its checksum or the way to it is damaged"
 
 
 def _write_nothing(offset: int, data: memoryview) -> None:

@@ -161,6 +161,25 @@ def test_after_a_mistake_in_the_callers_own_digest_nothing_is_fetched_again(
     assert destination.read_bytes() == large_bytes
 
 
+@pytest.mark.fault("C1")
+@pytest.mark.parametrize("size", [100_000, SIZE])
+@pytest.mark.parametrize(
+    ("kind", "said"), [(WHOLE, "the store's own crc64nvme holds"), ({"etag": '"opaque"'}, "compare")]
+)
+def test_a_wrong_digest_of_the_callers_is_told_as_one(
+    client: Client, destination: Path, size: int, kind: dict[str, Any], said: str
+) -> None:
+    content = Content.generated(size, seed=22)
+    wrong, right = "00" * 32, hashlib.sha256(content.read()).hexdigest()
+    with ObjectServer({"/k": StoredObject(content, **kind)}) as server:
+        error, _ = _fails(client, server, destination, checksum=f"sha-256={wrong}")
+    assert error.message == f"{server.url('/k')}: sha256 of what came is {right}, --checksum says {wrong}"
+    assert (error.algorithm, error.expected, error.actual) == ("sha256", wrong, right)
+    assert (error.hint or "").startswith(said)
+    assert "--checksum" in (error.hint or "")
+    assert not destination.exists()
+
+
 def test_where_nothing_is_good_nothing_is_kept(large: Content, client: Client, destination: Path) -> None:
     stored = StoredObject(large, **WHOLE)
     with ObjectServer({"/k": stored}, faults=Damage(_each_time_another)) as server:

@@ -147,7 +147,7 @@ def user_digest(text: str) -> DeclaredDigest:
             f"{written!r} is no {algorithm} checksum",
             hint=f"{algorithm} has {size} bytes: write {size * 2} hex digits, or base64",
         )
-    return DeclaredDigest(algorithm, value, "user")
+    return DeclaredDigest(algorithm, value, "--checksum")
 
 
 def _s3_digests(headers: Headers) -> Iterator[DeclaredDigest]:

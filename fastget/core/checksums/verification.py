@@ -187,6 +187,12 @@ def verified_by_size(reason: str) -> Verification:
     return Verification(False, Method.SIZE, reason=reason)
 
 
+def difference(check: Check, actual: bytes) -> str:
+    """Both digests of a check that does not hold, in words."""
+    found, origin, expected = actual.hex(), check.declared.origin, check.declared.value.hex()
+    return f"{check.algorithm} of what came is {found}, {origin} says {expected}"
+
+
 def _method_of(digest: DeclaredDigest) -> Method:
     if not digest.origin.startswith("x-amz-checksum-"):
         return Method.HTTP_DIGEST
