@@ -10,6 +10,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from fastget.bulk.unserved import Asker, Watch
 from fastget.core.governor import START, Governor, Sample
 from fastget.engine.descriptors import room_for_connections
 from fastget.engine.threads import PATIENCE, Thread
@@ -26,35 +27,57 @@ LIMIT = 32
 AHEAD = 1000
 # Seconds between two looks: often enough to fill the queue again, seldom enough to cost nothing.
 LOOK = 0.02
+# Seconds without a piece, or those that the next piece takes to be named, after which a thread lets its connection go:
+# where a server serves few at once, a listing may be waiting for its place.
+IDLE = 2.0
+# Seconds until the next one does, where that was not enough: whatever names the pieces may be slow by itself.
+SELDOM = 10.0
 
 
 class Tool(Protocol[T_contra]):
     """What one thread works with. It is closed in that thread.
 
-    `work` may leave the end of a piece open, until there are several to end together. `settle` ends them all: it is
-    called when nothing lies ready to be worked on, so before any wait, and at the end.
+    `work` says whether it has done a piece: one that was given up is for others. It may leave the end of a piece open,
+    until there are several to end together. `settle` ends them all: it is called when nothing lies ready to be worked
+    on, so before any wait, and at the end. `rest` lets go of the connection until there is more to do.
+
+    From another thread: `asker` shows what it waits for, `give_up` ends that; `served` threads fare better. `make_room`
+    closes connections that nobody uses.
     """
 
-    def work(self, piece: T_contra) -> None: ...
+    @property
+    def asker(self) -> Asker: ...
+
+    def work(self, piece: T_contra) -> bool: ...
 
     def settle(self) -> None: ...
 
+    def rest(self) -> None: ...
+
     def close(self) -> None: ...
+
+    def give_up(self, served: int) -> None: ...
+
+    def make_room(self) -> None: ...
 
 
 class Hand(Generic[T]):
-    """One thread. It counts what it has `finished`; another thread may read that at any time."""
+    """One thread. It counts what it has `finished`; another thread may read that at any time.
+
+    Once `is_dismissed` is set it takes nothing more.
+    """
 
     def __init__(self, tool: Tool[T]) -> None:
         self.tool = tool
         self.finished = 0
+        self.is_dismissed = False
 
 
 class Crew(Generic[T]):
     """Threads that do pieces of work which one thread hands out. `recruit` makes what one of them works with.
 
     `jobs` is their number; None: found by measuring; `most` the most that it can be. An exception in one of them is
-    raised in `hand_out` or `finish`.
+    raised in `hand_out` or `finish`. Whoever gets no answer, because the server serves no more at once, is dismissed.
     """
 
     def __init__(
@@ -65,6 +88,14 @@ class Crew(Generic[T]):
         self._on_look = on_look
         most = _most_jobs(min(most, LIMIT if jobs is None else jobs))
         self._governor = Governor(min(START, most), most, _cores()) if jobs is None else Governor(most, most, 1)
+        self._is_free = jobs is None
+        # How many the servers are known to serve at once; None: as many as there are.
+        self._borne: int | None = 0
+        self._is_full = False
+        self._watch = Watch()
+        # When the naming of the next piece began, and when a connection was last let go for it.
+        self._naming: float | None = None
+        self._has_let = 0.0
         self._queue: SimpleQueue[T | None] = SimpleQueue()
         self._threads: list[Thread] = []
         self._handed_out = 0
@@ -81,17 +112,25 @@ class Crew(Generic[T]):
     def outstanding(self) -> int:
         return self._handed_out - self.finished
 
-    def hand_out(self, piece: T) -> None:
-        """Give a piece to whoever is free next; wait while enough of them lie ahead."""
+    def hand_out(self, piece: T, borne: int | None = None) -> None:
+        """Give a piece to whoever is free next; wait while enough of them lie ahead.
+
+        `borne`: how many its server is known to serve at once.
+        """
+        self._naming = None
         while self.outstanding >= AHEAD:
             self._look()
         self._handed_out += 1
         self._queue.put(piece)
-        if len(self.hands) < min(self._governor.wanted, self._handed_out):
+        if self._borne is not None:
+            self._borne = max(self._borne, borne) if borne is not None and self._is_free else None
+        if len(self.hands) < self._bounded(min(self._governor.wanted, self._handed_out)):
             self._start()
+        self._naming = time.monotonic()
 
     def finish(self) -> None:
         """Wait until everything is done, and end the threads."""
+        self._naming = None
         self._has_all = True
         while self.outstanding:
             self._look()
@@ -111,10 +150,27 @@ class Crew(Generic[T]):
         finished = self.finished
         flowing = sum(hand.finished > 0 for hand in self.hands)
         wanted = self._governor.observe(Sample(time.monotonic(), finished, time.process_time(), flowing))
-        while len(self.hands) < min(wanted, len(self.hands) + self.outstanding):
+        while len(self.hands) < self._bounded(min(wanted, len(self.hands) + self.outstanding)):
             if not self._start():
                 break
+        self._dismiss_unserved()
         self._on_look()
+
+    def _bounded(self, wanted: int) -> int:
+        if self._is_full:
+            return 0  # whoever came now would be left without an answer, too
+        return wanted if self._borne is None else min(wanted, self._borne)
+
+    def _dismiss_unserved(self) -> None:
+        hands = self.hands[:]
+        for one in self._watch.look([hand.tool.asker for hand in hands], time.monotonic()):
+            hand = hands[one.index]
+            if not one.served:
+                hand.tool.make_room()
+                continue
+            hand.is_dismissed = True
+            self._is_full = True
+            hand.tool.give_up(one.served)
 
     def _start(self) -> bool:
         hand = Hand(self._recruit())
@@ -135,11 +191,16 @@ class Crew(Generic[T]):
     def _run(self, hand: Hand[T]) -> None:
         try:
             with closing(hand.tool):
-                while (piece := self._next(hand)) is not None and not self._is_stopped:
-                    hand.tool.work(piece)
+                while not hand.is_dismissed and (piece := self._next(hand)) is not None and not self._is_stopped:
+                    if not hand.tool.work(piece):
+                        self._queue.put(piece)
+                        break
                     hand.finished += 1
+                    self._let_name(hand)
                     if self._has_all and not self.outstanding:
                         self._idle.set()
+                if not self._is_stopped:
+                    hand.tool.settle()
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             self._error = self._error or error
             self._idle.set()
@@ -149,7 +210,22 @@ class Crew(Generic[T]):
             return self._queue.get_nowait()
         except Empty:
             hand.tool.settle()
+        try:
+            return self._queue.get(timeout=IDLE)
+        except Empty:
+            hand.tool.rest()
+            self._dismiss_unserved()
             return self._queue.get()
+
+    def _let_name(self, hand: Hand[T]) -> None:
+        """In a thread, between two pieces: one lets its connection go where the next piece is long in coming."""
+        since, now = self._naming, time.monotonic()
+        if since is None or now - max(since, self._has_let) <= IDLE:
+            return
+        self._has_let = now + SELDOM
+        hand.tool.rest()
+        while self._naming == since and not self._is_stopped and time.monotonic() - now < IDLE:
+            time.sleep(LOOK)
 
     def _end(self) -> None:
         for _ in self._threads:

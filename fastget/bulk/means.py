@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastget.bulk.items import Item, Pullable, from_listing, from_urls
+from fastget.bulk.unserved import Asking
 from fastget.core.urls import URL
 from fastget.engine.small import SmallObjects
 from fastget.engine.transfer import Transfer
@@ -45,6 +46,19 @@ class Fetcher:
         self._stores = stores
         self._cancellation = cancellation
         self._small = SmallObjects(pool, stores, cancellation)
+        self.asking = Asking()
+
+    def rest(self) -> None:
+        """Let go of the connection until it is needed again, and make room."""
+        self._small.line.drop()
+        self.make_room()
+
+    def make_room(self) -> None:
+        """Close connections to whom it asks that nobody uses. Safe in any thread."""
+        if (origin := self.asking.server) is None:
+            return
+        while (connection := self._pool.acquire(origin)).is_reusable:
+            connection.close()
 
     def close(self) -> None:
         """Give the connection back."""
@@ -59,16 +73,19 @@ class Fetcher:
         self, source: Source, sink: WholeSink, config: Config, *, is_vacant: bool, put: Put | None = None
     ) -> Result | None:
         """See `SmallObjects.fetch`."""
+        self.asking.over(self._small.line)
         return self._small.fetch(source, sink, config, is_vacant=is_vacant, put=put)
 
     def fetch(self, source: Source, sink: Sink, config: Config) -> Result:
         """Fetch one object, in this thread or from here. Raises the errors of a download."""
         transfer = Transfer(source, sink, config, self._pool, self._stores)
+        self.asking.by(transfer)
         self._cancellation.add(transfer.cancellation)
         try:
             return transfer.run()
         finally:
             self._cancellation.remove(transfer.cancellation)
+            self.asking.by(None)
 
 
 class Lent:
@@ -99,6 +116,14 @@ class Lent:
     def fetcher(self, cancellation: Cancellation) -> Fetcher:
         """What a thread fetches with; it closes that."""
         return Fetcher(self._pool, self._stores, cancellation)
+
+    def borne(self, source: Source) -> int | None:
+        """How many requests at once the source's server is known to answer; None where it is not known."""
+        return self._stores.of(source.store).facts.bears
+
+    def learn_borne(self, source: Source, count: int) -> None:
+        """It answers so many."""
+        self._stores.of(source.store).learn(bears=count)
 
 
 def check_options(config: Config) -> None:

@@ -48,7 +48,9 @@ class Line:
     """One thread's way to the store: at most one connection, taken from the pool and given back.
 
     Used as a context manager: leaving it gives back or closes what it holds. `requests` counts what was sent, `pauses`
-    the time in which the thread waits for something else than the server.
+    the time in which the thread waits for something else than the server. For another thread to read at any time, by
+    `time.monotonic`: `asked` is when the request went out that waits for the first answer of its connection, if one
+    does, `answered` when the latest answer of `origin`, which was asked last, came, `longest_wait` how long one took.
     """
 
     def __init__(self, pool: ConnectionPool, cancellation: Cancellation) -> None:
@@ -61,6 +63,10 @@ class Line:
         self._limit = pool.limit
         self.requests = 0
         self.pauses = Stopwatch()
+        self.origin: Origin | None = None
+        self.asked: float | None = None
+        self.answered = 0.0
+        self.longest_wait = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -77,20 +83,29 @@ class Line:
         connection = self._take(request.url.origin)
         self.requests += 1
         self.peer = None
+        if self.origin is not connection.origin and self.origin != connection.origin:
+            self.origin, self.answered = connection.origin, 0.0
+        asked = time.monotonic()
+        # One that has carried a request before is being served.
+        self.asked = None if connection.is_reusable else asked
         try:
             self._head = connection.exchange(request)
             self.peer = connection.peer
         except BaseException:
             self.drop()
             raise
+        finally:
+            self.asked = None
+        self.answered = time.monotonic()
+        self.longest_wait = max(self.longest_wait, self.answered - asked)
         return self._head
 
-    def read_into(self, buffer: memoryview) -> int:
-        """Body bytes of the last answer; 0 at its end."""
+    def read_into(self, buffer: memoryview, *more: memoryview) -> int:
+        """Body bytes of the last answer; 0 at its end. As `Connection.read_into`."""
         connection = self._held()
         try:
             if self._limit is None:
-                return connection.read_into(buffer)
+                return connection.read_into(buffer, *more)
             return self._read_in_turn(connection, buffer, self._limit)
         except BaseException:
             self.drop()

@@ -52,11 +52,12 @@ _KINDS: dict[type, bool] = {}
 class SmallObjects:
     """One thread's way to fetch small objects, one after the other, over a connection that it keeps. Close it.
 
-    `found_size` is what the latest one's answer says of its size, in bytes; None where there is no such answer.
+    `found_size` is what the latest one's answer says of its size, in bytes; None where there is no such answer. The
+    `line` is for others to look at.
     """
 
     def __init__(self, pool: ConnectionPool, stores: Stores, cancellation: Cancellation) -> None:
-        self._line = Line(pool, cancellation)
+        self.line = Line(pool, cancellation)
         self._stores = stores
         self._cancellation = cancellation
         self._lent: Buffer | None = None
@@ -70,7 +71,7 @@ class SmallObjects:
 
     def close(self) -> None:
         """Give the connection and the buffer back."""
-        self._line.finish()
+        self.line.finish()
         lent, self._lent = self._lent, None
         if lent is not None:
             lent.close()
@@ -99,15 +100,15 @@ class SmallObjects:
             return None
         try:
             with gate.passing(self._cancellation):
-                head = self._line.send(source.get())
+                head = self.line.send(source.get())
             result = self._take(head, source, sink, put or sink.put, config, began)
         except (Cancelled, DestinationError):
-            self._line.drop()
+            self.line.drop()
             raise
         except FastgetError:
             result = None
         if result is None:
-            self._line.drop()
+            self.line.drop()
             return None
         store.succeed()
         return result
@@ -126,7 +127,7 @@ class SmallObjects:
         data = self._buffer(config, head.content_length or 0)
         if data is None:
             return None
-        receive(self._line, data)
+        receive(self.line, data)
         if wrong_digests(data, checks) or not put(data, Identity.of(info.url, source.selection, info)):
             return None
         return _result(source, sink, info, len(data), verdict(info, rungs, checks), time.monotonic() - began)

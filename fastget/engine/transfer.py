@@ -50,12 +50,16 @@ MAXIMUM_PLANS = 5
 
 
 class Transfer:
-    """A download that runs once, in the thread that calls `run`. `cancellation` may be cancelled from any other."""
+    """A download that runs once, in the thread that calls `run`. `cancellation` may be cancelled from any other.
+
+    `opening_line` is what the object is first asked for over, for another thread to look at.
+    """
 
     def __init__(
         self, source: Source, sink: Sink, config: Config, pool: ConnectionPool, stores: Stores | None = None
     ) -> None:
         self.cancellation = Cancellation()
+        self.opening_line: Line | None = None
         self._source = source
         self._sink = sink
         self._config = config
@@ -73,6 +77,11 @@ class Transfer:
         self._opened_size: int | None = None
         self._earlier = Earlier(source, sink, self._tally, self._announcer)
         self._at_once = AtOnce(source, sink, config, self._tally, self._announcer, self._store)
+
+    @property
+    def received(self) -> int:
+        """Payload bytes so far; another thread sees it move as long as they come."""
+        return self._tally.received
 
     def run(self) -> Result:
         """Fetch, verify, publish. Raises a FastgetError, or what interrupted it.
@@ -116,6 +125,7 @@ class Transfer:
     def _fetch_by(self, known: Knowledge) -> Result:
         scope = self._scope()
         with Line(self._pool, scope) as line:
+            self.opening_line = line
             found = self._look_before(line, scope, known)
             if isinstance(found, Result):
                 return found

@@ -17,7 +17,8 @@ from fastget.bulk.batch import Batch, places
 from fastget.bulk.folder import Folder
 from fastget.bulk.items import Item
 from fastget.bulk.outcome import Sum
-from fastget.bulk.pull import Order, Puller
+from fastget.bulk.puller import Order, Puller
+from fastget.bulk.unserved import Asking
 from fastget.config import Config
 from fastget.engine.cancellation import Cancellation
 from fastget.errors import DestinationError
@@ -253,12 +254,21 @@ class Landing:
 
     found_size: int | None = None
 
+    def __init__(self) -> None:
+        self.asking = Asking()
+
     def fetch_small(self, source: Any, sink: Any, config: Config, *, is_vacant: bool, put: Any = None) -> Result | None:
         assert put(memoryview(b"x"), None)
         return Result("u", sink.path, 1, None, None, 0.0, 1, 0, 1, 0, 0, 0, 1, "stream", None)  # type: ignore[arg-type]
 
     def fetch(self, *_: Any) -> Result:
         raise AssertionError("a small object was fetched in the ordinary way")
+
+    def rest(self) -> None:
+        """Nothing is held."""
+
+    def make_room(self) -> None:
+        """Nothing is open."""
 
     def close(self) -> None:
         """Nothing is held."""

@@ -11,6 +11,7 @@ from fastget.bulk.folder import Folder
 from fastget.bulk.items import Item, from_listing
 from fastget.bulk.outcome import MOST_KEPT, PullResult
 from fastget.bulk.pull import Pull
+from fastget.bulk.unserved import Asking
 from fastget.config import Config
 from fastget.core.objectinfo import ObjectInfo
 from fastget.engine.cancellation import Cancellation
@@ -31,6 +32,7 @@ class Fetched:
         self._fails = fails
         self._source = resolve("s3://b/k", Config())
         self.found_size = None
+        self.asking = Asking()
 
     def source(self, item: Item) -> Any:
         assert isinstance(self._source, S3Source)
@@ -46,6 +48,18 @@ class Fetched:
 
     def fetch(self, *_: Any) -> Result:
         raise AssertionError("a small object was fetched")
+
+    def borne(self, _: Any) -> None:
+        """Nothing is known."""
+
+    def learn_borne(self, *_: Any) -> None:
+        """Nothing is forgotten."""
+
+    def rest(self) -> None:
+        """Nothing is held."""
+
+    def make_room(self) -> None:
+        """Nothing is open."""
 
     def close(self) -> None:
         """Nothing is held."""

@@ -1,0 +1,267 @@
+"""One thread of a pull: it fetches what it is given, and settles small files together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from fastget.bulk.outcome import PullFailure
+from fastget.core.planner import SMALLEST_CHUNK
+from fastget.engine.small import LARGEST as SMALL
+from fastget.errors import Cancelled, DestinationError, FastgetError
+from fastget.events import Done, Failed
+from fastget.sinks.kept import KeptFile
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from fastget.bulk.batch import Batch
+    from fastget.bulk.folder import Folder, Opened
+    from fastget.bulk.items import Item
+    from fastget.bulk.outcome import Sum
+    from fastget.bulk.unserved import Asking
+    from fastget.config import Config
+    from fastget.core.journal import Identity
+    from fastget.engine.cancellation import Cancellation
+    from fastget.engine.small import Put
+    from fastget.events import Event, Result
+    from fastget.sinks.protocol import Sink, WholeSink
+    from fastget.sources.protocol import Source
+
+_WAIT = 0.1
+
+
+class Fetcher(Protocol):
+    """What one thread of a pull fetches with."""
+
+    @property
+    def found_size(self) -> int | None:
+        """What the latest answer to `fetch_small` says of the object's size, in bytes."""
+        ...
+
+    @property
+    def asking(self) -> Asking:
+        """Whom it asks, and what comes of it."""
+        ...
+
+    def fetch_small(
+        self, source: Source, sink: WholeSink, config: Config, *, is_vacant: bool, put: Put | None = None
+    ) -> Result | None:
+        """See `SmallObjects.fetch`."""
+        ...
+
+    def fetch(self, source: Source, sink: Sink, config: Config) -> Result:
+        """Fetch one object, in this thread or from here. Raises the errors of a download."""
+        ...
+
+    def rest(self) -> None:
+        """Let go of the connection until it is needed again, and make room."""
+        ...
+
+    def make_room(self) -> None:
+        """Close connections to whom it asks that nobody uses. Safe in any thread."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An object that has a place."""
+
+    item: Item
+    source: Source
+    path: str
+
+    @property
+    def folder(self) -> str:
+        """The path of its directory."""
+        return self.path.rpartition("/")[0]
+
+
+class Puller:
+    """One thread of a pull: carries out orders, and adds them up in `total`.
+
+    `batch`: small files are flushed together; they count, and are told of, once they have their names.
+    """
+
+    def __init__(
+        self,
+        folder: Folder,
+        config: Config,
+        fetcher: Fetcher,
+        total: Sum,
+        large: threading.Semaphore,
+        batch: Batch | None,
+        cancellation: Cancellation,
+        learn: Callable[[Source, int], None] | None = None,
+    ) -> None:
+        self._folder = folder
+        self._config = replace(config, on_event=self._hear) if config.on_event is not None else config
+        self._notify = config.on_event
+        self._fetcher = fetcher
+        self._total = total
+        self._large = large
+        self._batch = batch
+        self._landed: list[tuple[Order, Result]] = []
+        self._cancellation = cancellation
+        self._learn = learn
+        self._source: Source | None = None
+
+    @property
+    def asker(self) -> Asking:
+        return self._fetcher.asking
+
+    def give_up(self, served: int) -> None:
+        """From another thread: end the request that waits; `served` others are answered."""
+        self._fetcher.asking.give_up()
+        if self._learn is not None and self._source is not None:
+            self._learn(self._source, served)
+
+    def make_room(self) -> None:
+        """From another thread: close connections that nobody uses."""
+        self._fetcher.make_room()
+
+    def rest(self) -> None:
+        """Let go of the connection until there is more to do."""
+        self._fetcher.rest()
+
+    def close(self) -> None:
+        """Let go of what was fetched with, and of what has no name yet."""
+        if self._batch is not None:
+            self._batch.close()
+        self._fetcher.close()
+
+    def work(self, order: Order) -> bool:
+        """Fetch one object. What fails is in the total; nothing is raised but what interrupts.
+
+        False where it was given up, because it was not answered: it is for another thread to fetch then.
+        """
+        self._source = order.source
+        if not self._try(order, self._fetch):
+            return False
+        if self._batch is not None and self._batch.is_due:
+            self.settle()
+        return True
+
+    def settle(self) -> None:
+        """Flush what is waiting, and give it its names. What fails is in the total."""
+        batch, landed = self._batch, self._landed
+        if batch is None or not landed:
+            return
+        self._landed = []
+        batch.flush()
+        # Flushing takes long, and who was told that it stopped must not find a file later.
+        if self._cancellation.is_cancelled:
+            return
+        for (order, result), outcome in zip(landed, batch.publish(), strict=True):
+            if outcome is True:
+                self._add(result)
+            elif outcome is False:  # something has taken its name meanwhile: the ordinary way says what that means
+                self._fetch_in_any_case(order)
+            else:
+                self._tell_failure(order, outcome)
+                self._fail(order, outcome)
+
+    def _fetch_in_any_case(self, order: Order) -> None:
+        """For one that counts as done already, so that nobody else would fetch it."""
+        asking = self._fetcher.asking
+        asking.is_patient = True
+        while not self._try(order, self._fetch_alone):
+            """It was given up just before."""
+        asking.is_patient = False
+
+    @property
+    def _is_given_up(self) -> bool:
+        return self._fetcher.asking.is_given_up and not self._cancellation.is_cancelled
+
+    def _hear(self, event: Event) -> None:
+        """What is given up has not failed."""
+        if self._notify is not None and not (
+            isinstance(event, Failed) and event.error == Cancelled.__name__ and self._is_given_up
+        ):
+            self._notify(event)
+
+    def _try(self, order: Order, fetch: Callable[[Order], None]) -> bool:
+        try:
+            fetch(order)
+        except FastgetError as error:
+            if isinstance(error, Cancelled) and self._is_given_up:
+                return False
+            self._fail(order, error)
+        return True
+
+    def _fail(self, order: Order, error: FastgetError) -> None:
+        if not self._cancellation.is_cancelled:
+            self._total.fail(PullFailure(order.source.display_url, order.path, error))
+
+    def _tell_failure(self, order: Order, error: FastgetError) -> None:
+        """As a `Transfer` does of its own failures."""
+        if self._config.on_event is not None and not self._cancellation.is_cancelled:
+            self._config.on_event(Failed(order.source.display_url, type(error).__name__, error.message))
+
+    def _add(self, result: Result) -> None:
+        self._total.add(result)
+        if self._config.on_event is not None:
+            self._config.on_event(Done(result))
+
+    def _fetch(self, order: Order) -> None:
+        with self._folder.directory(order.folder) as directory:
+            sink, config = self._sink(order, directory), self._config_of(order)
+            size = order.item.size
+            if size is None or size <= SMALL:
+                if self._fetch_small(order, sink, config, directory):
+                    return
+                size = self._fetcher.found_size
+            self._fetch_large(sink, order.source, size, config)
+
+    def _fetch_small(self, order: Order, sink: KeptFile, config: Config, directory: Opened) -> bool:
+        """Whether it is here, or waits for its flush."""
+        batch, is_waiting = self._batch, False
+
+        def put(data: memoryview, identity: Identity | None) -> bool:
+            nonlocal is_waiting
+            is_waiting = batch is not None and batch.add(sink, directory, data, identity)
+            return is_waiting or sink.put(data, identity)
+
+        try:
+            result = self._fetcher.fetch_small(order.source, sink, config, is_vacant=directory.is_new, put=put)
+        except DestinationError as error:
+            self._tell_failure(order, error)
+            raise
+        if is_waiting and result is not None:
+            self._landed.append((order, result))
+        elif result is not None:
+            self._add(result)
+        return result is not None
+
+    def _fetch_alone(self, order: Order) -> None:
+        with self._folder.directory(order.folder) as directory:
+            self._fetch_large(self._sink(order, directory), order.source, None, self._config_of(order))
+
+    def _fetch_large(self, sink: KeptFile, source: Source, size: int | None, config: Config) -> None:
+        if (size or 0) <= SMALLEST_CHUNK:
+            self._total.add(self._fetcher.fetch(source, sink, config))
+            return
+        self.settle()  # this one takes its time
+        while not self._large.acquire(timeout=_WAIT):
+            self._cancellation.check()
+        try:
+            self._total.add(self._fetcher.fetch(source, sink, config))
+        finally:
+            self._large.release()
+
+    def _sink(self, order: Order, directory: Opened) -> KeptFile:
+        config = self._config
+        return KeptFile(
+            self._folder.shown(order.path),
+            fsync=config.fsync,
+            overwrite=config.overwrite,
+            resume=config.resume,
+            at=directory.descriptor,
+        )
+
+    def _config_of(self, order: Order) -> Config:
+        checksum = order.item.checksum
+        return self._config if checksum is None else self._config.merged(checksum=checksum)
