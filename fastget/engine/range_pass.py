@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 # Where the bytes from an offset on, so many, are received.
 Window = Callable[[int, int], memoryview]
 _RANGE_STATUSES = (206, 200)
+# As many as one call of the system fills.
+PLACES_AT_ONCE = 64
 
 
 class RangePass:
@@ -329,13 +331,34 @@ class _RangeWorker(Worker):
             super()._receive(piece, buffer, stop)
             return
         self._job.has_begun = True
+        places: list[memoryview] = []
         while (left := stop - piece.position) > 0:
+            places = places or self._places(piece.position, min(left, self._window))
             asked = time.monotonic()
-            count = self.line.read_into(self._window_at(piece.position, min(left, self._window)))
+            count = self.line.read_into(*places)
             self._pace(time.monotonic() - asked, LARGE_BUFFER)
             if count == 0:
                 raise NetworkError(f"the answer ended {left} bytes early")
+            _skip(places, count)
             piece.position += count
             self.received += count
             if self.on_bytes is not None:
                 self.on_bytes()
+
+    def _places(self, offset: int, length: int) -> list[memoryview]:
+        """Where the next bytes belong, so many at most."""
+        places: list[memoryview] = []
+        while self._window_at is not None and length and len(places) < PLACES_AT_ONCE:
+            places.append(self._window_at(offset, length))
+            offset += len(places[-1])
+            length -= len(places[-1])
+        return places
+
+
+def _skip(places: list[memoryview], count: int) -> None:
+    """So many bytes have landed."""
+    while count >= len(places[0]):
+        count -= len(places.pop(0))
+        if not places:
+            return
+    places[0] = places[0][count:]

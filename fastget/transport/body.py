@@ -40,18 +40,21 @@ class Intake:
         """Whether bytes were received that no body has taken."""
         return len(self._surplus) > 0
 
-    def fill(self, view: memoryview) -> int:
-        """All of `view`, less at the end or after a tick; 0 only at the end. Raises Stalled, Cancelled."""
+    def fill(self, view: memoryview, *more: memoryview) -> int:
+        """All of `view`, less at the end or after a tick; 0 only at the end. Raises Stalled, Cancelled.
+
+        It may go on into `more`.
+        """
         count = min(len(view), len(self._surplus))
         if not count:
-            return self._wait(self._wire.fill, view)
+            return self._wait(self._wire.fill, view, *more)
         # Received first and copied afterwards: fresh memory comes into being without the interpreter's lock then.
-        more = (self.top_up(view[count:]) or 0) if count < len(view) else 0
-        return self._from_surplus(view[:count]) + more
+        following = (self.top_up(view[count:], *more) or 0) if count < len(view) else 0
+        return self._from_surplus(view[:count]) + following
 
-    def top_up(self, view: memoryview) -> int | None:
+    def top_up(self, view: memoryview, *more: memoryview) -> int | None:
         """The same for a caller with bytes in hand: None after a silent tick or error. Raises Cancelled."""
-        return self._try_quietly(self._wire.fill, view)
+        return self._try_quietly(self._wire.fill, view, *more)
 
     def receive(self, view: memoryview) -> int:
         """What is there, at least one byte; 0 at the end. Raises Stalled, Cancelled."""
@@ -68,18 +71,18 @@ class Intake:
             self._surplus = self._surplus[count:]
         return count
 
-    def _wait(self, read: Callable[[memoryview], int | None], view: memoryview) -> int:
+    def _wait(self, read: Callable[..., int | None], *views: memoryview) -> int:
         started = time.monotonic()
-        while (count := self._try(read, view)) is None:
+        while (count := self._try(read, *views)) is None:
             if time.monotonic() - started >= self._stall_timeout:
                 raise Stalled(f"no byte came for {self._stall_timeout:g} s")
         return count
 
-    def _try(self, read: Callable[[memoryview], int | None], view: memoryview) -> int | None:
+    def _try(self, read: Callable[..., int | None], *views: memoryview) -> int | None:
         if self._error is not None:
             raise self._error
         try:
-            count = read(view)
+            count = read(*views)
         except OSError as error:
             self._error = error
             raise
@@ -87,10 +90,10 @@ class Intake:
             self._cancellation.check()
         return count
 
-    def _try_quietly(self, read: Callable[[memoryview], int | None], view: memoryview) -> int | None:
+    def _try_quietly(self, read: Callable[..., int | None], *views: memoryview) -> int | None:
         """Bytes in hand are delivered before an error, which the next call raises."""
         try:
-            return self._try(read, view)
+            return self._try(read, *views)
         except OSError:
             return None
 
@@ -101,7 +104,7 @@ class Body(Protocol):
     @property
     def is_finished(self) -> bool: ...
 
-    def read_into(self, view: memoryview) -> int:
+    def read_into(self, view: memoryview, *more: memoryview) -> int:
         """As Connection.read_into."""
         ...
 
@@ -118,10 +121,12 @@ class LengthBody:
     def is_finished(self) -> bool:
         return not self._remaining
 
-    def read_into(self, view: memoryview) -> int:
+    def read_into(self, view: memoryview, *more: memoryview) -> int:
         if not self._remaining:
             return 0
-        count = self._intake.fill(view[: self._remaining])
+        if more and len(view) + sum(map(len, more)) > self._remaining:
+            more = ()
+        count = self._intake.fill(view[: self._remaining], *more)
         if not count:
             received = self._length - self._remaining
             raise NetworkError(f"the connection ended after {received} of {self._length} bytes")
@@ -140,7 +145,8 @@ class CloseBody:
     def is_finished(self) -> bool:
         return self._is_finished
 
-    def read_into(self, view: memoryview) -> int:
+    def read_into(self, view: memoryview, *more: memoryview) -> int:
+        del more
         count = 0 if self._is_finished else self._intake.fill(view)
         self._is_finished = not count
         return count
@@ -165,7 +171,8 @@ class ChunkedBody:
         """Whether the last chunk was read, and nothing stands behind it."""
         return self._is_finished and self._start == self._stop
 
-    def read_into(self, view: memoryview) -> int:
+    def read_into(self, view: memoryview, *more: memoryview) -> int:
+        del more
         filled = 0
         deadline = time.monotonic() + _PATIENCE
         while filled < len(view) and not self._is_finished:

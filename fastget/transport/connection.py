@@ -75,14 +75,14 @@ class SocketConnection:
             return replace(reception.head, is_from_public=True)
         return reception.head
 
-    def read_into(self, buffer: memoryview) -> int:
+    def read_into(self, buffer: memoryview, *more: memoryview) -> int:
         try:
             self._cancellation.check()
             if self._body is None:
                 raise NetworkError("there is no body to read: no exchange came before, or it failed")
             if not len(buffer):
                 raise ValueError("the buffer is empty")
-            return self._body.read_into(buffer)
+            return self._body.read_into(buffer, *more)
         except BaseException as error:  # noqa: BLE001  it is raised again
             self._end(error)
 

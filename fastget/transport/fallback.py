@@ -147,7 +147,8 @@ class HttpxConnection:
         framing, length = framing_of(method, response.status_code, headers)
         return ResponseHead(response.status_code, headers, framing, length, response.reason_phrase)
 
-    def read_into(self, buffer: memoryview) -> int:
+    def read_into(self, buffer: memoryview, *more: memoryview) -> int:
+        del more  # one by one they are as quick here
         if not len(buffer):
             raise ValueError("the buffer is empty")
         with self._ending_on_failure():

@@ -29,8 +29,8 @@ class Connection(Protocol):
         """
         ...
 
-    def read_into(self, buffer: memoryview) -> int:
-        """Read body bytes into `buffer` and return how many.
+    def read_into(self, buffer: memoryview, *more: memoryview) -> int:
+        """Read body bytes into `buffer` and return how many. They may go on into `more`, at most 64, one by one.
 
         Fills the buffer, but returns with less once the body has ended or about a second has gone by; returns 0 only
         at the end of the body. Never writes past the body's declared length.

@@ -67,11 +67,13 @@ class Wire:
                 raise
             return None
 
-    def fill(self, view: memoryview) -> int | None:
-        """Read until `view` is full, the stream ends or a tick has gone by."""
+    def fill(self, view: memoryview, *more: memoryview) -> int | None:
+        """Read until `view` is full, the stream ends or a tick has gone by. `more` may be filled in the same call."""
         if not _HAS_WHOLE_READS:
             return self._fill_in_turns(view)
         try:
+            if more:
+                return self._socket.recvmsg_into((view, *more), 0, socket.MSG_WAITALL)[0]
             return self._socket.recv_into(view, 0, socket.MSG_WAITALL)
         except BlockingIOError:
             return None
@@ -112,7 +114,7 @@ class TlsWire(Wire):
     def _configure(self) -> None:
         self._socket.settimeout(self._tick)
 
-    def fill(self, view: memoryview) -> int | None:
+    def fill(self, view: memoryview, *_: memoryview) -> int | None:
         # The same as in turns, but 64 times a MiB, with the interpreter's lock given up and taken again each time:
         # what is spent in between is felt (docs/performance.md).
         size, count = len(view), self.receive(view)

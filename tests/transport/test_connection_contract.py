@@ -399,6 +399,25 @@ def test_what_has_come_is_given_before_a_silence_is_over(mode: Mode, data: bytes
     assert buffer[:5].tobytes() == b"hello"
 
 
+@pytest.mark.parametrize("data", [length_head(10) + b"hello, you", CHUNKED + b"a\r\nhello, you\r\n0\r\n\r\n"])
+@pytest.mark.parametrize("sizes", [[3, 4, 3], [1] * 10, [4, 100], [10, 5], [64]])
+def test_a_body_goes_on_into_the_memories_that_follow_or_is_read_on(mode: Mode, data: bytes, sizes: list[int]) -> None:
+    client = mode.client(answering(data))
+    client.get()
+    memory = memoryview(bytearray(sum(sizes)))
+    filled = 0
+    while filled < 10:
+        views, start = [], 0
+        for size in sizes:
+            views += [memory[max(start, filled) : start + size]] if start + size > filled else []
+            start += size
+        count = client.connection.read_into(*views)
+        assert count > 0
+        filled += count
+    assert memory[:10].tobytes() == b"hello, you"
+    assert client.connection.read_into(memoryview(bytearray(1)), memoryview(bytearray(1))) == 0
+
+
 def test_nothing_can_be_read_before_an_exchange_or_after_a_failure(mode: Mode) -> None:
     client = mode.client(answering_and_cutting(b""))
     for _ in range(2):

@@ -45,8 +45,8 @@ class Idle:
     def exchange(self, request: Request) -> ResponseHead:
         raise AssertionError(request)
 
-    def read_into(self, buffer: memoryview) -> int:
-        raise AssertionError(buffer)
+    def read_into(self, buffer: memoryview, *more: memoryview) -> int:
+        raise AssertionError(buffer, more)
 
     def avoid(self, peer: object) -> None:
         self.avoided = peer

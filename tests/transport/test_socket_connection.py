@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import socket
 import threading
+from dataclasses import replace
+from itertools import pairwise
+from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from fastget.core.messages import Headers, Request
+from fastget.core.moulds import Mould
+from fastget.core.ranges import Span
+from fastget.core.urls import URL
 from fastget.errors import Cancelled, NetworkError, ProtocolError, Stalled
 from fastget.transport import dial
+from fastget.transport.heads import CastExchange, HeadExchange
 
 if TYPE_CHECKING:
     from fastget.core.addresses import Address
     from tests.transport.conftest import Mode, Peer, Script
 
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+INTERIM = b"HTTP/1.1 102 Processing\r\n\r\n"
+LETTERS = ascii_lowercase
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -156,6 +168,86 @@ def test_a_buffer_is_filled_though_the_bytes_trickle_in(data_plane: Mode, coding
     client.get()
     counts = [client.connection.read_into(memoryview(bytearray(100))) for _ in range(3)]
     assert counts == [100, 100, 100]
+
+
+def test_a_plain_socket_fills_many_memories_in_one_call(data_plane: Mode) -> None:
+    has_head = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
+        assert has_head.wait(20)
+        peer.send(b"hello, you")
+        peer.stall()
+
+    client = data_plane.client(script)
+    client.get()
+    has_head.set()
+    memory = memoryview(bytearray(10))
+    count = client.connection.read_into(memory[:3], memory[3:7], memory[7:])
+    assert count == (10 if data_plane.scheme == "http" else 3)
+    assert memory[:count].tobytes() == b"hello, you"[:count]
+
+
+def part(span: Span, date: str = "now") -> bytes:
+    """An answer that holds the letters of a range of 26."""
+    head = f'HTTP/1.1 206 Partial Content\r\nDate: {date}\r\nETag: "e"\r\nContent-Length: {span.length}\r\n'
+    place = f"Content-Range: bytes {span.start}-{span.stop - 1}/26\r\n\r\n"
+    return (head + place + LETTERS[span.start : span.stop]).encode()
+
+
+def test_an_answer_to_a_cast_is_recognised_or_read_as_any_other(data_plane: Mode) -> None:
+    spans = [Span(2, 10), Span(10, 15), Span(7, 9)]
+    client = data_plane.client(repeating(part(spans[0]), part(spans[1], "later"), INTERIM + part(spans[2])))
+    request = Request("GET", client.url, Headers([("Range", spans[0].header)]))
+    head = client.connection.exchange(request)
+    assert client.body().decode() == LETTERS[2:10]
+    mould = Mould.of(request, HeadExchange().encode(request), head, spans[0])
+    assert mould is not None
+    for span, is_recognised in zip(spans[1:], (True, False), strict=True):
+        answer = client.connection.exchange(mould.cast(span))
+        assert (answer.status, answer.content_length) == (206, span.length)
+        assert answer.is_recognised == is_recognised
+        assert client.body().decode() == LETTERS[span.start : span.stop]
+        assert client.connection.is_reusable
+
+
+@given(cuts=st.lists(st.integers(1, 140), max_size=4).map(sorted), interim=st.sampled_from([b"", INTERIM]))
+def test_a_cast_reads_heads_that_come_in_pieces(cuts: list[int], interim: bytes) -> None:
+    first, second = Span(2, 10), Span(10, 15)
+    request = Request("GET", URL.parse("http://host/object"), Headers([("Range", first.header)]))
+    exchange = HeadExchange()
+    encoded = exchange.encode(request)
+    reception = exchange.feed(memoryview(part(first)))
+    assert reception is not None
+    mould = Mould.of(request, encoded, reception.head, first)
+    assert mould is not None
+    cast = mould.cast(second)
+    assert cast.cast is not None
+    reading, data = CastExchange(cast, cast.cast), interim + part(second)
+    assert reading.encode(cast) == encoded.replace(b"2-9", b"10-14")
+    pieces = [data[start:stop] for start, stop in pairwise([0, *cuts, len(data)]) if start < stop]
+    found, read = None, 0
+    for piece in pieces:
+        read += len(piece)
+        if (found := reading.feed(memoryview(piece))) is not None:
+            break
+    assert found is not None
+    assert (found.head.status, found.head.content_length, found.is_kept_alive) == (206, 5, True)
+    assert found.surplus == part(second)[-5:][: len(found.surplus)]
+    assert data[read - len(found.surplus) : read] == found.surplus
+
+
+def test_a_cast_says_on_the_wire_what_its_request_says(data_plane: Mode) -> None:
+    server = data_plane.serve(repeating(part(Span(0, 1)), part(Span(4, 9)), part(Span(4, 9))))
+    client = data_plane.connect(server)
+    request = Request("GET", client.url, Headers([("A", "b"), ("Range", "bytes=0-0"), ("If-Match", '"e"')]))
+    mould = Mould.of(request, HeadExchange().encode(request), client.connection.exchange(request), Span(0, 1))
+    assert mould is not None
+    client.body()
+    for cast in (mould.cast(Span(4, 9)), replace(mould.cast(Span(4, 9)), cast=None)):
+        client.connection.exchange(cast)
+        assert client.body().decode() == LETTERS[4:9]
+    assert server.requests[1] == server.requests[2] == server.requests[0].replace(b"0-0", b"4-8")
 
 
 @pytest.mark.parametrize(
