@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from fastget import buffers, forks
@@ -19,9 +19,9 @@ from fastget.engine.stores import Stores
 from fastget.engine.transfer import Transfer
 from fastget.sinks.choose import open_sink
 from fastget.sinks.memory import BufferSink, MemorySink, as_bytes
-from fastget.sources.resolve import resolve
+from fastget.sources.resolve import is_in_store, resolve
 from fastget.transport import limit
-from fastget.transport.pool import Pool, connection_options
+from fastget.transport.pools import Pools
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from fastget.sinks.protocol import Sink
     from fastget.sources.endpoints import S3Endpoints
     from fastget.sources.protocol import Source
+    from fastget.transport.pool import Pool
 
 PathLike = str | os.PathLike[str]
 
@@ -61,7 +62,7 @@ class Client:
     def _forget(self) -> None:
         """Have nothing but the options; the rest is made on first use."""
         self._lock = threading.Lock()
-        self._pool: Pool | None = None
+        self._pools = Pools(self.config)
         self._endpoints: S3Endpoints | None = None
 
     def download(self, url: str, path: PathLike, **options: Any) -> Result:
@@ -164,8 +165,8 @@ class Client:
 
     def transfer_to_file(self, url: str, path: PathLike, cancellation: Cancellation, **options: Any) -> Result:
         """`download`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
-        config = self.config.merged(**options)
-        with self._pool_for(config) as pool:
+        config = self._options(url, options)
+        with self._pools.lend(config) as pool:
             source = self._resolve(url, config)
             return self._run(Transfer(source, open_sink(path, config), config, pool, _stores), cancellation)
 
@@ -173,8 +174,8 @@ class Client:
         self, url: str, start: int | None, stop: int | None, cancellation: Cancellation, **options: Any
     ) -> bytes:
         """`read`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
-        config = self.config.merged(**options)
-        with self._pool_for(config) as pool:
+        config = self._options(url, options)
+        with self._pools.lend(config) as pool:
             source = self._resolve(url, config)
             if start in (None, 0) and stop is None:
                 sink = MemorySink()
@@ -186,9 +187,9 @@ class Client:
         self, url: str, buffer: WriteableBuffer, start: int | None, cancellation: Cancellation, **options: Any
     ) -> Result:
         """`read_into`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
-        config = self.config.merged(**options)
+        config = self._options(url, options)
         target = as_bytes(buffer)
-        with self._pool_for(config) as pool:
+        with self._pools.lend(config) as pool:
             source = self._resolve(url, config)
             if start is None:
                 return self._run(Transfer(source, BufferSink(target), config, pool, _stores), cancellation)
@@ -205,8 +206,8 @@ class Client:
         """`read_ranges`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
         from fastget.engine.scattered import ScatteredRead
 
-        config = self.config.merged(**options)
-        with self._pool_for(config) as pool:
+        config = self._options(url, options)
+        with self._pools.lend(config) as pool:
             source = self._resolve(url, config)
             return ScatteredRead(source, config, pool, cancellation, _stores.of(source.store)).run(ranges, into)
 
@@ -222,11 +223,11 @@ class Client:
         """`stream`, ended early with Cancelled when `cancellation` is cancelled; `on_end` is called once it is over."""
         from fastget.engine.streaming import ObjectStream
 
-        config = self.config.merged(**options)
+        config = self._options(url, options)
         source = self._resolve(url, config)
 
         def fetch(sink: Sink) -> Result:
-            with self._pool_for(config) as pool:
+            with self._pools.lend(config) as pool:
                 if start in (None, 0) and stop is None:
                     return self._run(Transfer(source, sink, config, pool, _stores), cancellation)
                 read = PartialRead(source, config, pool, cancellation, _stores.of(source.store))
@@ -242,18 +243,26 @@ class Client:
         from fastget.bulk.means import Lent, check_options, items_of
         from fastget.bulk.pull import Pull
 
-        config = self.config.merged(**options)
+        config = self._options(what, options)
         check_options(config)
-        with self._pool_for(config) as pool:
+        with ExitStack() as held:
+            pools = {config.ca_bundle: held.enter_context(self._pools.lend(config))}
+
+            def resolved(url: str) -> Source:
+                own = self.settled(url, config)
+                if own.ca_bundle not in pools:
+                    pools[own.ca_bundle] = held.enter_context(self._pools.lend(own))
+                return self._resolve(url, own)
+
             items = items_of(what, lambda prefix: self.list_pages(prefix, cancellation, **options))
-            lent = Lent(pool, _stores, lambda url: self._resolve(url, config))
+            lent = Lent(pools, config.ca_bundle, _stores, resolved)
             with Folder(directory, is_durable=config.fsync) as folder:
                 return Pull(items, folder, config, lent, cancellation).run()
 
     def ask(self, url: str, cancellation: Cancellation, **options: Any) -> ObjectInfo:
         """`head`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
-        config = self.config.merged(**options)
-        with self._pool_for(config) as pool, Line(pool, cancellation) as line:
+        config = self._options(url, options)
+        with self._pools.lend(config) as pool, Line(pool, cancellation) as line:
             source = self._resolve(url, config)
             discovery = Discovery(line, cancellation, config.retries, lambda _: None, _stores.of(source.store))
             return discovery.facts(source).info
@@ -275,13 +284,13 @@ class Client:
         from fastget.sources.listing import Selection
         from fastget.sources.listing_source import ListingSource
 
-        config = self.config.merged(**options)
+        config = self._options(url, options)
         source = ListingSource.at(url, config, self._shared_endpoints())
         level = "/" if delimiter is None and not recursive else delimiter
         selection = Selection(source.key, level, start_after, versions, page_size)
 
         def pages() -> Iterator[list[ObjectInfo]]:
-            with self._pool_for(config) as pool:
+            with self._pools.lend(config) as pool:
                 notify, store = Announcer(config.on_event).tell, _stores.of(source.store)
                 yield from Lister(source, selection, pool, cancellation, config.retries, notify, store).pages()
 
@@ -304,33 +313,30 @@ class Client:
     def close(self) -> None:
         """Close the connections. The client may be used again; it then opens new ones."""
         with self._lock:
-            pool, endpoints = self._pool, self._endpoints
-            self._pool = self._endpoints = None
-        if pool is not None:
-            pool.close()
+            endpoints, self._endpoints = self._endpoints, None
+        self._pools.close()
         if endpoints is not None:
             endpoints.close()
 
     @property
     def is_in_use(self) -> bool:
         """Whether it has been used since it was made, or closed."""
-        return self._pool is not None
+        return self._pools.is_in_use
 
     def begin_anew(self) -> None:
         """In a forked child: let go of what belongs to the parent."""
-        pool = self._pool
+        pools = self._pools
         self._forget()
         _stores.forget()
         buffers.forget()
         limit.forget()
-        if pool is not None:
-            pool.abandon()
+        pools.abandon()
 
     def __del__(self) -> None:
         """A client that nobody closed leaves no socket to the garbage collector, which would warn of it."""
-        pool = self.__dict__.get("_pool")
-        if pool is not None and not sys.is_finalizing():
-            pool.close()
+        pools = self.__dict__.get("_pools")
+        if pools is not None and not sys.is_finalizing():
+            pools.close()
 
     def __enter__(self) -> Self:
         return self
@@ -346,25 +352,24 @@ class Client:
 
     # What calls share --------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _pool_for(self, config: Config) -> Iterator[Pool]:
-        """The shared pool; one of its own for a call whose options change how connections are made."""
-        if connection_options(config) != connection_options(self.config):
-            pool = Pool(config)
-            try:
-                yield pool
-            finally:
-                pool.close()
-            return
-        with self._lock:
-            self._pool = self._pool or Pool(self.config)
-            shared = self._pool
-        yield shared
+    def settled(self, url: object, config: Config) -> Config:
+        """The options for this URL: those to a store trust the CAs that AWS's variables and files name.
+
+        Raises ConfigError where these cannot be read.
+        """
+        bundle = self._shared_endpoints().ca_bundle(config) if is_in_store(url) else None
+        if bundle is None:
+            return config
+        self._pools.share(bundle)
+        return config.merged(ca_bundle=bundle)
+
+    def _options(self, url: object, options: dict[str, Any]) -> Config:
+        return self.settled(url, self.config.merged(**options))
 
     @contextmanager
     def lend(self, config: Config) -> Iterator[tuple[Pool, S3Endpoints]]:
         """What requests to S3 need under these options, until the context ends: connections, and where to ask."""
-        with self._pool_for(config) as pool:
+        with self._pools.lend(config) as pool:
             yield pool, self._shared_endpoints()
 
     def store_of(self, source: Source) -> Store:
@@ -372,8 +377,7 @@ class Client:
         return _stores.of(source.store)
 
     def _resolve(self, url: str, config: Config) -> Source:
-        is_in_store = str(url).lower().startswith(("s3://", "cos://"))
-        return resolve(url, config, self._shared_endpoints() if is_in_store else None)
+        return resolve(url, config, self._shared_endpoints() if is_in_store(url) else None)
 
     def _shared_endpoints(self) -> S3Endpoints:
         from fastget.sources.endpoints import S3Endpoints

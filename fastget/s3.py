@@ -145,7 +145,7 @@ def request_object(options: Mapping[str, Any], cancellation: Cancellation) -> di
     client = options.get("client")
     with ExitStack() as held:
         lender = client or held.enter_context(Client())
-        config = lender.config.merged(**connection)
+        config = lender.settled("s3://", lender.config.merged(**connection))
         selection = Selection.of(given, config)
         pool, endpoints = held.enter_context(lender.lend(config))
         source = selection.source(config, endpoints)

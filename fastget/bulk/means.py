@@ -16,7 +16,7 @@ from fastget.sources.http import HttpSource
 from fastget.sources.s3 import S3Source, parse_s3_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from fastget.config import Config
     from fastget.core.objectinfo import ObjectInfo
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from fastget.events import Result
     from fastget.sinks.protocol import Sink, WholeSink
     from fastget.sources.protocol import Source
+
+    # By what their connections trust: the stores of a list may have CAs of their own (`Config.ca_bundle`).
+    Pools = Mapping[str | None, ConnectionPool]
 
 
 # Put after a URL that may end with its bucket, so that it names a key for certain.
@@ -41,44 +44,56 @@ _PLAIN_URL = re.compile(r"(https?://[a-z0-9.-]+(?::[0-9]{1,5})?)(/[A-Za-z0-9._~/
 class Fetcher:
     """What one thread fetches with: small objects over a connection of its own, others in the ordinary way."""
 
-    def __init__(self, pool: ConnectionPool, stores: Stores, cancellation: Cancellation) -> None:
-        self._pool = pool
+    def __init__(self, pools: Pools, ca_bundle: str | None, stores: Stores, cancellation: Cancellation) -> None:
+        self._pools = pools
+        self._ca_bundle = ca_bundle
         self._stores = stores
         self._cancellation = cancellation
-        self._small = SmallObjects(pool, stores, cancellation)
+        self._small: dict[str | None, SmallObjects] = {}
+        self._latest: SmallObjects | None = None
         self.asking = Asking()
 
     def rest(self) -> None:
-        """Let go of the connection until it is needed again, and make room."""
-        self._small.line.drop()
+        """Let go of the connections until they are needed again, and make room."""
+        for small in self._small.values():
+            small.line.drop()
         self.make_room()
 
     def make_room(self) -> None:
         """Close connections to whom it asks that nobody uses. Safe in any thread."""
         if (origin := self.asking.server) is None:
             return
-        while (connection := self._pool.acquire(origin)).is_reusable:
-            connection.close()
+        for pool in self._pools.values():
+            while (connection := pool.acquire(origin)).is_reusable:
+                connection.close()
 
     def close(self) -> None:
-        """Give the connection back."""
-        self._small.close()
+        """Give the connections back."""
+        for small in self._small.values():
+            small.close()
 
     @property
     def found_size(self) -> int | None:
         """See `SmallObjects`."""
-        return self._small.found_size
+        return self._latest.found_size if self._latest is not None else None
 
     def fetch_small(
         self, source: Source, sink: WholeSink, config: Config, *, is_vacant: bool, put: Put | None = None
     ) -> Result | None:
         """See `SmallObjects.fetch`."""
-        self.asking.over(self._small.line)
-        return self._small.fetch(source, sink, config, is_vacant=is_vacant, put=put)
+        bundle = self._bundle_of(source)
+        small = self._small.get(bundle)
+        if small is None:
+            small = self._small[bundle] = SmallObjects(self._pools[bundle], self._stores, self._cancellation)
+        self._latest = small
+        self.asking.over(small.line)
+        return small.fetch(source, sink, config, is_vacant=is_vacant, put=put)
 
     def fetch(self, source: Source, sink: Sink, config: Config) -> Result:
         """Fetch one object, in this thread or from here. Raises the errors of a download."""
-        transfer = Transfer(source, sink, config, self._pool, self._stores)
+        bundle = self._bundle_of(source)
+        own = config if bundle == config.ca_bundle else config.merged(ca_bundle=bundle)
+        transfer = Transfer(source, sink, own, self._pools[bundle], self._stores)
         self.asking.by(transfer)
         self._cancellation.add(transfer.cancellation)
         try:
@@ -87,12 +102,19 @@ class Fetcher:
             self._cancellation.remove(transfer.cancellation)
             self.asking.by(None)
 
+    def _bundle_of(self, source: Source) -> str | None:
+        return source.settings.ca_bundle if isinstance(source, S3Source) else self._ca_bundle
+
 
 class Lent:
-    """A client's connections and sources. `resolve` gives the source that a URL names."""
+    """A client's connections and sources.
 
-    def __init__(self, pool: ConnectionPool, stores: Stores, resolve: Callable[[str], Source]) -> None:
-        self._pool = pool
+    `resolve` gives the source that a URL names; from then on `pools` has one for it. `ca_bundle`: the option.
+    """
+
+    def __init__(self, pools: Pools, ca_bundle: str | None, stores: Stores, resolve: Callable[[str], Source]) -> None:
+        self._pools = pools
+        self._ca_bundle = ca_bundle
         self._stores = stores
         self._resolve = resolve
         # Of the latest object: the next one is most likely from the same place.
@@ -115,7 +137,7 @@ class Lent:
 
     def fetcher(self, cancellation: Cancellation) -> Fetcher:
         """What a thread fetches with; it closes that."""
-        return Fetcher(self._pool, self._stores, cancellation)
+        return Fetcher(self._pools, self._ca_bundle, self._stores, cancellation)
 
     def borne(self, source: Source) -> int | None:
         """How many requests at once the source's server is known to answer; None where it is not known."""

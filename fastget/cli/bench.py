@@ -123,6 +123,7 @@ class _Command:
         from fastget.engine.cancellation import Cancellation
         from fastget.sources.resolve import resolve
 
+        config = client.settled(url, config)
         with client.lend(config) as (pool, endpoints):
             source = resolve(url, config, endpoints)
             listener = self._listener

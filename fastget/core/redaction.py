@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from contextlib import suppress
+from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, unquote_plus
@@ -49,6 +50,22 @@ def without_secrets(text: str, secrets: Iterable[str] = ()) -> str:
     text = _SIGNED.sub(rf"\1 {SHOWN}", _USER.sub(rf"\1{SHOWN}@", text))
     text = _SCHEME.sub(lambda found: f"{found[1] or found[2]}{SHOWN}", text)
     return _NAMED.sub(rf"\1\2{SHOWN}", _QUERY.sub(rf"\1{SHOWN}", text))
+
+
+def repeats_secret(text: str, secrets: tuple[str, ...]) -> bool:
+    """Whether `text` holds one of `secrets`, as it is or encoded; short ones are in many a text by chance."""
+    return any(secret in text for secret in _long_spellings(secrets))
+
+
+def is_secret_parameter(name: str) -> bool:
+    """Whether a parameter of a query has the name of a secret."""
+    return _NAMED.fullmatch(f"{name}=x") is not None
+
+
+@lru_cache(maxsize=16)
+def _long_spellings(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    """Kept, because every answer is looked through."""
+    return tuple(one for one in _spellings(secrets) if len(one) >= _SHORTEST_TOKEN)
 
 
 def _numbered(found: re.Match[str]) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from fastget.sources.iam import Tokens
     from fastget.sources.settings import S3Settings
 
+_KEYS = ("access_key", "secret_key", "token")
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -25,13 +27,17 @@ class Account:
     tokens: Tokens | None = field(default=None, repr=False)
 
     @property
-    def session_tokens(self) -> tuple[str | None, ...]:
-        """The tokens of temporary keys, as far as they are known now."""
-        if isinstance(self.credentials, Credentials):
-            return (self.credentials.token,)
-        # Asked for by its public name, one that can be refreshed might be, over the network.
-        held = getattr(self.credentials, "__dict__", {})
-        return held.get("_token"), held.get("token")
+    def secrets(self) -> tuple[str, ...]:
+        """Keys and tokens, as far as they are known now: a store may name them to whoever asks it."""
+        keys = self.credentials
+        if isinstance(keys, Credentials):
+            found = [keys.access_key, keys.secret_key, keys.token]
+        else:
+            # Asked for by its public name, one that can be refreshed might be, over the network.
+            held = getattr(keys, "__dict__", {})
+            found = [held.get(f"{start}{name}") for name in _KEYS for start in ("", "_")]
+        found.append(self.tokens.last if self.tokens is not None else None)
+        return tuple(filter(None, found))
 
     def frozen(self, display_url: str) -> Credentials:
         """The credentials of this moment; botocore refreshes them when they are about to expire."""

@@ -48,7 +48,7 @@ _LATER_VARIABLES = frozenset(
     }
 )
 _KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
-_PLAIN_FIELDS = frozenset({*_KEYS, "region", "endpoint_url", "output", "s3"})
+_PLAIN_FIELDS = frozenset({*_KEYS, "ca_bundle", "region", "endpoint_url", "output", "s3"})
 _FIELDS_OF_THE_CLI = re.compile(r"cli_[a-z_]+")
 # What the command line of AWS reads for its own transfers, and the one that counts here.
 _PLAIN_S3_FIELDS = frozenset(
@@ -72,12 +72,13 @@ _Section = dict[str, Any]
 class AwsEnvironment:
     """What botocore would find too; None or "auto" where nothing is said. Without `keys`, it has to be asked for them.
 
-    `keys` are those of a profile or of the variables.
+    `keys` are those of a profile or of the variables, `ca_bundle` the profile's.
     """
 
     region: str | None = None
     endpoint_url: str | None = None
     addressing_style: str = "auto"
+    ca_bundle: str | None = None
     keys: Credentials | None = field(default=None, repr=False)
 
 
@@ -108,6 +109,7 @@ def plain_environment(profile: str | None, environ: Mapping[str, str] | None = N
         or settings.get("endpoint_url")
         or None,
         addressing_style=settings.get("s3", {}).get("addressing_style", "auto"),
+        ca_bundle=settings.get("ca_bundle"),
         keys=Credentials(keys[_KEYS[0]], keys[_KEYS[1]], keys.get(_KEYS[2]) or None) if keys else None,
     )
 

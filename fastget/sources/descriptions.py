@@ -5,17 +5,21 @@ from __future__ import annotations
 import re
 
 from fastget.core.checksums.declared import declared_by_headers
-from fastget.core.messages import Framing, ResponseHead
+from fastget.core.messages import Framing, Headers, ResponseHead
 from fastget.core.objectinfo import ObjectInfo
 from fastget.core.ranges import MAXIMUM_SIZE
+from fastget.core.redaction import repeats_secret
 from fastget.sources.stores import is_transcoded
 
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
-def object_info(head: ResponseHead, display_url: str) -> ObjectInfo:
-    """The facts of a plain GET or HEAD that was answered 200; Content-Encoding is kept as it was sent."""
-    headers = head.headers
+def object_info(head: ResponseHead, display_url: str, secrets: tuple[str, ...] = ()) -> ObjectInfo:
+    """The facts of a plain GET or HEAD that was answered 200; Content-Encoding is kept as it was sent.
+
+    They are printed and kept beside the file: a field that repeats one of `secrets` counts as not sent.
+    """
+    headers = _without_echoes(head.headers, secrets)
     transcoded = is_transcoded(headers)
     return ObjectInfo(
         url=display_url,
@@ -30,6 +34,12 @@ def object_info(head: ResponseHead, display_url: str) -> ObjectInfo:
         declared=() if transcoded else declared_by_headers(headers),
         headers=headers,
     )
+
+
+def _without_echoes(headers: Headers, secrets: tuple[str, ...]) -> Headers:
+    if not secrets or not any(repeats_secret(value, secrets) for _, value in headers):
+        return headers
+    return Headers(item for item in headers if not repeats_secret(item[1], secrets))
 
 
 def _size(head: ResponseHead) -> int | None:

@@ -14,6 +14,7 @@ from fastget.core.messages import Headers, Request
 from fastget.core.urls import URL
 from fastget.errors import Cancelled, ConfigError
 from fastget.sources.accounts import Account, BotocoreAccount, make_account
+from fastget.sources.ca_bundles import bundle_of_aws
 from fastget.sources.failures import botocore_failures
 from fastget.sources.plain_routes import plain_route
 from fastget.sources.signing import ALGORITHM, Scope, Signer, encode_key, encode_query
@@ -21,6 +22,7 @@ from fastget.sources.signing import ALGORITHM, Scope, Signer, encode_key, encode
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
+    from fastget.config import Config
     from fastget.sources.capture import CapturingClient
     from fastget.sources.iam import Tokens
     from fastget.sources.settings import S3Settings
@@ -81,13 +83,6 @@ class BucketRoute:
     client: CapturingClient | None = None
 
     @property
-    def secrets(self) -> tuple[str, ...]:
-        """What requests carry that no message may repeat: a token in the place of a signature, or of temporary keys."""
-        tokens = self.account.tokens
-        found = (tokens.last if tokens is not None else None, *self.account.session_tokens)
-        return tuple(secret for secret in found if secret)
-
-    @property
     def can_sign_for_another_time(self) -> bool:
         return self.signer is not None
 
@@ -126,6 +121,15 @@ class S3Endpoints:
         """
         local = self._local(settings, bucket)
         return self._once((local, bucket), lambda: self._make_route(local, bucket, display_url))
+
+    def ca_bundle(self, config: Config) -> str | None:
+        """What `bundle_of_aws` finds, the first time. Raises ConfigError."""
+        return self._once(("ca_bundle", config.profile, config.endpoint_url), lambda: bundle_of_aws(config))
+
+    def secrets(self, settings: S3Settings, bucket: str) -> tuple[str, ...]:
+        """What is known of the keys and tokens that requests go out with; nothing is asked for."""
+        making = self._found.get((self._local(settings, bucket), bucket))
+        return making.made.account.secrets if making is not None and making.made is not None else ()
 
     def remember_region(self, settings: S3Settings, bucket: str, region: str) -> None:
         """The bucket turned out to live in `region`: from now on it is asked for there."""

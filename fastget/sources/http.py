@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self, cast
 from urllib.parse import parse_qsl, unquote
 
 from fastget.core.messages import Headers, Request, ResponseHead, is_secret
+from fastget.core.redaction import is_secret_parameter
 from fastget.errors import AccessDenied, ConfigError, CredentialsError, FastgetError, ProtocolError
 from fastget.sources import request_rules as rules
 from fastget.sources.attributes import QUERY as ATTRIBUTES
@@ -140,7 +141,7 @@ class HttpSource:
         return None
 
     def describe(self, head: ResponseHead) -> ObjectInfo:
-        return object_info(head, self.display_url)
+        return object_info(head, self.display_url, self._named_secrets())
 
     def refusal(self, head: ResponseHead, body: bytes) -> FastgetError:
         error = refusal_error(head, body, self.display_url, self._secrets())
@@ -259,6 +260,15 @@ class HttpSource:
                 url=self.display_url,
             )
         return at.with_query(f"partNumber={part_number}")
+
+    def _named_secrets(self) -> tuple[str, ...]:
+        """What is one by its name: other parameters of a query, as a version, are repeated with good reason."""
+        fields = tuple(value for name, value in self._now.headers if is_secret(name))
+        queries = [url for url in (self.at, self.named) if url is not None and url.query]
+        if not queries:
+            return fields
+        found = (item for url in queries for item in _query_items(url))
+        return (*fields, *(value for name, value in found if is_secret_parameter(name)))
 
     def _secrets(self) -> tuple[str, ...]:
         values = [value for name, value in self._now.headers if is_secret(name)]

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from fastget.core.messages import Headers, ResponseHead
 
+_REGION = re.compile(r"[a-z]{2,}(?:-[a-z0-9]+){0,5}", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
@@ -148,16 +150,19 @@ def refusal_error(head: ResponseHead, body: bytes, display_url: str, secrets: It
 
     `body` is the start of the answer's body, at most 64 KiB of it count. None of `secrets` is repeated.
     """
-    return error_of_reply(head, server_reply(head, body, secrets), display_url)
+    known = tuple(secrets)
+    return error_of_reply(head, server_reply(head, body, known), display_url, known)
 
 
-def error_of_reply(head: ResponseHead, reply: ServerReply, display_url: str) -> FastgetError:
+def error_of_reply(
+    head: ResponseHead, reply: ServerReply, display_url: str, secrets: Iterable[str] = ()
+) -> FastgetError:
     """The same, for a reply that has been read already."""
     meaning = _meaning(head, reply)
-    facts, more = _facts(head, reply, meaning.kind)
+    facts, more = _facts(head, reply, meaning.kind, secrets)
     return meaning.kind(
         f"{display_url}: {meaning.says}{more} ({_own_words(head, reply)})",
-        hint=_region_hint(head.headers) or meaning.hint,
+        hint=_region_hint(head.headers, secrets) or meaning.hint,
         url=display_url,
         reply=reply,
         **facts,
@@ -204,14 +209,16 @@ def _names_kms(reply: ServerReply) -> bool:
     return (reply.code or "").startswith("KMS.") or _KMS_WORDS.search(reply.message or "") is not None
 
 
-def _facts(head: ResponseHead, reply: ServerReply, kind: type[SourceError]) -> tuple[dict[str, Any], str]:
+def _facts(
+    head: ResponseHead, reply: ServerReply, kind: type[SourceError], secrets: Iterable[str]
+) -> tuple[dict[str, Any], str]:
     """What an error of this kind keeps beside its reply, and what it adds to the sentence."""
     if kind is ObjectArchived:
         storage_class, tier = reply.detail("StorageClass"), reply.detail("AccessTier")
         where = ", ".join(filter(None, (storage_class, tier)))
         return {"storage_class": storage_class, "access_tier": tier}, f": {where}" if where else ""
     if kind is ObjectDeleted:
-        version = safe_text(head.headers.get("x-amz-version-id") or "") or reply.detail("VersionId")
+        version = safe_text(head.headers.get("x-amz-version-id") or "", secrets) or reply.detail("VersionId")
         return {"version_id": version}, f" (version {version})" if version else ""
     if kind is RangeNotSupported:
         size, parts = reply.detail("ActualObjectSize"), reply.detail("ActualPartCount")
@@ -243,11 +250,11 @@ def _by_class(head: ResponseHead) -> _Meaning:
     return _Meaning(ServerError, "the answer is a redirect that cannot be followed", "check the URL and the region")
 
 
-def _region_hint(headers: Headers) -> str | None:
+def _region_hint(headers: Headers, secrets: Iterable[str]) -> str | None:
     """A bucket that lives in another region says in which (wire-spec.md row 89)."""
-    region = headers.get("x-amz-bucket-region")
-    moved = region is not None and region.replace("-", "").isalnum() and region.isascii() and len(region) < 64
-    return f"the bucket is in {region}: set region to it" if moved else None
+    region = headers.get("x-amz-bucket-region") or ""
+    is_one = _REGION.fullmatch(region) is not None and safe_text(region, secrets) == region
+    return f"the bucket is in {region}: set region to it" if is_one else None
 
 
 def _own_words(head: ResponseHead, reply: ServerReply) -> str:

@@ -41,6 +41,11 @@ def resolve(url: str, config: Config, endpoints: S3Endpoints | None = None) -> S
     return HttpSource.of(URL.parse(url), config.headers, Parameters.of(config), config.refresh_url)
 
 
+def is_in_store(url: object) -> bool:
+    """Whether it names an object of a store by bucket and key."""
+    return isinstance(url, str) and url.partition("://")[0].lower() in S3_SCHEMES
+
+
 def display_url(url: str) -> str:
     """A URL without its query and its user info, which may hold secrets.
 

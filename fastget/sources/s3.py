@@ -178,16 +178,18 @@ class S3Source:
 
     def describe(self, head: ResponseHead) -> ObjectInfo:
         self.parameters.check_key(head.headers, self.display_url)
-        info = object_info(head, self.display_url)
+        info = object_info(head, self.display_url, self._secrets())
         # What Object Lambda sends has passed through a function; the checksums are the original's (row 112).
         return replace(info, declared=()) if self._is_transformed else info
 
     def refusal(self, head: ResponseHead, body: bytes) -> FastgetError:
-        secrets = [*self.parameters.secrets, *(value for name, value in self.headers if is_secret(name))]
-        if self.settings.ibm_api_key_id is not None:
-            secrets.append(self.settings.ibm_api_key_id)
-        secrets += self._route().secrets
-        return refusal_error(head, body, self.display_url, secrets)
+        return refusal_error(head, body, self.display_url, self._secrets())
+
+    def _secrets(self) -> tuple[str, ...]:
+        given = tuple(value for name, value in self.headers if is_secret(name))
+        key = self.settings.ibm_api_key_id
+        api_key = () if key is None else (key,)
+        return (*self.parameters.secrets, *given, *api_key, *self.endpoints.secrets(self.settings, self.bucket))
 
     def redirected(self, head: ResponseHead) -> S3Source | None:
         """None: S3 says where a bucket is by its region, never by an address that a signature would be sent to."""

@@ -151,10 +151,9 @@ def _close_all(connections: list[Connection]) -> None:
 
 
 def connection_options(config: Config) -> tuple[object, ...]:
-    """The options that connections are made by: where they differ, none can be shared."""
+    """The options that connections are made by, but for `ca_bundle`: where they differ, none can be shared."""
     return (
         config.proxy,
-        config.ca_bundle,
         config.insecure,
         config.connect_timeout,
         config.response_timeout,

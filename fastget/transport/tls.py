@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from fastget.config import Config
     from fastget.transport.cancellation import Cancellation
 
-_OF_OTHERS = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_OF_OTHERS = {
+    "AWS_CA_BUNDLE": "is read for s3:// alone",
+    "REQUESTS_CA_BUNDLE": "is not read",
+    "CURL_CA_BUNDLE": "is not read",
+}
 # What OpenSSL calls an answer in plain text, of HTTP or another protocol.
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"})
 
@@ -99,8 +103,7 @@ def untrusted(host: str, error: ssl.SSLCertVerificationError) -> NetworkError:
 
 def _unheeded() -> str:
     """Which variable of other tools names a CA bundle, that whoever set it may expect to be read."""
-    name = next((name for name in _OF_OTHERS if os.environ.get(name)), None)
-    return f" ({name} is not read)" if name else ""
+    return next((f" ({name} {heed})" for name, heed in _OF_OTHERS.items() if os.environ.get(name)), "")
 
 
 def _explained(error: OSError, host: str, timeout: float) -> NetworkError:

@@ -311,8 +311,7 @@ def test_a_client_that_nobody_closes_takes_its_connections_along(serve: Serve) -
     server = serve({"/b/k": StoredObject(Content.of(b"abc"))})
     client = fastget.Client()
     assert client.read(server.url("/b/k")) == b"abc"
-    pool = client._pool
-    assert pool is not None
+    (pool,) = client._pools._kept.values()
     assert len(pool._idle) == 1
     del client
     gc.collect()

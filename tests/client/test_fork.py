@@ -106,7 +106,8 @@ client.read(f"{url}/parent")
 locked, over = threading.Event(), threading.Event()
 
 def hold():
-    with client._lock, client._pool._lock, client._pool.limit._lock:
+    (pool,) = client._pools._kept.values()
+    with client._lock, client._pools._lock, pool._lock, pool.limit._lock:
         locked.set()
         over.wait()
 

@@ -66,15 +66,17 @@ def test_a_certificate_that_does_not_hold_is_refused_for_good(
     assert server.requests == []
 
 
-@pytest.mark.parametrize("name", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
+@pytest.mark.parametrize(
+    ("name", "heed"), [("AWS_CA_BUNDLE", "is read for s3:// alone"), ("REQUESTS_CA_BUNDLE", "is not read")]
+)
 def test_a_bundle_that_is_named_to_other_tools_is_said_to_be_unread(
-    secured: Mode, scripted: ServerMaker, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, name: str
+    secured: Mode, scripted: ServerMaker, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, name: str, heed: str
 ) -> None:
     monkeypatch.setenv(name, "/etc/ours.pem")
     server = scripted(hello, context=refused(authority, "unknown authority"))
     with pytest.raises(NetworkError) as caught:
         secured.connect(server).get()
-    assert f"--ca-bundle ({name} is not read)" in (caught.value.hint or "")
+    assert f"--ca-bundle ({name} {heed})" in (caught.value.hint or "")
 
 
 def test_insecure_gives_up_the_check(secured: Mode, scripted: ServerMaker, authority: trustme.CA) -> None:

@@ -1,0 +1,197 @@
+"""The CA bundles that AWS's variables and files name: heeded for stores, as by AWS's own tools, and not beyond."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+import fastget
+from fastget import s3
+from fastget.errors import ConfigError, NetworkError
+from fastget.testing import Content, ObjectServer, StoredObject
+from fastget.testing.operations.listing import Listing
+
+MIB = 1024 * 1024
+CONTENT = Content.generated(3 * MIB + 5, seed=3)
+OBJECTS = {f"/b/{name}": StoredObject(Content.of(name.encode())) for name in ("1", "2", "3")}
+
+Serve = Callable[..., ObjectServer]
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def bundle(authority: trustme.CA, tmp_path: Path) -> str:
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+@pytest.fixture
+def strangers(tmp_path: Path) -> str:
+    """The bundle of an authority that has nothing to do with the store."""
+    path = tmp_path / "strangers.pem"
+    trustme.CA().cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+@pytest.fixture
+def store(authority: trustme.CA, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectServer:
+    """A store over TLS, and the keys for it in the environment."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    objects = {**OBJECTS, "/b/large": StoredObject(CONTENT)}
+    server = serve(objects, tls=context, operations=[Listing(objects)])
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.base_url)
+    return server
+
+
+@pytest.fixture
+def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Name a file where `place` is: the variable, or a profile of the config file."""
+    config = tmp_path / "config"
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+
+    def begin(place: str, path: str) -> None:
+        if place == "AWS_CA_BUNDLE":
+            monkeypatch.setenv(place, path)
+            return
+        heading = place if place == "default" else f"profile {place}"
+        keys = "aws_access_key_id = FILEKEY\naws_secret_access_key = file-secret"
+        config.write_text(f"[{heading}]\nca_bundle = {path}\n{keys}\n")
+
+    return begin
+
+
+@pytest.fixture(params=["plain", "botocore"])
+def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Who reads AWS's variables: fastget itself, or botocore because of one that only it knows."""
+    if request.param == "botocore":
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("reader")
+@pytest.mark.parametrize("place", ["AWS_CA_BUNDLE", "default", "dev"])
+def test_a_store_is_trusted_by_the_bundle_that_aws_is_told_of(
+    store: ObjectServer, bundle: str, say: Callable[[str, str], None], place: str
+) -> None:
+    say(place, bundle)
+    profile: dict[str, Any] = {"profile": "dev"} if place == "dev" else {}
+    assert fastget.read("s3://b/1", **profile) == b"1"
+
+
+@pytest.mark.usefixtures("reader", "store")
+def test_an_option_comes_before_the_variable_and_that_before_the_profile(
+    bundle: str, strangers: str, say: Callable[[str, str], None]
+) -> None:
+    say("default", strangers)
+    say("AWS_CA_BUNDLE", bundle)
+    assert fastget.read("s3://b/1") == b"1"
+    say("AWS_CA_BUNDLE", strangers)
+    assert fastget.read("s3://b/1", ca_bundle=bundle) == b"1"
+    with pytest.raises(NetworkError, match="not trusted"):
+        fastget.read("s3://b/1")
+
+
+def test_a_url_of_a_server_does_not_heed_it(store: ObjectServer, bundle: str, say: Callable[[str, str], None]) -> None:
+    say("AWS_CA_BUNDLE", bundle)
+    with fastget.Client() as client:
+        assert client.read("s3://b/1") == b"1"
+        with pytest.raises(NetworkError, match="not trusted") as caught:
+            client.read(store.url("/b/1"))
+    assert "AWS_CA_BUNDLE is read for s3:// alone" in (caught.value.hint or "")
+
+
+@pytest.mark.usefixtures("reader", "store")
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [("AWS_CA_BUNDLE", "AWS_CA_BUNDLE"), ("default", "profile default"), ("dev", "profile dev")],
+)
+def test_what_cannot_be_read_is_told_with_who_named_it(
+    say: Callable[[str, str], None], tmp_path: Path, place: str, name: str
+) -> None:
+    say(place, str(tmp_path / "nowhere.pem"))
+    profile: dict[str, Any] = {"profile": "dev"} if place == "dev" else {}
+    with pytest.raises(ConfigError) as caught:
+        fastget.read("s3://b/1", **profile)
+    assert caught.value.message.endswith("nowhere.pem, which cannot be read: No such file or directory")
+    assert f"{name} names" in caught.value.message
+    assert "\n" not in str(caught.value.message)
+
+
+@pytest.mark.usefixtures("store")
+def test_a_file_without_a_certificate_is_told_with_who_named_it(
+    say: Callable[[str, str], None], tmp_path: Path
+) -> None:
+    (tmp_path / "empty.pem").write_bytes(b"")
+    say("AWS_CA_BUNDLE", str(tmp_path / "empty.pem"))
+    with pytest.raises(ConfigError, match=r"AWS_CA_BUNDLE names \S+empty.pem, which holds no certificate"):
+        fastget.read("s3://b/1")
+
+
+def test_where_no_certificate_is_looked_at_nobody_minds_a_bundle_that_is_not_there(
+    store: ObjectServer, serve: Serve, say: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say("AWS_CA_BUNDLE", "/nowhere/ca.pem")
+    assert fastget.read("s3://b/1", insecure=True) == b"1"
+    plain = serve(OBJECTS)
+    assert fastget.read("s3://b/2", endpoint_url=plain.base_url) == b"2"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", plain.base_url)
+    assert fastget.read("s3://b/3") == b"3"
+    assert len(store.requests) == 1
+
+
+@pytest.mark.usefixtures("store")
+def test_an_empty_variable_names_nothing(bundle: str, say: Callable[[str, str], None]) -> None:
+    say("default", bundle)
+    say("AWS_CA_BUNDLE", "")
+    assert fastget.read("s3://b/1") == b"1"
+
+
+def test_the_calls_of_a_client_share_their_connection(
+    store: ObjectServer, bundle: str, say: Callable[[str, str], None]
+) -> None:
+    say("AWS_CA_BUNDLE", bundle)
+    with fastget.Client() as client:
+        for name in ("1", "2", "3"):
+            assert client.read(f"s3://b/{name}") == name.encode()
+        assert client.head("s3://b/1").size == 1
+        answer = s3.get_object(Bucket="b", Key="2", client=client)
+        with answer["Body"] as body:
+            assert body.read() == b"2"
+        assert [info.size for info in client.ls("s3://b/")] == [1, 1, 1, len(CONTENT)]
+    assert store.connections == 1
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.usefixtures("store")
+def test_all_connections_of_a_download_heed_it(
+    bundle: str, say: Callable[[str, str], None], destination: Path, processes: int
+) -> None:
+    say("default", bundle)
+    fastget.download("s3://b/large", destination, processes=processes, connections=4, part_size=256 * 1024)
+    assert destination.read_bytes() == CONTENT.read()
+
+
+def test_a_pull_heeds_it_for_the_stores_among_its_urls(
+    store: ObjectServer, serve: Serve, bundle: str, say: Callable[[str, str], None], tmp_path: Path
+) -> None:
+    say("AWS_CA_BUNDLE", bundle)
+    plain = serve(OBJECTS)
+    urls = ["s3://b/1", plain.url("/b/2"), "s3://b/large", store.url("/b/3")]
+    found = fastget.pull(urls, tmp_path / "list", part_size=256 * 1024)
+    assert [(failure.url, type(failure.error)) for failure in found.failures] == [(store.url("/b/3"), NetworkError)]
+    assert {path.name for path in (tmp_path / "list").iterdir()} == {"1", "2", "large"}
+    assert fastget.pull("s3://b/", tmp_path / "prefix").done == 4
