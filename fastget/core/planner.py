@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 from fastget.core.ranges import MAXIMUM_SIZE, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from fastget.core.layout import PartLayout
 
@@ -95,23 +96,47 @@ def plan_ranges(
 def plan_around(plan: Plan, kept: Sequence[Span]) -> Plan:
     """The plan, cut so that no byte is fetched that an earlier download, which was cut otherwise, has left.
 
-    `kept` are spans in order that do not overlap; whole ones are kept, or not. The plan stays as it is where it can use
-    all of them, and where the stored parts say how it is cut.
+    `kept` are spans in order that do not overlap. The plan stays as it is where it can use all of them; so does each
+    stored part, where the parts say how it is cut.
     """
-    if plan.split != "range" or plan.layout is not None or plan.size is None:
+    if plan.split == "stream" or plan.size is None:
         return plan
+    if plan.layout is not None:
+        return _parts_around(plan, plan.size, kept)
     if sum(span.length for span in kept) == sum(span.length for span in _usable(plan.chunks, kept)):
         return plan
     step = max(chunk.span.length for chunk in plan.chunks)
-    spans: list[Span] = []
-    position = 0
-    for span in _joined(kept, step):
-        spans += (*_cut(Span(position, span.start), step), span)
-        position = span.stop
-    spans += _cut(Span(position, plan.size), step)
+    spans = _around(Span(0, plan.size), kept, step)
     chunks = tuple(Chunk(index, span) for index, span in enumerate(spans))
     lead = sum(span.stop <= plan.size // STREAM_SHARE for span in spans)
     return replace(plan, chunks=chunks, lead=lead)
+
+
+def _parts_around(plan: Plan, size: int, kept: Sequence[Span]) -> Plan:
+    """The parts of which something was kept that does not lie in front, each cut along it; the others as they are."""
+    step = min(max(chunk.span.length for chunk in plan.chunks), chunk_size_for(size))
+    chunks: list[Chunk] = []
+    at = 0
+    for number, of_part in groupby(plan.chunks, key=lambda chunk: chunk.part):
+        own = tuple(of_part)
+        part = Span(own[0].span.start, own[-1].span.stop)
+        while at < len(kept) and kept[at].stop <= part.start:
+            at += 1
+        held = list(_within(kept, at, part))
+        if sum(span.length for span in held) != sum(span.length for span in _usable(own, held)):
+            own = tuple(Chunk(0, span, number) for span in _around(part, held, step))
+        chunks += own
+    found = tuple(replace(chunk, index=index) for index, chunk in enumerate(chunks))
+    if found == plan.chunks:
+        return plan
+    return replace(plan, chunks=found, split=_split(found), lead=len(found) // STREAM_SHARE)
+
+
+def _within(kept: Sequence[Span], at: int, part: Span) -> Iterator[Span]:
+    """What the kept spans, from number `at` on, have of a part."""
+    while at < len(kept) and kept[at].start < part.stop:
+        yield Span(max(kept[at].start, part.start), min(kept[at].stop, part.stop))
+        at += 1
 
 
 def plan_parts(
@@ -137,8 +162,11 @@ def plan_parts(
         asked_by_number = by_number and whole and part.length > 0
         for span in (part,) if whole else _cut(part, step):
             chunks.append(Chunk(len(chunks), span, number, asked_by_number))
-    split: SplitKind = "part" if any(chunk.by_part_number for chunk in chunks) else "range"
-    return Plan(layout.size, split, tuple(chunks), connections, layout, lead=len(chunks) // STREAM_SHARE)
+    return Plan(layout.size, _split(chunks), tuple(chunks), connections, layout, lead=len(chunks) // STREAM_SHARE)
+
+
+def _split(chunks: Iterable[Chunk]) -> SplitKind:
+    return "part" if any(chunk.by_part_number for chunk in chunks) else "range"
 
 
 def _usable(chunks: Sequence[Chunk], kept: Sequence[Span]) -> Iterator[Span]:
@@ -152,6 +180,16 @@ def _usable(chunks: Sequence[Chunk], kept: Sequence[Span]) -> Iterator[Span]:
                 yield span
                 position = span.stop
             span = next(spans, None)
+
+
+def _around(whole: Span, kept: Sequence[Span], step: int) -> list[Span]:
+    """Kept spans of the whole, neighbours as one, and between them what is missing, in pieces of `step` bytes."""
+    spans: list[Span] = []
+    position = whole.start
+    for span in _joined(kept, step):
+        spans += (*_cut(Span(position, span.start), step), span)
+        position = span.stop
+    return [*spans, *_cut(Span(position, whole.stop), step)]
 
 
 def _joined(kept: Sequence[Span], step: int) -> list[Span]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from bisect import bisect_left
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
-from fastget.core.checksums.algorithms import Algorithm, new_hasher
+from fastget.core.checksums.algorithms import Algorithm, Hasher, new_hasher
+from fastget.core.ranges import Span
 from fastget.engine.threads import ask_each
 from fastget.errors import ChecksumMismatch, DestinationError, NotFound, ObjectDeleted, SourceChanged
 
@@ -32,7 +33,7 @@ class Rehash:
     """Reads what was left, with several threads, holds it to the digests of its claims, and feeds pieces with it.
 
     `write` takes bytes that lie in another file than the sink's. A claim that does not hold ends its piece there: what
-    lies behind it is fetched.
+    lies behind it is fetched. One that lies in several chunks is read once more, for its digest, by each of them.
     """
 
     def __init__(
@@ -68,11 +69,11 @@ class Rehash:
         return self._piece(chunk, self._contiguous(chunk))
 
     def _contiguous(self, chunk: Chunk) -> list[Claim]:
-        """The claims that follow each other from the start of a chunk and do not leave it."""
+        """The claims that follow each other from the start of a chunk, up to the first one that leaves it."""
         found: list[Claim] = []
         position = chunk.span.start
-        for claim in self._claims[bisect_left(self._starts, position) :]:
-            if claim.span.start != position or claim.span.stop > chunk.span.stop:
+        for claim in self._claims[max(bisect_right(self._starts, position) - 1, 0) :]:
+            if not claim.span.start <= position < min(claim.span.stop, chunk.span.stop):
                 break
             found.append(claim)
             position = claim.span.stop
@@ -81,31 +82,46 @@ class Rehash:
     def _piece(self, chunk: Chunk, claims: Sequence[Claim]) -> Piece:
         piece = self._new_piece(chunk)
         for index, claim in enumerate(claims):
-            if not self._holds(claim, piece):
+            own = Span(max(claim.span.start, chunk.span.start), min(claim.span.stop, chunk.span.stop))
+            is_whole = own == claim.span
+            if not (is_whole or self._holds(claim)) or not self._takes(own, piece, claim.digest if is_whole else None):
                 # Its hashers have seen what does not count.
                 return self._piece(chunk, claims[:index])
-            piece.go_on_at(claim.span.stop)
+            piece.go_on_at(own.stop)
         return piece
 
-    def _holds(self, claim: Claim, piece: Piece) -> bool:
-        buffer = self._buffer()
+    def _holds(self, claim: Claim) -> bool:
+        """Whether the bytes of a claim are as they were."""
         hasher = new_hasher(Algorithm.XXHASH3)
-        position, stop = claim.span.start, claim.span.stop
-        while position < stop:
-            self._cancellation.check()
-            count = self._read(position, buffer[: stop - position])
-            if count == 0:
-                return False
-            data = buffer[:count]
-            hasher.update(data)
-            piece.take_in(data)
-            if self._write is not None:
-                self._write(position, data)
-            position += count
-        if hasher.digest() != claim.digest:
+        return self._feed(claim.span, lambda _, data: hasher.update(data)) and hasher.digest() == claim.digest
+
+    def _takes(self, span: Span, piece: Piece, expected: bytes | None) -> bool:
+        """Feed a piece with the bytes that follow; False where they are not there, or have not the `expected` xxh3."""
+        hasher = new_hasher(Algorithm.XXHASH3)
+        if not self._feed(span, lambda position, data: self._take_in(hasher, piece, position, data)):
+            return False
+        if expected is not None and hasher.digest() != expected:
             return False
         if self._write is not None:
-            self._file.claim(claim.span, claim.digest)
+            self._file.claim(span, hasher.digest())
+        return True
+
+    def _take_in(self, hasher: Hasher, piece: Piece, position: int, data: memoryview) -> None:
+        hasher.update(data)
+        piece.take_in(data)
+        if self._write is not None:
+            self._write(position, data)
+
+    def _feed(self, span: Span, take: Callable[[int, memoryview], None]) -> bool:
+        buffer = self._buffer()
+        position = span.start
+        while position < span.stop:
+            self._cancellation.check()
+            count = self._read(position, buffer[: span.stop - position])
+            if count == 0:
+                return False
+            take(position, buffer[:count])
+            position += count
         return True
 
     def _read(self, position: int, buffer: memoryview) -> int:

@@ -130,6 +130,7 @@ class Verifier:
         """
         if not self._checks:
             return verified_by_size(self._reason)
+        self._read_back(self._ledger.cut_parts)
         layout = self._task.plan.layout
         if layout is not None and layout.is_guess:
             return self._verify_guess(layout, size)
@@ -261,12 +262,23 @@ class Verifier:
             sink, Span(0, size), self._ledger.ordered_algorithms, self._buffers
         ).items():
             self._ledger.record_ordered(algorithm, digest)
+        parts = {chunk.part for chunk in chunks}
+        self._read_back([number for number in self._ledger.cut_parts if number in parts])
         for chunk in chunks:
             span = chunk.span
             self._announcer.keep(
                 Repaired(self._task.source.display_url, span.start, span.stop, "its digest did not hold")
             )
         self._announcer.deliver()
+
+    def _read_back(self, parts: Collection[int]) -> None:
+        """Digest parts that landed in several chunks: a SHA or an MD5 needs them in order."""
+        layout = self._task.plan.layout
+        if layout is None:
+            return
+        for number in parts:
+            found = digest_span(self._task.sink, layout.span(number), self._ledger.part_algorithms, self._buffers)
+            self._ledger.record_part(number, found)
 
     def _damaged_by_part_digests(self) -> list[int]:
         """The chunks of the parts that the store's own part digests contradict; none where it declares none."""

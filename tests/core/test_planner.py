@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from random import Random
 
 import pytest
@@ -229,9 +229,45 @@ def test_a_plan_that_can_use_all_that_was_kept_stays(size: int, chunk_size: int,
     assert plan_around(plan, kept) is plan
 
 
-def test_parts_say_themselves_how_an_object_is_cut() -> None:
+@given(
+    leftovers(), st.lists(st.integers(0, 40 * MIB), min_size=1, max_size=8), st.booleans(), st.none() | st.just(3 * MIB)
+)
+@example((20 * MIB, [Span(4 * MIB, 8 * MIB)]), [5 * MIB, 0, 5 * MIB], True, None)
+def test_parts_are_cut_so_that_all_that_was_kept_is_used_and_no_chunk_leaves_its_part(
+    left: tuple[int, list[Span]], sizes_of_parts: list[int], whole_parts: bool, chunk_size: int | None
+) -> None:
+    size, kept = left
+    before_last = [part for part, stop in zip(sizes_of_parts, accumulate(sizes_of_parts), strict=True) if stop < size]
+    layout = PartLayout.of_sizes([*before_last, size - sum(before_last)])
+    plan = plan_parts(layout, by_number=True, whole_parts=whole_parts, chunk_size=chunk_size)
+    around = plan_around(plan, kept)
+    assert_tiles(around, size)
+    assert around.layout is layout
+    for chunk in around.chunks:
+        assert chunk.part is not None
+        part = layout.span(chunk.part)
+        assert part.start <= chunk.span.start <= chunk.span.stop <= part.stop
+        assert not chunk.by_part_number or chunk.span == part
+        # Whatever there is of a chunk lies at its front, without a gap.
+        near = [k for k in kept if k.start < chunk.span.stop and chunk.span.start < k.stop]
+        held = [Span(max(k.start, chunk.span.start), min(k.stop, chunk.span.stop)) for k in near]
+        assert [span.start for span in held] == [chunk.span.start, *(span.stop for span in held)][: len(held)]
+
+
+def test_parts_of_which_all_that_was_kept_lies_in_front_stay_as_they_are() -> None:
     layout = PartLayout.of_sizes([5 * MIB] * 4)
     plan = plan_parts(layout, by_number=True, whole_parts=True)
-    assert plan_around(plan, [Span(MIB, 2 * MIB)]) is plan
+    assert plan_around(plan, []) is plan
+    assert plan_around(plan, [Span(0, 4 * MIB), Span(4 * MIB, 5 * MIB), Span(10 * MIB, 12 * MIB)]) is plan
+    around = plan_around(plan, [Span(MIB, 2 * MIB)])
+    assert [(chunk.part, chunk.by_part_number) for chunk in around.chunks][2:] == [
+        (1, False),
+        (2, True),
+        (3, True),
+        (4, True),
+    ]
+
+
+def test_a_stream_is_not_cut() -> None:
     stream = plan_stream(20 * MIB)
     assert plan_around(stream, [Span(MIB, 2 * MIB)]) is stream

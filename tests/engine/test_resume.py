@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from fastget.client import Client
 from fastget.core.checksums.algorithms import Algorithm
 from fastget.core.journal import SMALLEST_BLOCK, read_journal
 from fastget.engine.cancellation import Cancellation
+from fastget.engine.stores import Stores
 from fastget.errors import (
     Cancelled,
     ChecksumMismatch,
@@ -23,9 +25,9 @@ from fastget.errors import (
     NetworkError,
     SourceChanged,
 )
-from fastget.events import Event, Kept, Progress, Restarted, Result, Resumed, Started, Unchanged
+from fastget.events import Event, Kept, Method, Progress, Restarted, Result, Resumed, Started, Unchanged
 from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults
-from fastget.testing.behaviour import ETags
+from fastget.testing.behaviour import Attributes, ETags
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -162,6 +164,85 @@ def test_another_way_of_cutting_uses_all_that_was_left(
     assert result.verification.verified
     assert result.bytes_resumed == kept.landed
     assert result.bytes_received + result.bytes_resumed == SIZE
+
+
+@pytest.fixture
+def leave_ranges(
+    large: Content, large_bytes: bytes, destination: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], tuple[Kept, int]]:
+    """Leave what a download has fetched by ranges that know nothing of the parts; what it has kept, and the port."""
+    digest = "sha-256=" + hashlib.sha256(large_bytes).hexdigest()
+    behaviour = Behaviour(rate_per_connection=24 * MIB, part_numbers=False, attributes=Attributes.DENIED)
+
+    def stop(kind: str) -> tuple[Kept, int]:
+        events: list[Event] = []
+        stored = StoredObject(large, **KINDS[kind])
+        with ObjectServer({"/k": stored}, behaviour=behaviour) as server, Client(**OPTIONS) as other:
+            assert _stop_at(other, server.url("/k"), destination, SIZE // 2, events, checksum=digest) is not None
+        (started,) = _of(events, Started)
+        assert started.split == "range"
+        # What this store could not do is forgotten: the next one tells its parts.
+        monkeypatch.setattr("fastget.client._stores", Stores())
+        return _of(events, Kept)[0], server.port
+
+    return stop
+
+
+LeaveRanges = Callable[[str], tuple[Kept, int]]
+OF_PARTS = ["parts of crc", "parts of sha", "multipart etag"]
+
+
+@pytest.mark.fault("X18")
+@pytest.mark.parametrize("kind", OF_PARTS)
+def test_a_plan_by_parts_uses_all_that_ranges_have_left(
+    large: Content, large_bytes: bytes, client: Client, destination: Path, leave_ranges: LeaveRanges, kind: str
+) -> None:
+    kept, port = leave_ranges(kind)
+    with ObjectServer({"/k": StoredObject(large, **KINDS[kind])}, port=port) as server:
+        result, events = _fetch(client, server.url("/k"), destination)
+    assert not _of(events, Restarted)
+    assert result.bytes_resumed == kept.landed
+    assert result.bytes_received + result.bytes_resumed == SIZE
+    assert result.verification.verified
+    assert result.verification.method in (Method.COMPOSITE, Method.ETAG_MD5)
+    assert destination.read_bytes() == large_bytes
+    assert list(destination.parent.iterdir()) == [destination]
+
+
+@pytest.mark.fault("C1", "X18")
+@pytest.mark.parametrize("kind", OF_PARTS)
+def test_what_comes_damaged_into_a_part_that_was_half_there_is_found(
+    large: Content, large_bytes: bytes, client: Client, destination: Path, leave_ranges: LeaveRanges, kind: str
+) -> None:
+    _, port = leave_ranges(kind)
+    damage = faults.flip_bit_of_body(offset=1000).on(ranged=True)
+    with ObjectServer({"/k": StoredObject(large, **KINDS[kind])}, port=port, faults=[damage]) as server:
+        result, _ = _fetch(client, server.url("/k"), destination)
+        assert server.faults_happened
+    assert result.repairs >= 1
+    assert result.verification.verified
+    assert destination.read_bytes() == large_bytes
+
+
+@pytest.mark.fault("X24")
+@pytest.mark.parametrize("kind", OF_PARTS)
+def test_a_claim_across_two_parts_that_does_not_hold_is_of_no_use_to_either(
+    large: Content, large_bytes: bytes, client: Client, destination: Path, leave_ranges: LeaveRanges, kind: str
+) -> None:
+    kept, port = leave_ranges(kind)
+    (part,) = destination.parent.glob("*.fastget-part")
+    journal = read_journal((destination.parent / JOURNAL).read_bytes())
+    assert journal is not None
+    edges = [sum(PARTS[:count]) for count in range(1, len(PARTS))]
+    across = next(c.span for c in journal.claims if any(c.span.start < edge < c.span.stop for edge in edges))
+    with part.open("r+b") as file:
+        file.seek(across.start)
+        file.write(bytes([large_bytes[across.start] ^ 1]))
+    with ObjectServer({"/k": StoredObject(large, **KINDS[kind])}, port=port) as server:
+        result, _ = _fetch(client, server.url("/k"), destination)
+    assert result.bytes_resumed <= kept.landed - across.length
+    assert result.verification.verified
+    assert destination.read_bytes() == large_bytes
 
 
 def test_errors_of_the_way_keep_what_has_landed(

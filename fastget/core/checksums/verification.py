@@ -113,6 +113,7 @@ class Ledger:
             self._parts.setdefault(chunk.part, []).append(chunk)
         self._digests: list[Mapping[Algorithm, bytes]] = [{} for _ in chunks]
         self._ordered: dict[Algorithm, bytes] = {}
+        self._of_parts: dict[int, Mapping[Algorithm, bytes]] = {}
 
     @property
     def chunk_algorithms(self) -> tuple[Algorithm, ...]:
@@ -125,11 +126,27 @@ class Ledger:
         """What has to be computed of the whole content, from front to back."""
         return tuple(dict.fromkeys(check.algorithm for check in self._checks if check.is_ordered))
 
+    @property
+    def part_algorithms(self) -> tuple[Algorithm, ...]:
+        """What needs the bytes of each part from front to back."""
+        return tuple(dict.fromkeys(check.algorithm for check in self._checks if check.needs_whole_parts))
+
+    @property
+    def cut_parts(self) -> tuple[int, ...]:
+        """The parts whose digests cannot be had from their chunks, of which there are several: they are read back."""
+        cut = (number for number, chunks in self._parts.items() if number is not None and len(chunks) > 1)
+        return tuple(cut) if self.part_algorithms else ()
+
+    def record_part(self, number: int, digests: Mapping[Algorithm, bytes]) -> None:
+        """The digests of a part by hashers that saw it in order."""
+        self._of_parts[number] = digests
+
     def copy(self) -> Ledger:
         """Another ledger with the same records, to try others in."""
         twin = Ledger(self._checks, self._chunks, self._layout)
         twin._digests = list(self._digests)
         twin._ordered = dict(self._ordered)
+        twin._of_parts = dict(self._of_parts)
         return twin
 
     def record(self, index: int, digests: Mapping[Algorithm, bytes]) -> bool:
@@ -152,7 +169,9 @@ class Ledger:
         return self._ordered[algorithm]
 
     def part_digest(self, algorithm: Algorithm, number: int) -> bytes:
-        """The digest of stored part `number`, from its chunks."""
+        """The digest of stored part `number`, as it was recorded, or from its chunks."""
+        if algorithm in (found := self._of_parts.get(number, {})):
+            return found[algorithm]
         return self._fold(algorithm, self._parts[number])
 
     def failures(self) -> tuple[tuple[Check, bytes], ...]:
