@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -52,9 +55,9 @@ def sdk_client(sdk_sessions: dict[str, Any]) -> Iterator[Callable[[str, ObjectSe
         client.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def client_of() -> Iterator[Callable[..., fastget.Client]]:
-    """The client whose options lead to a server; closed with the last test of the module."""
+    """The client whose options lead to a server; closed with the last test."""
     made: dict[tuple[Any, ...], fastget.Client] = {}
 
     def make(server: ObjectServer, **options: Any) -> fastget.Client:
@@ -86,15 +89,27 @@ def get(client_of: Callable[..., fastget.Client]) -> Ask:
     return ask
 
 
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Start object servers that end with the test."""
-    from contextlib import ExitStack
+@pytest.fixture(scope="session")
+def address() -> Iterator[int]:
+    """A port of this process alone, on which nobody listens: one server after the other may (Linux)."""
+    with socket.socket() as reserved:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(("127.0.0.1", 0))
+        yield reserved.getsockname()[1]
 
+
+@pytest.fixture
+def serve(address: int) -> Iterator[Serve]:
+    """Start object servers that end with the test, the first of them at the same address in all tests.
+
+    So the clients, which are made for addresses, can be shared: each takes megabytes, and a quarter of a second.
+    """
     with ExitStack() as servers:
+        ports = [address]
 
         def begin(objects: dict[str, Any] | None = None, **options: Any) -> ObjectServer:
-            return servers.enter_context(ObjectServer(objects or {}, **options))
+            port = ports.pop() if ports and sys.platform == "linux" else 0
+            return servers.enter_context(ObjectServer(objects or {}, port=port, **options))
 
         yield begin
 

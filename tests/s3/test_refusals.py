@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -36,9 +36,8 @@ KEY = "k" * 32
 
 
 @pytest.fixture
-def server() -> Iterator[ObjectServer]:
-    with ObjectServer({"/b/k": STORED}) as started:
-        yield started
+def server(serve: Callable[..., ObjectServer]) -> ObjectServer:
+    return serve({"/b/k": STORED})
 
 
 # Before anything is sent -----------------------------------------------------------------------------------------
