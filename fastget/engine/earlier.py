@@ -12,7 +12,7 @@ from fastget.engine.already import verify_existing
 from fastget.engine.blocks import Blocks, Claims
 from fastget.engine.piece import Piece
 from fastget.engine.resuming import Rehash, is_worthless
-from fastget.errors import FastgetError
+from fastget.errors import FastgetError, Throttled
 from fastget.events import KEPT_HINT, Kept, Restarted, Resumed
 from fastget.sinks.protocol import Leftover
 
@@ -180,7 +180,13 @@ class Earlier:
             size, landed = self._identified.size, self._tally.landed
             self._announcer.keep(Kept(self._source.display_url, self._sink.path, size, landed))
             if isinstance(error, FastgetError):
-                error.hint = f"{error.hint}; {KEPT_HINT}" if error.hint else KEPT_HINT
+                error.hint = "; ".join(hint for hint in (error.hint, KEPT_HINT, self._way_out(error)) if hint)
+
+    def _way_out(self, error: FastgetError) -> str | None:
+        """What to do where nothing of the rest was served: the server may serve no ranges, but the whole."""
+        if not isinstance(error, Throttled) or not self._tally.resumed or self._tally.received:
+            return None
+        return "if that ends like this again, --no-resume fetches all of it in one stream"
 
     def _tell(self, refused: str | None) -> None:
         """Say once what has become of what was left."""

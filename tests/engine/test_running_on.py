@@ -11,7 +11,8 @@ import pytest
 
 import fastget
 from fastget.core.checksums.algorithms import Algorithm
-from fastget.errors import NetworkError, Throttled
+from fastget.engine.cancellation import Cancellation
+from fastget.errors import Cancelled, NetworkError, Throttled
 from fastget.events import Event, Progress, Retried
 from fastget.testing import Behaviour, Content, Fault, ObjectServer, StoredObject, faults
 from fastget.testing.answer import Answer
@@ -124,6 +125,30 @@ def test_others_join_in_again_when_the_store_serves_them(
         served = [answer for answer in server.requests if answer.status == 206]
     assert _is_right(destination, content_digest)
     assert served
+
+
+@pytest.mark.fault("H44", "X18")
+def test_a_download_that_cannot_go_on_by_ranges_says_how_to_begin_anew(destination: Path) -> None:
+    content = Content.generated(9 * MIB, seed=5)
+    scope = Cancellation()
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Progress) and event.landed >= 4 * MIB:
+            scope.cancel()
+
+    with (
+        ObjectServer({"/k": StoredObject(content)}, behaviour=UNHURRIED, faults=[NO_MORE]) as server,
+        fastget.Client(**OPTIONS) as client,
+    ):
+        with pytest.raises(Cancelled):
+            client.transfer_to_file(server.url("/k"), destination, scope, on_event=stop)
+        with pytest.raises(Throttled) as caught:
+            client.download(server.url("/k"), destination)
+        assert "--no-resume" in (caught.value.hint or "")
+        assert not destination.exists()
+        result = client.download(server.url("/k"), destination, resume=False)
+    assert result.bytes_received == content.size
+    assert destination.read_bytes() == content.read()
 
 
 @pytest.mark.fault("N5", "H44")
