@@ -39,12 +39,14 @@ class Behaviour:
     """How a server answers: over TLS or not, after how long, and how fast.
 
     `first_byte`: shortest and longest wait before an answer, in seconds, drawn evenly for each request.
-    `rate`: bytes per second on each connection.
+    `rate`: bytes per second on each connection. `is_s3`: it declares checksums as Amazon S3 does, else as Google Cloud
+    Storage.
     """
 
     tls: bool = False
     first_byte: tuple[float, float] | None = None
     rate: int | None = None
+    is_s3: bool = False
 
 
 def find_nginx() -> str | None:
@@ -63,7 +65,7 @@ def nginx_configuration(
 ) -> str:
     """The configuration of a server on 127.0.0.1 that offers the files below `directory`/files.
 
-    Answers to requests for a whole object declare its CRC as Google Cloud Storage does (crc32c, always) and
+    Answers to requests for a whole object declare its CRC as Google Cloud Storage does (crc32c, always) or
     as Amazon S3 does (crc64nvme, when asked for with x-amz-checksum-mode); answers to ranges declare none.
 
     Raises NginxError when the behaviour needs a module that is not installed, ValueError for TLS without
@@ -98,7 +100,6 @@ def _main_lines(directory: Path, behaviour: Behaviour) -> list[str]:
 
 
 def _http_lines(directory: Path, behaviour: Behaviour, stored: StoredObject) -> list[str]:
-    crc32c, crc64nvme = (base64.b64encode(digest).decode() for digest in (stored.crc32c, stored.crc64nvme))
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     lines = [
         *(f'{kind}_temp_path "{directory}/{kind}";' for kind in kinds),
@@ -107,17 +108,30 @@ def _http_lines(directory: Path, behaviour: Behaviour, stored: StoredObject) -> 
         "sendfile on;",
         "tcp_nopush on;",
         "keepalive_requests 1000000;",
-        f'map $http_range $google_hash {{ "" "crc32c={crc32c}"; default ""; }}',
-        f'map "$http_range/$http_x_amz_checksum_mode" $crc64nvme {{ "/ENABLED" "{crc64nvme}"; default ""; }}',
-        'map $crc64nvme $crc_type { "" ""; default "FULL_OBJECT"; }',
-        "add_header x-goog-hash $google_hash;",
-        "add_header x-amz-checksum-crc64nvme $crc64nvme;",
-        "add_header x-amz-checksum-type $crc_type;",
-        "add_header x-amz-request-id $request_id;",
+        *(_s3_declaration(stored) if behaviour.is_s3 else _google_declaration(stored)),
     ]
     if behaviour.first_byte:
         lines.append("init_worker_by_lua_block { math.randomseed(ngx.now() * 1000 + ngx.worker.pid()) }")
     return lines
+
+
+def _google_declaration(stored: StoredObject) -> list[str]:
+    crc32c = base64.b64encode(stored.crc32c).decode()
+    return [
+        f'map $http_range $google_hash {{ "" "crc32c={crc32c}"; default ""; }}',
+        "add_header x-goog-hash $google_hash;",
+    ]
+
+
+def _s3_declaration(stored: StoredObject) -> list[str]:
+    crc64nvme = base64.b64encode(stored.crc64nvme).decode()
+    return [
+        f'map "$http_range/$http_x_amz_checksum_mode" $crc64nvme {{ "/ENABLED" "{crc64nvme}"; default ""; }}',
+        'map $crc64nvme $crc_type { "" ""; default "FULL_OBJECT"; }',
+        "add_header x-amz-checksum-crc64nvme $crc64nvme;",
+        "add_header x-amz-checksum-type $crc_type;",
+        "add_header x-amz-request-id $request_id;",
+    ]
 
 
 def _server_lines(directory: Path, port: int, behaviour: Behaviour, certificates: Certificates | None) -> list[str]:

@@ -35,7 +35,7 @@ SCENARIOS = (
     Scenario(
         "s3-like",
         "S3-like server: first byte after 30 to 60 ms, 45 MB/s a connection",
-        Behaviour(first_byte=(0.030, 0.060), rate=45_000_000),
+        Behaviour(first_byte=(0.030, 0.060), rate=45_000_000, is_s3=True),
         32,
         (16, 32, 64),
         is_store=True,

@@ -60,19 +60,29 @@ def test_a_missing_lua_module_is_named(tmp_path: Path, stored: StoredObject, mon
 def test_checksums_are_declared_for_whole_objects_and_not_for_ranges(
     nginx: str, tmp_path: Path, stored: StoredObject
 ) -> None:
-    port = free_port()
-    (tmp_path / "nginx.conf").write_text(nginx_configuration(tmp_path, port, Behaviour(), stored))
-    url = f"http://127.0.0.1:{port}/benchmark/object.bin"
-    with Nginx(nginx, tmp_path, port):
-        plain = _fields(url)
-        asked = _fields(url, {"x-amz-checksum-mode": "ENABLED"})
-        ranged = _fields(url, {"x-amz-checksum-mode": "ENABLED", "Range": "bytes=0-9"})
-    assert plain["x-goog-hash"] == f"crc32c={base64.b64encode(stored.crc32c).decode()}"
-    assert "x-amz-checksum-crc64nvme" not in plain
+    plain, asked, ranged = _declared(Behaviour(), nginx, tmp_path, stored)
+    assert plain["x-goog-hash"] == asked["x-goog-hash"] == f"crc32c={base64.b64encode(stored.crc32c).decode()}"
+    assert ranged["content-range"] == "bytes 0-9/100000"
+    assert "x-goog-hash" not in ranged
+
+
+def test_an_s3_like_server_declares_its_checksum_where_it_is_asked_for(
+    nginx: str, tmp_path: Path, stored: StoredObject
+) -> None:
+    plain, asked, ranged = _declared(Behaviour(is_s3=True), nginx, tmp_path, stored)
+    assert not any(name.startswith(("x-goog-", "x-amz-checksum-")) for name in (*plain, *ranged))
     assert asked["x-amz-checksum-crc64nvme"] == base64.b64encode(stored.crc64nvme).decode()
     assert asked["x-amz-checksum-type"] == "FULL_OBJECT"
-    assert ranged["content-range"] == "bytes 0-9/100000"
-    assert not {"x-goog-hash", "x-amz-checksum-crc64nvme", "x-amz-checksum-type"} & set(ranged)
+
+
+def _declared(behaviour: Behaviour, nginx: str, folder: Path, stored: StoredObject) -> tuple[dict[str, str], ...]:
+    """The fields of three answers: to a plain GET, to one that asks for checksums, and to one for a range."""
+    port = free_port()
+    (folder / "nginx.conf").write_text(nginx_configuration(folder, port, behaviour, stored))
+    url = f"http://127.0.0.1:{port}/benchmark/object.bin"
+    asking = {"x-amz-checksum-mode": "ENABLED"}
+    with Nginx(nginx, folder, port):
+        return _fields(url), _fields(url, asking), _fields(url, {**asking, "Range": "bytes=0-9"})
 
 
 def _fields(url: str, headers: dict[str, str] | None = None) -> dict[str, str]:
