@@ -68,7 +68,7 @@ def new_hasher(algorithm: Algorithm) -> Hasher:
     """A hasher that has seen no bytes yet."""
     match algorithm:
         case Algorithm.CRC32 | Algorithm.CRC32C | Algorithm.CRC64NVME:
-            return _RunningCRC(_crc_function(algorithm), algorithm.digest_size)
+            return _RunningCRC(algorithm)
         case Algorithm.XXHASH64 | Algorithm.XXHASH3 | Algorithm.XXHASH128:
             return _new_xxhash(algorithm)
         case _:
@@ -80,18 +80,21 @@ def new_hasher(algorithm: Algorithm) -> Hasher:
 class _RunningCRC:
     """A CRC carried from one buffer to the next."""
 
-    __slots__ = ("_compute", "_size", "_value")
+    __slots__ = ("_algorithm", "_compute", "_value")
 
-    def __init__(self, compute: Callable[[memoryview | bytes, int], int], size: int) -> None:
-        self._compute = compute
-        self._size = size
+    def __init__(self, algorithm: Algorithm) -> None:
+        self._algorithm = algorithm
+        self._compute: Callable[[memoryview | bytes, int], int] | None = None
         self._value = 0
 
     def update(self, data: memoryview | bytes, /) -> None:
+        if self._compute is None:
+            # Not before: loading awscrt stops all threads, and they shall wait for their answers meanwhile.
+            self._compute = _crc_function(self._algorithm)
         self._value = self._compute(data, self._value)
 
     def digest(self) -> bytes:
-        return self._value.to_bytes(self._size, "big")
+        return self._value.to_bytes(self._algorithm.digest_size, "big")
 
 
 def _crc_function(algorithm: Algorithm) -> Callable[[memoryview | bytes, int], int]:

@@ -7,12 +7,12 @@ proves nothing about the bytes (faults.md C9 to C13). Nothing that a server send
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastget.core.checksums.algorithms import Algorithm
 from fastget.core.checksums.structured import byte_sequences, decode_base64
 from fastget.errors import ConfigError
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -52,7 +52,7 @@ _USER_NAMES = {algorithm.value: algorithm for algorithm in Algorithm} | {
 _USER_HINT = "write sha-256=HEX; known are " + ", ".join(Algorithm)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DeclaredDigest:
     """A digest that someone vouches for.
 

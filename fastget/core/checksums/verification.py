@@ -5,12 +5,12 @@ A digest that cannot be checked is never failed: it is named as the reason for t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastget.core.checksums import combine
 from fastget.core.checksums.algorithms import Algorithm
 from fastget.events import Method, Verification
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +36,7 @@ _PREFERENCE = {algorithm: place for place, algorithm in enumerate(_PREFERRED)}
 _LADDER = {Method.FULL_OBJECT: 0, Method.COMPOSITE: 1, Method.HTTP_DIGEST: 2}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Check:
     """One digest that the download is held to. `parts` is the number of parts of a composite one."""
 
@@ -119,7 +119,7 @@ class Ledger:
     def chunk_algorithms(self) -> tuple[Algorithm, ...]:
         """What has to be computed of every chunk: what the checks add up, or a CRC to tell a damaged chunk by."""
         algorithms = tuple(dict.fromkeys(check.algorithm for check in self._checks if not check.is_ordered))
-        return algorithms or ((Algorithm.CRC64NVME,) if self._checks else ())
+        return algorithms or ((Algorithm.CRC32C,) if self._checks else ())
 
     @property
     def ordered_algorithms(self) -> tuple[Algorithm, ...]:
