@@ -1,4 +1,4 @@
-"""What happened, as frozen dataclasses: the results of a transfer and the events along its way.
+"""What happened, as dataclasses: the results of a transfer and the events along its way.
 
 Progress bars, NDJSON and logs are readers of these; nothing else is printed by the library. Sizes are in bytes, times
 in seconds, digests in hex. URLs are the redacted form (no query, no user info).
@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
+
+from fastget.records import record
 
 
 class Method(StrEnum):
@@ -72,7 +74,7 @@ class Result:
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Started:
     """The object is known and its bytes flow. `size` is None where the server does not say.
 
@@ -91,7 +93,7 @@ class Started:
     algorithm: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Progress:
     """A sample of a running transfer, at most ten a second.
 
@@ -108,7 +110,7 @@ class Progress:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Retried:
     """A piece failed and is going to be asked for again after `delay` seconds."""
 
@@ -120,7 +122,7 @@ class Retried:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Repaired:
     """Bytes that arrived damaged were found by their digest and fetched again."""
 
@@ -130,7 +132,7 @@ class Repaired:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Resumed:
     """An earlier download of the same object goes on: `landed` bytes of it were here, and are as they were."""
 
@@ -140,7 +142,7 @@ class Resumed:
     landed: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Restarted:
     """What an earlier download has left is of no use, and everything is fetched."""
 
@@ -149,7 +151,7 @@ class Restarted:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unchanged:
     """The file is already here, and is the object: nothing is fetched."""
 
@@ -162,7 +164,7 @@ class Unchanged:
 KEPT_HINT = "the same command goes on from where it stood"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Kept:
     """The download ends early; `landed` bytes stay beside the destination, and the same call goes on from there."""
 
@@ -172,7 +174,7 @@ class Kept:
     landed: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PullProgress:
     """A sample of a running pull, at most ten a second. `found` are the objects so far, all of them once `is_listed`.
 
@@ -191,14 +193,14 @@ class PullProgress:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Done:
     """The object is complete, checked and visible."""
 
     result: Result
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Failed:
     """The download ended in an error; nothing stands under the final name that was not there."""
 

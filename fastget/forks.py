@@ -14,6 +14,7 @@ IMPORTED_LATE = (
     "email.utils",
     "fastget.core.checksums.castagnoli",
     "fastget.sources.attributes",
+    "fastget.sources.refusals",
     "fastget.transport.connection",
     "fastget.transport.proxies",
     "fastget.transport.resolver",

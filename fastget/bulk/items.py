@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from fastget.core.checksums.declared import user_digest
 from fastget.errors import ConfigError
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,7 @@ _KNOWN = ("out", "checksum")
 _LONGEST_LINE = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Item:
     """One object. `url` may hold secrets. `name` is the path that the caller has given it, below the directory.
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from fastget.core.straggler import UNSERVED, UNSERVED_SHARE
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,7 +123,7 @@ class Asking:
         return self._line if (transfer := self._transfer) is None else transfer.opening_line
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unserved:
     """One that is in vain at its server, which serves `served` others at once.
 
@@ -141,7 +142,7 @@ class _Flow:
     since: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Seen:
     """One of the askers: since when it waits, infinite where it does not, and when it last heard of its server."""
 

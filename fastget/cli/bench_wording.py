@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastget.cli.quantities import count_text, percent_text, rate_text, seconds_text, size_text
 from fastget.core.bottleneck import AS_GOOD, BUSY, WAITING, Limit
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _BY_ITSELF = 32
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Findings:
     """All that was found out, for people."""
 

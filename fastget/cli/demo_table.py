@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -13,6 +12,7 @@ from rich.text import Text
 from fastget.cli.quantities import rate_text, seconds_text, size_text
 from fastget.cli.terminal import printable
 from fastget.cli.wording import verification_text
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fastget.events import Result
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Shown:
     """A download in the table. `checksum` is what its store declares, where the demonstration knows it."""
 

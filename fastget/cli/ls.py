@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +16,7 @@ from fastget.cli.options import Flag, Verb, environment_help, output_flags, read
 from fastget.cli.quantities import size_text
 from fastget.cli.terminal import printable
 from fastget.errors import ConfigError, FastgetError
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,7 @@ _NAMES = (
 _OF_OBJECTS = frozenset({"version_id", "sse_c_key", "mirror_destination"})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Style:
     """How an entry looks. `base` is what its name is shown without, `human` gives sizes with a unit."""
 

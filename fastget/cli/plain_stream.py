@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastget.errors import Cancelled
 from fastget.events import Progress, Started
+from fastget.records import record
 
 if TYPE_CHECKING:
     from fastget.client import Client
@@ -18,7 +19,7 @@ NAME = "one plain stream"
 LONGEST = 3.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlainStream:
     """What one connection brought: `size` bytes in `seconds`, `rate` in bytes per second.
 

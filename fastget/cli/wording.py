@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fastget.cli.quantities import count_text, rate_text, seconds_text, size_text
 from fastget.cli.terminal import printable
 from fastget.events import (
@@ -19,6 +17,7 @@ from fastget.events import (
     Started,
     Verification,
 )
+from fastget.records import record
 
 _SAID: dict[Method, str] = {
     Method.USER_DIGEST: "the {algorithm} that was given",
@@ -30,7 +29,7 @@ _SAID: dict[Method, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Summary:
     """What a whole command came to. `size` is in bytes, `seconds` from the first object to the last.
 

@@ -12,6 +12,8 @@ from enum import StrEnum
 from statistics import median
 from typing import TYPE_CHECKING
 
+from fastget.records import record
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -81,7 +83,7 @@ class Window:
         return _ratio(self.received, self.seconds)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cell:
     """All windows of one number of connections and one size of pieces; there is at least one."""
 
@@ -154,7 +156,7 @@ class Cell:
         return waits[min(len(waits) - 1, int(share * len(waits)))] if waits else None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Facts:
     """What was measured: the cells, and what lies around them.
 
@@ -168,7 +170,7 @@ class Facts:
     disk_rate: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verdict:
     """What limits, and by which numbers that was decided.
 

@@ -6,7 +6,7 @@ ask, they get the same share, and all of them together the rate. Bytes and secon
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from fastget.records import record
 
 # What was not received while nobody asked, or the server was slow, may be made up for: so many seconds of it.
 CREDIT = 0.25
@@ -16,7 +16,7 @@ GRANTS = 50
 LARGEST_GRANT = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Grant:
     """`count` bytes may be received in `wait` seconds."""
 

@@ -6,10 +6,10 @@ request, it is read and thrown away. All sizes are in bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastget.core.ranges import Span
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ DEFAULT_GAP = 128 * 1024
 LARGEST_FETCH = 8 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fetch:
     """One request: its span, and which of the asked ranges lie in it, by their index, in order of their start."""
 

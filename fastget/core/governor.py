@@ -8,8 +8,9 @@ How it was chosen: docs/design/0005.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from fastget.records import record
 
 if TYPE_CHECKING:
     from fastget.core.store_memory import StoreFacts
@@ -41,7 +42,7 @@ STEP, STRIDE = 2, 4
 FULL = 0.9
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sample:
     """The state of a transfer at one moment: seconds on a monotonic clock, bytes so far, processor seconds so far.
 

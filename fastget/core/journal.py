@@ -17,11 +17,12 @@ from __future__ import annotations
 import re
 import struct
 from bisect import bisect_left
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from fastget.core.objectinfo import is_strong
 from fastget.core.ranges import MAXIMUM_SIZE, Span
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +51,7 @@ _SIGNATURE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Identity:
     """What tells an object, and its version, from any other.
 
@@ -110,7 +111,7 @@ class Identity:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Owner:
     """The process that writes a journal. `boot` and `namespace` are empty where the system does not tell them."""
 
@@ -122,7 +123,7 @@ class Owner:
     started: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Header:
     """`part` is the random half of the part file's name."""
 
@@ -131,7 +132,7 @@ class Header:
     part: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Claim:
     """These bytes were written to the part file, and had this xxh3-64 (raw, big-endian)."""
 
@@ -139,7 +140,7 @@ class Claim:
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Journal:
     """What could be read. `claims` lie apart and in order; `is_released`: its owner has left it to others."""
 

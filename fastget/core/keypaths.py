@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+
+from fastget.records import record
 
 # NAME_MAX of every usual file system, in bytes; the part file beside it needs none of it (its name is shortened).
 LONGEST_NAME = 255
@@ -24,21 +25,21 @@ _RESERVED = frozenset(
 _FORBIDDEN_ON_WINDOWS = frozenset('<>:"|?*')
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Placed:
     """Where an object goes: its path below the directory, with slashes."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Refused:
     """Why a key becomes no file, in a few words."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Marker:
     """The key ends in a slash: it stands for a directory, which appears with its first file."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import accumulate
 from typing import TYPE_CHECKING, Self
 
 from fastget.core.ranges import ContentRange, Span
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,7 +22,7 @@ _COUNT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _LENGTH = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PartLayout:
     """The stored parts as offsets: part `k` (from 1) spans `offsets[k - 1]` to `offsets[k]`, in bytes.
 
@@ -78,7 +79,7 @@ class PartLayout:
         return known[number - 1] if known else None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PartAnswer:
     """What a trustworthy answer about one part says: its span, the object's size and the number of parts."""
 
@@ -87,7 +88,7 @@ class PartAnswer:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PartLength:
     """What an answer without a Content-Range says of one part: where it lies takes the lengths of all before it."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import TYPE_CHECKING, Self
+
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, KeysView
@@ -103,7 +105,7 @@ def value_bytes(value: str) -> bytes:
         return value.encode()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Request:
     """One request, signed and ready to send. It has no body: fastget only reads.
 
@@ -127,7 +129,7 @@ class Framing(Enum):
     CLOSE = "close"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ResponseHead:
     """Status line and header fields of an answer, and the framing of the body that follows.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastget.core.messages import Headers
 from fastget.core.store_memory import MatchForm
+from fastget.records import record
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -62,7 +63,7 @@ class ObjectInfo:
         return Pin(self.etag, self.version_id, self.last_modified, self.size, self.content_encoding)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pin:
     """The identity that a download holds on to from its first answer to its last."""
 

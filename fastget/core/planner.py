@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 from fastget.core.ranges import MAXIMUM_SIZE, Span
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -33,7 +34,7 @@ LAST_SHARE = 4
 SplitKind = Literal["part", "range", "stream"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Chunk:
     """A run of bytes that one worker fetches and one digest covers.
 
@@ -47,7 +48,7 @@ class Chunk:
     by_part_number: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Plan:
     """How an object is going to be fetched. The chunks tile its `size` bytes exactly, in order.
 

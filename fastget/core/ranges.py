@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
+from fastget.records import record
+
 # The unit's name is the one thing in it that knows no case (RFC 9110 §14.1).
 _CONTENT_RANGE = re.compile(r"(?i:bytes) (?:([0-9]{1,19})-([0-9]{1,19})|\*)/([0-9]{1,19}|\*)", re.ASCII)
 MAXIMUM_SIZE = 2**63 - 1
@@ -34,7 +36,7 @@ class Span:
         return f"bytes={self.start}-{self.stop - 1}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ContentRange:
     """A Content-Range header: which bytes an answer holds, of how many. A 416 has no span; `*` is no total."""
 

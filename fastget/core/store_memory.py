@@ -6,8 +6,9 @@ lets them go after a while, because stores are upgraded and permissions granted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from fastget.records import record
 
 
 class MatchForm(StrEnum):
@@ -27,7 +28,7 @@ class MatchForm(StrEnum):
         return forms[place] if place < len(forms) else None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StoreFacts:
     """What is known of one endpoint and bucket. None: not told yet.
 

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from fastget.core.ranges import Span
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +43,7 @@ LEAST_SHARE = 1024 * 1024
 GRAIN = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stream:
     """How one stream has fared: its rate over the last `watched` seconds, and what its piece still lacks.
 
@@ -55,7 +56,7 @@ class Stream:
     silent: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rescue:
     """Cut the stream at `index`, and hand what it owes out in so many `shares`."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
+from functools import lru_cache
 from typing import Self
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from fastget.errors import InvalidURL
+from fastget.records import record
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # A percent sign stays when two hex digits follow: the caller's own escapes are kept byte for byte, because
@@ -22,7 +24,7 @@ _PATH_SAFE = "/:@!$&'()*+,;=-._~%[]"
 _QUERY_SAFE = _PATH_SAFE + "?"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Origin:
     """Where a connection goes: scheme, host and port. Credentials never leave the origin they were meant for."""
 
@@ -36,14 +38,19 @@ class Origin:
 
     @property
     def host_header(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.is_default_port else f"{host}:{self.port}"
+        return _host_header(self.host, None if self.is_default_port else self.port)
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.host_header}"
 
 
-@dataclass(frozen=True, slots=True)
+@lru_cache(maxsize=64)
+def _host_header(host: str, port: int | None) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return shown if port is None else f"{shown}:{port}"
+
+
+@record
 class URL:
     """An http or https URL, ready for a request line. `str()` and `repr()` leave out the query and any user info."""
 

@@ -6,12 +6,12 @@ lands at an offset.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from fastget.core.messages import Framing, Headers, ResponseHead
 from fastget.core.ranges import ContentRange, Span
+from fastget.records import record
 
 if TYPE_CHECKING:
     from fastget.core.objectinfo import Pin
@@ -22,7 +22,7 @@ FORBIDDEN = 403
 PRECONDITION_FAILED = 412
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Expectation:
     """What was asked for. With a `part_number`, `span` is where the layout says that the part lies."""
 
@@ -47,14 +47,14 @@ class Doubt(Enum):
     """The answer does not prove what its bytes are: discard it and ask again."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Accepted:
     """The body is the bytes of `span`; it may be shorter than what was asked for, but starts at the same byte."""
 
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Refused:
     doubt: Doubt
     reason: str

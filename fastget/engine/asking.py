@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastget.core import retry
@@ -10,6 +9,7 @@ from fastget.core.addresses import Trouble
 from fastget.core.ranges import Span
 from fastget.engine.line import ConnectionPool, Line
 from fastget.errors import ServerError
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ def _refusal(line: Line, source: Source, head: ResponseHead, body: bytes) -> Fas
     return error
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answered:
     """The last answer, and the source that gave it. `error` is its meaning where it is a refusal, with its body read.
 

@@ -5,7 +5,7 @@ Unlike a download, a stream cannot be read back, nor fetched a second time unsee
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from fastget.core.checksums.algorithms import Algorithm, new_hasher
@@ -31,6 +31,7 @@ from fastget.core.planner import plan_parts, plan_stream
 from fastget.core.ranges import ContentRange, Span
 from fastget.errors import ChecksumMismatch
 from fastget.events import Method, Verification
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,7 +57,7 @@ class Inspection(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Extent:
     """Which bytes of the object a body holds; `span` is None where the answer does not tell, or not credibly.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastget.core.messages import Framing
@@ -25,8 +25,7 @@ from fastget.errors import (
     Throttled,
 )
 from fastget.events import Event, Retried
-from fastget.sources.archives import archived_error
-from fastget.sources.refusals import explained, is_about_kms
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -35,13 +34,14 @@ if TYPE_CHECKING:
     from fastget.core.objectinfo import ObjectInfo
     from fastget.engine.cancellation import Cancellation
     from fastget.engine.line import Line
+    from fastget.errors import ServerReply
     from fastget.sources.protocol import Source
 
 # Digest fields that speak of the whole object in the answer to a range as well (wire-spec.md §6).
 _OF_THE_WHOLE = frozenset({"repr-digest", "x-goog-hash"})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Opening:
     """Where the object was found, after redirects, and what the answer says of it. The line holds the body.
 
@@ -116,7 +116,7 @@ class Discovery:
         opening = self.facts(source)
         # What a GET has been answered can be read, whatever is said of it.
         is_by_head = opening.head.framing is Framing.NONE
-        if is_by_head and (error := archived_error(opening.info)) is not None:
+        if is_by_head and (error := _archived_error(opening.info)) is not None:
             raise error
         return opening
 
@@ -130,6 +130,8 @@ class Discovery:
         try:
             return self._facts_by_get(source)
         except SourceError as error:
+            from fastget.sources.refusals import is_about_kms
+
             # To see the checksums of an object takes the right to decrypt it, to see the rest does not (row 103).
             quiet = source.without_checksums() if is_about_kms(error) else None
             if quiet is None:
@@ -183,6 +185,8 @@ class Discovery:
             return self._archived(error, source)
         if not isinstance(error, SourceChanged | NotModified | AccessDenied):
             return error
+        from fastget.sources.refusals import explained
+
         return explained(error, source.get().headers)
 
     def _archived(self, error: ObjectArchived, source: Source) -> FastgetError:
@@ -196,7 +200,14 @@ class Discovery:
         self._line.drop()
         if answered.error is not None or answered.head.status != 200:
             return error
-        return archived_error(answered.source.describe(answered.head), error.reply) or error
+        return _archived_error(answered.source.describe(answered.head), error.reply) or error
+
+
+def _archived_error(info: ObjectInfo, reply: ServerReply | None = None) -> ObjectArchived | None:
+    # What refusals are told by is a tenth of what a command loads, and most are never refused anything.
+    from fastget.sources.archives import archived_error
+
+    return archived_error(info, reply)
 
 
 def whole(opening: Opening) -> ObjectInfo | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastget.core.layout import read_part_answer, read_part_length
@@ -13,6 +12,7 @@ from fastget.engine.asking import ask
 from fastget.engine.cancellation import Cancellation
 from fastget.engine.line import Line
 from fastget.errors import NetworkError, SourceChanged
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ _TRIES = 2
 OK = 200
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PartReply:
     """The head of an answer about one part, and what it proves: its place, or its length alone."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastget.core.checksums.algorithms import Algorithm, Hasher, new_hasher
 from fastget.core.checksums.combine import fold
 from fastget.core.ranges import Span
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fastget.engine.shares import Division
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PartDigest:
     """The digest that a store sent along with one part, raw."""
 

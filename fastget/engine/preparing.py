@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastget.core.checksums.declared import contradiction, etag_digest, user_digest
@@ -14,6 +13,7 @@ from fastget.core.planner import SMALLEST_CHUNK, Plan, plan_parts, plan_ranges, 
 from fastget.engine.stores import Store
 from fastget.engine.task import Task
 from fastget.errors import ChecksumMismatch, RangeNotSupported, Unverifiable
+from fastget.records import record
 
 if TYPE_CHECKING:
     from fastget.config import Config
@@ -29,7 +29,7 @@ ORDERED_CHUNK = 2 * 1024 * 1024
 FindLayout = Callable[[int | None, bool], PartLayout | None]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Knowledge:
     """What earlier plans of the same transfer have taught about the store."""
 
@@ -49,7 +49,7 @@ class Knowledge:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Prepared:
     """The task, the checks that it is held to (best first), and why there is none where there is none."""
 

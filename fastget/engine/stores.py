@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fastget.core.store_memory import StoreFacts
 from fastget.engine.gate import Gate
 from fastget.engine.reserve import Reserve
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +64,7 @@ class Store:
         return self._reserve.is_low
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Entry:
     store: Store
     made: float

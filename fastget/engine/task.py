@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fastget.engine.stores import Store
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +68,7 @@ class Tally:
         return self.received + self.resumed - self.discarded
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Task:
     """What is to be done: facts that stay as they are while the workers run."""
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastget.core import retry
@@ -29,6 +28,7 @@ from fastget.errors import (
     Throttled,
 )
 from fastget.events import Event
+from fastget.records import record
 
 if TYPE_CHECKING:
     from fastget.buffers import Buffer
@@ -56,7 +56,7 @@ GONE = {404: "it is no longer there", 416: "it ends before the range that is mis
 NO_SUCH_PART = frozenset({400, 416, 501})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cut:
     """Why a stream is ended from outside: for faster ones to go on, or as the failure that `error` says.
 

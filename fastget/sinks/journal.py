@@ -12,11 +12,11 @@ import os
 import stat
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastget.core.journal import MAXIMUM_JOURNAL, encode_claim, encode_farewell, encode_header, read_journal
 from fastget.errors import DestinationError
+from fastget.records import record
 from fastget.sinks.anonymous import create_anonymous, give_name
 from fastget.sinks.descriptor import SharedDescriptor
 from fastget.sinks.ownership import Standing, hold, is_locked, let_go, lock, standing
@@ -41,7 +41,7 @@ class NotOurs(Exception):
     """What stands under the journal's name belongs to somebody else, or is no file: it is not touched."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Found:
     """A journal that lies there. `mark` tells it from one that takes its place; `journal` is None where unreadable."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+
+from fastget.records import record
 
 PART_SUFFIX = ".fastget-part"
 JOURNAL_SUFFIX = ".fastget-journal"
@@ -51,7 +52,7 @@ def _longest(directory: int) -> int:
         return 255
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Names:
     """Those of one destination, in a directory that is open as long as they are used; `path` is for people."""
 

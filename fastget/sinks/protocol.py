@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+
+from fastget.records import record
 
 if TYPE_CHECKING:
     from fastget.core.journal import Claim, Identity
     from fastget.core.ranges import Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Leftover:
     """What an earlier download of the same object has left. Nothing of it is to be believed before it is read again.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from fastget.errors import CredentialsError
+from fastget.records import record
 from fastget.sources.failures import NO_CREDENTIALS_HINT, botocore_failures
 from fastget.sources.plain_routes import DEFAULT_REGION
 from fastget.sources.signing import Credentials
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _KEYS = ("access_key", "secret_key", "token")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Account:
     """Credentials, plain or botocore's (None: requests go unsigned), or `tokens` in the place of a signature."""
 
@@ -48,7 +49,7 @@ class Account:
         return Credentials(found.access_key, found.secret_key, found.token)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BotocoreAccount:
     """An account as botocore finds it, and the client that draws on the same credentials."""
 

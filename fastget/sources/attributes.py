@@ -6,11 +6,12 @@ S3 lists parts only where they have a checksum of their own (COMPOSITE), and whe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from fastget.core.checksums.algorithms import Algorithm
 from fastget.core.checksums.structured import decode_base64
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +27,7 @@ _LONGEST_NUMBER = 19
 _TAGS = {f"Checksum{algorithm.value.upper()}": algorithm for algorithm in Algorithm}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListedPart:
     """A part as the store lists it: its number, its size in bytes, its raw digests."""
 
@@ -35,7 +36,7 @@ class ListedPart:
     digests: Mapping[Algorithm, bytes] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AttributesPage:
     """One page. `etag` is as the document has it, without quotes; `next_marker` is None on the last page."""
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fastget.records import record
 from fastget.sources.signing import Credentials
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ _PROFILE_NAME = re.compile(r"[A-Za-z0-9_.@-]+")
 _Section = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AwsEnvironment:
     """What botocore would find too; None or "auto" where nothing is said. Without `keys`, it has to be asked for them.
 

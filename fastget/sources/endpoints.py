@@ -6,13 +6,14 @@ Where that answer is plain to see (`plain_routes`), botocore is not loaded.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from fastget.core.messages import Headers, Request
 from fastget.core.urls import URL
 from fastget.errors import Cancelled, ConfigError
+from fastget.records import record
 from fastget.sources.accounts import Account, BotocoreAccount, make_account
 from fastget.sources.ca_bundles import bundle_of_aws
 from fastget.sources.failures import botocore_failures
@@ -57,7 +58,7 @@ class _Making:
         return self._made
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ObjectRequest:
     """What is to be asked of a bucket, before it has an address and a signature."""
 
@@ -67,7 +68,7 @@ class ObjectRequest:
     headers: Headers = field(default_factory=Headers)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BucketRoute:
     """How the objects of one bucket are asked for. `root` is their URL up to the key.
 

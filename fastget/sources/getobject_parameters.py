@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from fastget.core.ranges import ContentRange
 from fastget.errors import ConfigError, ProtocolError
+from fastget.records import record
 from fastget.sources.parameters import Parameters
 from fastget.sources.request_rules import check_part, check_user_headers
 
@@ -53,7 +54,7 @@ _DATES = {
 KEYWORDS = ("Bucket", "Key", *_TEXTS, *_DATES, "Range", "PartNumber", "SSECustomerKey")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Selection:
     """Which object, and what of it: at most one of a range (the text of a Range header) and a part number."""
 

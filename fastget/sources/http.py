@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self, cast
 from urllib.parse import parse_qsl, unquote
@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, unquote
 from fastget.core.messages import Headers, Request, ResponseHead, is_secret
 from fastget.core.redaction import is_secret_parameter
 from fastget.errors import AccessDenied, ConfigError, CredentialsError, FastgetError, ProtocolError
+from fastget.records import record
 from fastget.sources import request_rules as rules
 from fastget.sources.attributes import QUERY as ATTRIBUTES
 from fastget.sources.attributes import attributes_headers
@@ -18,8 +19,6 @@ from fastget.sources.descriptions import object_info
 from fastget.sources.presigned import Signature, signature_of
 from fastget.sources.protocol import Correction
 from fastget.sources.redirects import LONGEST_CHAIN, redirect_target, stays_with_origin
-from fastget.sources.refusals import refusal_error
-from fastget.sources.replies import http_date, server_reply
 from fastget.sources.requests import plain_headers, plain_name, range_headers, with_user_headers
 from fastget.sources.stores import in_stored_coding, traits_of
 
@@ -41,7 +40,7 @@ SOON = timedelta(minutes=5)
 _SHORTEST_TOKEN = 12
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HttpSource:
     """One object at one URL. `named` is the URL that the user gave, `hops` the redirects since then.
 
@@ -144,6 +143,9 @@ class HttpSource:
         return object_info(head, self.display_url, self._named_secrets())
 
     def refusal(self, head: ResponseHead, body: bytes) -> FastgetError:
+        from fastget.sources.refusals import refusal_error
+        from fastget.sources.replies import http_date
+
         error = refusal_error(head, body, self.display_url, self._secrets())
         signature = signature_of(self.at)
         now = http_date(head.headers.get("date")) or datetime.now(UTC)
@@ -196,6 +198,8 @@ class HttpSource:
         return Correction.CREDENTIALS if self.link.renew(request.url) else None
 
     def _has_ended(self, head: ResponseHead, body: bytes) -> bool:
+        from fastget.sources.replies import http_date, server_reply
+
         reply = server_reply(head, body, self._secrets())
         if "expired" in f"{reply.code} {reply.message}".lower():
             return True

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -27,6 +27,7 @@ from fastget.errors import (
     ServerError,
     Throttled,
 )
+from fastget.records import record
 from fastget.sources.failures import botocore_failures
 from fastget.sources.replies import safe_text, server_reply
 
@@ -49,7 +50,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _log = logging.getLogger("fastget")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Token:
     """A bearer token. The times are those of the clock that `Tokens` goes by, in seconds."""
 
@@ -59,7 +60,7 @@ class Token:
     had_at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TokenEndpoint:
     """Where tokens come from, for which API key, and how the way there is made. Raises ConfigError for plain http."""
 

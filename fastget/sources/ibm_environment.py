@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastget.errors import ConfigError
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,7 @@ DEFAULT_FILE = "~/.bluemix/cos_credentials"
 _OF_AWS = re.compile(r"-[0-9]+$")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IbmCredentials:
     """An API key, or a pair of HMAC keys, or neither."""
 

@@ -6,10 +6,10 @@ that goes back, stands still, or names what was not asked for (faults.md H57, S9
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastget.errors import ConfigError
+from fastget.records import record
 from fastget.sources.listing_pages import Page, bad_listing, order_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ MOST_EMPTY_PAGES = 100
 LARGEST_PAGE_SIZE = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Selection:
     """Which entries of a bucket are wanted: those whose keys begin with `prefix` and come after `start_after`.
 

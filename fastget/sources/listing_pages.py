@@ -6,7 +6,7 @@ whatever a server can make large is bounded (faults.md S16).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import unquote_to_bytes
 from xml.parsers.expat import ExpatError, ParserCreate
@@ -15,6 +15,7 @@ from fastget.core.messages import Headers
 from fastget.core.objectinfo import ObjectInfo
 from fastget.core.ranges import MAXIMUM_SIZE
 from fastget.errors import ProtocolError
+from fastget.records import record
 from fastget.sources.replies import safe_text
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _ENCODED = frozenset({"Key", "NextMarker", "NextKeyMarker"})
 _NO_HEADERS = Headers()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Page:
     """What one answer lists, in its own order, and where to go on.
 

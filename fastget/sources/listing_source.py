@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import TYPE_CHECKING, Self
 
 from fastget.core.messages import Headers
 from fastget.errors import InvalidURL
+from fastget.records import record
 from fastget.sources.endpoints import ObjectRequest
 from fastget.sources.listing import Selection
 from fastget.sources.requests import plain_headers, with_user_headers
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _SOME_KEY = "/k"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListingSource(S3Source):
     """The keys of a bucket that begin with `key`. `listing_headers` are those of every page's request.
 

@@ -7,9 +7,10 @@ whatever could change it (another partition, access points, directory buckets, d
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from fastget.records import record
 from fastget.sources.aws_environment import plain_environment
 from fastget.sources.signing import Credentials
 
@@ -29,7 +30,7 @@ _BUCKET = re.compile(r"(?!.*--)(?!.*-s3alias$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _LABEL = re.compile(r"[a-z0-9-]+")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlainRoute:
     """The URL of a bucket's objects up to the key, the region, and the keys (None: requests go unsigned)."""
 

@@ -7,10 +7,11 @@ x-amz- field beside them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
+
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +23,7 @@ TOLERANCE = timedelta(minutes=15)
 _LONGEST = 20 * 366 * 24 * 3600
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Signature:
     """The signature in a URL's query: `kind` for people, the header fields that it names, and its end, if it says so.
 

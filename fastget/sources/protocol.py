@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
+
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from fastget.errors import FastgetError
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StoreTraits:
     """What a kind of store is known to do, before it is asked.
 

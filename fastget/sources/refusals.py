@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fastget.errors import (
@@ -22,6 +21,7 @@ from fastget.errors import (
     SourceError,
     Throttled,
 )
+from fastget.records import record
 from fastget.sources.archives import RESTORE_HINT
 from fastget.sources.replies import safe_text, server_reply
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _REGION = re.compile(r"[a-z]{2,}(?:-[a-z0-9]+){0,5}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Meaning:
     kind: type[SourceError]
     says: str

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
 from fastget.core.messages import Headers, Request, ResponseHead, is_secret
 from fastget.errors import FastgetError, InvalidURL
+from fastget.records import record
 from fastget.sources import request_rules as rules
 from fastget.sources.attributes import QUERY as ATTRIBUTES
 from fastget.sources.attributes import attributes_headers
@@ -17,7 +18,6 @@ from fastget.sources.descriptions import object_info
 from fastget.sources.endpoints import BucketRoute, ObjectRequest, S3Endpoints
 from fastget.sources.parameters import Parameters
 from fastget.sources.protocol import Correction, StoreTraits
-from fastget.sources.refusals import refusal_error
 from fastget.sources.requests import plain_headers, plain_name, range_headers, with_user_headers
 from fastget.sources.settings import S3Settings
 from fastget.sources.stores import in_stored_coding, is_ibm, traits_of
@@ -40,7 +40,7 @@ _ARN = re.compile(
 DIRECTORY_BUCKETS = ("--x-s3", "--xa-s3")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class S3Source:
     """One object in one bucket. What a store has corrected (region, clock, credentials) is kept by `endpoints`."""
 
@@ -183,6 +183,8 @@ class S3Source:
         return replace(info, declared=()) if self._is_transformed else info
 
     def refusal(self, head: ResponseHead, body: bytes) -> FastgetError:
+        from fastget.sources.refusals import refusal_error
+
         return refusal_error(head, body, self.display_url, self._secrets())
 
     def _secrets(self) -> tuple[str, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from fastget.errors import ConfigError
+from fastget.records import record
 
 if TYPE_CHECKING:
     from fastget.config import Config
@@ -18,7 +19,7 @@ _IBM_HOSTS = re.compile(r"(?:^|\.)(?:cloud-object-storage\.[a-z]+\.cloud|objects
 _REGION = re.compile(r"[a-z]{2,}(?:-[a-z0-9]+){0,5}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class S3Settings:
     """The options that decide about sessions, endpoints and signatures."""
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from fastget.core.messages import Headers, Request, value_bytes
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +33,7 @@ _PLAIN_TEXT = re.compile(r"[A-Za-z0-9_.~-]*")
 _BLANKS = re.compile(r"[ \t]+")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Credentials:
     """An access key, frozen for one request; a refresh gives another."""
 
@@ -41,7 +42,7 @@ class Credentials:
     token: str | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scope:
     """What a signature is valid for."""
 

@@ -5,12 +5,12 @@ Ordinary heads are read in one go (`plain_heads`); h11 reads everything else, an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastget.core.messages import Framing, Headers, Request, ResponseHead, value_bytes
 from fastget.core.ranges import MAXIMUM_SIZE
 from fastget.errors import ConfigError, ProtocolError
+from fastget.records import record
 from fastget.transport import plain_heads
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _START = b"HTTP/1."
 _BODILESS = frozenset({204, 304})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reception:
     """A head, whether the server keeps the connection open after it, and the bytes that came behind it."""
 
@@ -39,7 +39,7 @@ class HeadExchange:
     """One request and the head of its answer. Of a body, only what came along with the head passes here."""
 
     def __init__(self) -> None:
-        self._request: tuple[bytes, bytes, list[plain_heads.Field]] = (b"", b"", [])
+        self._request: tuple[str, str, list[plain_heads.Field]] = ("", "", [])
         self._reader: h11.Connection | None = None
         self._seen = bytearray()
         self._interim_answers = 0
@@ -59,9 +59,8 @@ class HeadExchange:
         return self._serialise("CONNECT", authority, [("Host", authority), *extra])
 
     def _serialise(self, method: str, target: str, fields: list[tuple[str, str]]) -> bytes:
-        encoded = [(name.encode(), value_bytes(value)) for name, value in fields]
-        self._request = method.encode(), target.encode(), encoded
-        data = plain_heads.encode(*self._request)
+        self._request = method, target, fields
+        data = plain_heads.encode(method, target, fields)
         if data is None:
             # The value may be a secret: it is not quoted.
             raise ConfigError(
@@ -107,7 +106,8 @@ class HeadExchange:
 
         reader = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAXIMUM_HEAD_BYTES)
         method, target, fields = self._request
-        reader.send(h11.Request(method=method, target=target, headers=fields))
+        encoded = [(name.encode(), value_bytes(value)) for name, value in fields]
+        reader.send(h11.Request(method=method, target=target, headers=encoded))
         reader.send(h11.EndOfMessage())
         return reader
 
@@ -138,7 +138,7 @@ class HeadExchange:
         return self._reception(event.status_code, reason, headers, event.http_version, surplus)
 
     def _reception(self, status: int, reason: str, headers: Headers, version: bytes, surplus: bytes) -> Reception:
-        framing, length = framing_of(self._request[0].decode(), status, headers)
+        framing, length = framing_of(self._request[0], status, headers)
         head = ResponseHead(status, headers, framing, length, reason)
         is_kept_alive = framing is not Framing.CLOSE and _is_kept_alive(version, headers)
         return Reception(head, is_kept_alive, surplus)
@@ -193,7 +193,10 @@ def framing_of(method: str, status: int, headers: Headers) -> tuple[Framing, int
 
 
 def _is_kept_alive(version: bytes, headers: Headers) -> bool:
-    options = {option.strip().lower() for value in headers.get_all("connection") for option in value.split(",")}
+    said = headers.get_all("connection")
+    if not said and version == b"1.1" and "transfer-encoding" not in headers:
+        return True
+    options = {option.strip().lower() for value in said for option in value.split(",")}
     if "close" in options:
         return False
     if "transfer-encoding" in headers and ("content-length" in headers or version == b"1.0"):

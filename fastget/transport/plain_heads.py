@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from fastget.core.messages import Headers
+from fastget.core.messages import Headers, value_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,26 +32,30 @@ _LENGTH = re.compile(r"[0-9]{1,19}", re.ASCII)
 # Fields that are the same in many requests, and never a secret.
 _SAID_AGAIN = frozenset(
     {
-        b"Accept",
-        b"Accept-Encoding",
-        b"Host",
-        b"User-Agent",
-        b"Want-Repr-Digest",
-        b"X-Amz-Content-SHA256",
-        b"x-amz-checksum-mode",
+        "Accept",
+        "Accept-Encoding",
+        "Host",
+        "User-Agent",
+        "Want-Repr-Digest",
+        "X-Amz-Content-SHA256",
+        "x-amz-checksum-mode",
     }
 )
 # Fields that decide about framing in more ways than a plain length, or that have to be unique.
 _UNUSUAL = ("transfer-encoding", "upgrade")
 
-Field = tuple[bytes, bytes]
+Field = tuple[str, str]
+# Longer ones are seldom said again. At most so many are kept, by each interpreter.
+_LONGEST_KEPT = 64
+_MOST_KEPT = 256
 
 
-def encode(method: bytes, target: bytes, fields: Iterable[Field]) -> bytes | None:
+def encode(method: str, target: str, fields: Iterable[Field]) -> bytes | None:
     """The bytes of a request head; None where method, target or a field has not the form that HTTP wants."""
-    if not (_NAME.fullmatch(method) and _TARGET.fullmatch(target)):
+    verb, place = method.encode(), target.encode()
+    if not (_NAME.fullmatch(verb) and _TARGET.fullmatch(place)):
         return None
-    lines = [method, b" ", target, b" HTTP/1.1\r\n"]
+    lines = [verb, b" ", place, b" HTTP/1.1\r\n"]
     for name, value in fields:
         line = _kept_line(name, value) if name in _SAID_AGAIN else _line(name, value)
         if line is None:
@@ -61,10 +65,11 @@ def encode(method: bytes, target: bytes, fields: Iterable[Field]) -> bytes | Non
     return b"".join(lines)
 
 
-def _line(name: bytes, value: bytes) -> bytes | None:
-    if not (_NAME.fullmatch(name) and _FIELD_VALUE.fullmatch(value)):
+def _line(name: str, value: str) -> bytes | None:
+    key, content = name.encode(), value_bytes(value)
+    if not (_NAME.fullmatch(key) and _FIELD_VALUE.fullmatch(content)):
         return None
-    return b"%b: %b\r\n" % (name, value)
+    return b"%b: %b\r\n" % (key, content)
 
 
 _kept_line = lru_cache(maxsize=64)(_line)
@@ -87,12 +92,20 @@ def _headers(text: str) -> Headers:
     items: list[tuple[str, str]] = []
     values: dict[str, tuple[str, ...]] = {}
     for line in text.split("\r\n"):
-        name, _, value = line.partition(":")
-        value = value.strip(" \t")
-        items.append((name, value))
-        lowered = name.lower()
-        values[lowered] = (*values[lowered], value) if lowered in values else (value,)
+        field, lowered = _known_field(line) if len(line) <= _LONGEST_KEPT else _field(line)
+        items.append(field)
+        values[lowered] = (*values[lowered], field[1]) if lowered in values else (field[1],)
     return Headers.indexed(items, values)
+
+
+def _field(line: str) -> tuple[Field, str]:
+    """Name and value of a line, and the name in lower case."""
+    name, _, value = line.partition(":")
+    return (name, value.strip(" \t")), name.lower()
+
+
+# A server says much the same with every answer: its name, the type, that ranges are served.
+_known_field = lru_cache(maxsize=_MOST_KEPT)(_field)
 
 
 def _is_plainly_framed(headers: Headers) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fastget.records import record
 from fastget.transport.route import Route
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fastget.transport.wire import Wire
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Handshake:
     """Seconds for one connection: `connect` to have it, with its name resolved and proxies passed, `tls` on top.
 

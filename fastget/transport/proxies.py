@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote, urlsplit
 
 from fastget.errors import ConfigError
+from fastget.records import record
 
 if TYPE_CHECKING:
     from fastget.core.urls import Origin
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Proxy:
     """A proxy and the credentials for it, which `str()` and `repr()` leave out."""
 

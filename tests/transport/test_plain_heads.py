@@ -106,7 +106,8 @@ def test_a_request_is_encoded_as_h11_encodes_it_or_refused(
     method: bytes, target: bytes, fields: list[tuple[bytes, bytes]]
 ) -> None:
     fields = [(b"Host", b"x"), *(field for field in fields if field[0].lower() != b"host")]
-    encoded = plain_heads.encode(method, target, fields)
+    text = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields]
+    encoded = plain_heads.encode(method.decode("latin-1"), target.decode("latin-1"), text)
 
     if encoded is not None:
         client = h11.Connection(h11.CLIENT)

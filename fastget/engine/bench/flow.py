@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from fastget.buffers import shared_buffers
@@ -23,6 +23,7 @@ from fastget.errors import (
     SourceChanged,
     Throttled,
 )
+from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +45,7 @@ QUICK, SLOW = 0.005, 0.03
 GREETING = 1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Target:
     """What all connections fetch from: one version of one object, of `size` bytes."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastget.core.checksums.algorithms import new_hasher
+from fastget.records import record
 from fastget.sinks.failures import destination_error
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _quota() -> float | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Load:
     """The state of the processor at one moment: seconds of this process, of the system for it too and without it.
 

@@ -10,7 +10,8 @@ import os
 import socket
 import subprocess
 import sys
-from dataclasses import dataclass
+
+from fastget.records import record
 
 # What the interpreter is told to run. `site` is left out: the paths that it would find are given.
 _PROGRAM = """\
@@ -22,7 +23,7 @@ main(*map(int, sys.argv[1:4]))
 _FLAGS = ("-S", "-P", "-c", _PROGRAM)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Launched:
     """A child that was started, and this process's end of the line to it."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
+
+from fastget.records import record
 
 if TYPE_CHECKING:
     from fastget.config import Config
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from fastget.sources.protocol import StoreTraits
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Assignment:
     """To a child, first of all: what is fetched and how. `config` has no secrets but the proxy's.
 
@@ -37,7 +39,7 @@ class Assignment:
     processes: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Given:
     """To a child that asked with `Wanted`: fetch this chunk, of the object that is pinned like this."""
 
@@ -45,7 +47,7 @@ class Given:
     pin: Pin
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """To a child: what its call has come to. `failure` as of `packed`."""
 
@@ -54,22 +56,22 @@ class Answer:
     failure: Failure | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stop:
     """To a child: let go of everything, say what there is to say, and end."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ready:
     """From a child: it has come up."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wanted:
     """From a child: one more of its workers has nothing to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call:
     """From a child, which waits for the answer to this number."""
 
@@ -78,7 +80,7 @@ class Call:
     arguments: tuple[Any, ...] = field(default=(), repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Left:
     """From a child: a request that had entered the gate has ended. `failure` where the store refused it (503)."""
 
@@ -86,14 +88,14 @@ class Left:
     is_served: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Progressed:
     """From a child: a failing attempt at a chunk has brought a good deal."""
 
     index: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Claim:
     """These bytes have been written, and this is their xxh3-64; None where nothing of them holds any more."""
 
@@ -101,7 +103,7 @@ class Claim:
     digest: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Report:
     """From a child, about ten times a second and after every chunk: totals since it began, and claims since the last.
 
@@ -116,14 +118,14 @@ class Report:
     claims: tuple[Claim, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Failed:
     """From a child: an error that ends the download."""
 
     failure: Failure
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Failure:
     """An exception on its way to another process, with the error of the system behind it, if there is one."""
 
