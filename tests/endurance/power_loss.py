@@ -1,5 +1,5 @@
 """Power loss at any moment: the calls of the real program are recorded, the disks that it may leave are made, and each
-of them has to hold a whole file or none, and to be gone on with to the right bytes.
+of them has to hold whole files or none, and to be gone on with to the right bytes.
 
 Until a file is flushed any of its writes may be missing, torn or zero, whatever came later; until a directory is
 flushed any of its changes may be missing (faults.md A5).
@@ -7,15 +7,14 @@ flushed any of its changes may be missing (faults.md A5).
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 import random
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
@@ -27,15 +26,20 @@ from fastget.errors import Cancelled
 from fastget.events import Event, Progress
 from fastget.testing import Algorithm, Content, ObjectServer, StoredObject
 from tests.endurance.command import begin, end, python
+from tests.endurance.crashes import Disk, Step, disks
 from tests.endurance.verdict import Verdict
 
 # Thousands of disks are made: the program is told that little is much.
 SIZE, SMALL, PIECE, BLOCK = 300_001, 20_001, 65_536, 16_384
 OLD = b"what was there before"
 NAME = "k"
-STATES, FEW = 3_000, 240
-PAGE = 4096
-CALLS = "openat,pwrite64,write,fallocate,ftruncate,fsync,fdatasync,renameat,renameat2,rename,linkat,unlinkat,close"
+STATES, FEW = 3_600, 300
+# Files of a pull, which are flushed together; those of an odd number are there before, and another is empty.
+PULLED, LONGEST_PULLED, EMPTY = 14, 12_000, 4
+CALLS = (
+    "openat,dup,fcntl,pwrite64,write,fallocate,ftruncate,fsync,fdatasync,"
+    "renameat,renameat2,rename,linkat,unlinkat,close"
+)
 PROGRAM = f"""
 import sys
 from fastget.core import journal
@@ -53,57 +57,74 @@ _STRING = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One change. Of a file: bytes at an offset, a length, a flush. Of the directory: a name, taken, moved or freed."""
+class Scene:
+    """What is fetched into a folder: by a download, the only one, or by a pull, those of all of the URLs."""
 
-    kind: str
-    file: int = -1
-    name: str = ""
-    other: str = ""
-    offset: int = 0
-    data: bytes = b""
+    urls: tuple[str, ...]
+    wanted: Disk
+    before: Disk
+    is_pull: bool = False
 
-    @property
-    def is_of_directory(self) -> bool:
-        return self.kind in ("name", "move", "free", "flush names")
+    def words(self, folder: Path) -> tuple[str, ...]:
+        """Those of the command."""
+        if self.is_pull:
+            listed = folder.with_name("urls")
+            listed.write_text("\n".join(self.urls))
+            return ("pull", "-i", str(listed), "-d", str(folder), "-q", "--jobs", "2")
+        return (*self.urls, "-o", str(folder / NAME), "-q", "--part-size", str(PIECE), "--connections", "2")
 
-
-Disk = dict[str, bytes]
+    def run(self, client: Client, folder: Path) -> int:
+        """The same without a process: the bytes that it went on with."""
+        if self.is_pull:
+            client.pull(self.urls, folder).raise_for_failures()
+            return 0
+        return client.download(self.urls[0], folder / NAME).bytes_resumed
 
 
 def run(seed: int, *, short: bool, without: tuple[str, ...]) -> Verdict:
-    """Downloads to a new name, over an old file, without a journal, and one that goes on."""
+    """Downloads to a new name, over an old file, without a journal, and one that goes on; pulls of small files."""
     del without
     verdict, chance = Verdict(), random.Random(seed)
     large, small = Content.generated(SIZE, seed=seed), Content.generated(SMALL, seed=seed)
-    objects = {
-        "/large": StoredObject(large, checksum=Algorithm.CRC64NVME),
-        "/small": StoredObject(small, checksum=Algorithm.CRC64NVME),
-    }
-    states = resumed = strays = 0
+    pulled = [Content.generated(chance.randint(1, LONGEST_PULLED), seed=seed + number) for number in range(PULLED)]
+    pulled[EMPTY] = Content.of(b"")
+    contents = {"/large": large, "/small": small} | {f"/f{number}": content for number, content in enumerate(pulled)}
+    objects = {path: StoredObject(content, checksum=Algorithm.CRC64NVME) for path, content in contents.items()}
+    states = of_pulls = resumed = strays = 0
     with ObjectServer(objects) as server, _small_blocks():
-        scenes: list[tuple[str, Content, Disk]] = [
-            ("/large", large, {NAME: OLD}),
-            ("/large", large, {}),
-            ("/large", large, _interrupted(server.url("/large"))),
-            ("/small", small, {NAME: OLD}),
+        wanted = {f"f{number}": content.read() for number, content in enumerate(pulled)}
+        urls = tuple(server.url(f"/{name}") for name in wanted)
+        old = dict.fromkeys(list(wanted)[1::2], OLD)
+
+        def download(path: str, before: Disk) -> Scene:
+            return Scene((server.url(path),), {NAME: contents[path].read()}, before)
+
+        scenes = [
+            download("/large", {NAME: OLD}),
+            download("/large", {}),
+            Scene(urls, wanted, {}, is_pull=True),
+            download("/large", _interrupted(server.url("/large"))),
+            Scene(urls, wanted, old, is_pull=True),
+            download("/small", {NAME: OLD}),
         ]
-        for number, (path, content, before) in enumerate(scenes):
-            steps = _record(server.url(path), before, content.read())
-            verdict.require(any(step.kind == "flush" for step in steps), f"scene {number}: nothing was recorded")
-            wanted, old = content.read(), before.get(NAME)
+        for number, scene in enumerate(scenes):
+            steps = _record(scene)
+            flushed = {step.file for step in steps if step.kind == "flush"}
+            verdict.require(len(flushed) >= len(scene.wanted), f"scene {number}: a flush was not recorded")
             share = (FEW if short else STATES) * (len(scenes) - number) * 2 // (len(scenes) * (len(scenes) + 1))
-            for disk in _disks(before, steps, share, chance):
+            for disk in disks(scene.before, steps, share, chance):
                 states += 1
-                found = disk.get(NAME)
-                verdict.require(found in (old, wanted), f"scene {number}: a wrong file stands at the name")
-                bytes_resumed, left = _go_on(server.url(path), disk, wanted, verdict, f"scene {number}")
+                of_pulls += scene.is_pull
+                for name, data in scene.wanted.items():
+                    is_whole = disk.get(name) in (scene.before.get(name), data)
+                    verdict.require(is_whole, f"scene {number}: a wrong file stands at {name}")
+                bytes_resumed, left = _go_on(scene, disk, verdict, f"scene {number}")
                 resumed += bytes_resumed > 0
                 strays += left
-    verdict.require(states >= (FEW * 0.8 if short else 2_000), f"only {states} states")
+    verdict.require(states >= (FEW * 0.7 if short else 2_000), f"only {states} states")
     verdict.require(not strays, f"{strays} states leave hidden files beside the finished one")
     verdict.require(resumed > states // 10, f"only {resumed} states were gone on with")
-    verdict.figures = {"states": states, "gone on with": resumed, "with files left over": strays}
+    verdict.figures = {"states": states, "of pulls": of_pulls, "gone on with": resumed, "with files left over": strays}
     verdict.figures["wrong"] = len(verdict.failures)
     return verdict
 
@@ -143,27 +164,27 @@ def _write(disk: Disk, folder: Path) -> None:
         os.utime(path, (1, 1))  # the machine takes its time to start again
 
 
-def _record(url: str, before: Disk, wanted: bytes) -> list[Step]:
+def _record(scene: Scene) -> list[Step]:
     """The steps of the real program, by strace."""
     with tempfile.TemporaryDirectory(prefix="fastget-power-") as name:
         folder, trace = Path(name) / "folder", Path(name) / "trace"
         folder.mkdir()
-        _write(before, folder)
+        _write(scene.before, folder)
         tracing = ("strace", "-f", "-qq", "-xx", "-s", "16384", "-o", str(trace), "-e", f"trace={CALLS}")
-        words = ("-o", str(folder / NAME), "-q", "--part-size", str(PIECE), "--connections", "2")
-        process = begin((*tracing, *python("-c", PROGRAM), url, *words), folder)
+        process = begin((*tracing, *python("-c", PROGRAM), *scene.words(folder)), folder)
         status, said = end(process)
-        if status != 0 or (folder / NAME).read_bytes() != wanted:
+        if status != 0 or _read(folder) != scene.wanted:
             raise RuntimeError(f"the program failed under strace: {said}")
-        return _Reader(folder, before, wanted).steps(trace.read_text())
+        return _Reader(folder, scene.before, scene.wanted).steps(trace.read_text())
 
 
 class _Reader:
     """Follows the descriptors of one process that lead to one folder."""
 
-    def __init__(self, folder: Path, before: Disk, wanted: bytes) -> None:
+    def __init__(self, folder: Path, before: Disk, wanted: Disk) -> None:
         self._folder = str(folder)
-        self._wanted = wanted
+        # Of the only one, which may be longer than what strace shows of it.
+        self._wanted = wanted.get(NAME, b"")
         self._names = {name: number for number, name in enumerate(before)}
         self._appended = {self._names[name]: len(data) for name, data in before.items()}
         self._count = itertools.count(len(before))
@@ -207,6 +228,14 @@ class _Reader:
                 self._steps.append(Step("name", self._names[name], name))
             self._descriptors[result] = self._names[name]
 
+    def _dup(self, words: str, strings: list[str], result: int) -> None:
+        if _number(words) in self._directories:
+            self._directories.add(result)
+
+    def _fcntl(self, words: str, strings: list[str], result: int) -> None:
+        if "F_DUPFD" in words:
+            self._dup(words, strings, result)
+
     def _close(self, words: str, strings: list[str], result: int) -> None:
         self._descriptors.pop(_number(words), None)
         self._directories.discard(_number(words))
@@ -214,16 +243,14 @@ class _Reader:
     def _pwrite64(self, words: str, strings: list[str], result: int) -> None:
         if (file := self._descriptors.get(_number(words))) is not None:
             offset = int(words.rpartition(", ")[2])
-            self._steps.append(Step("write", file, offset=offset, data=self._wanted[offset : offset + result]))
+            data = self._wanted[offset : offset + result] or _shown(words, result)
+            self._steps.append(Step("write", file, offset=offset, data=data))
 
     def _write(self, words: str, strings: list[str], result: int) -> None:
         if (file := self._descriptors.get(_number(words))) is not None:
             offset = self._appended.get(file, 0)
             self._appended[file] = offset + result
-            data = bytes.fromhex(_STRING.findall(words)[0].replace("\\x", ""))[:result]
-            if len(data) != result:
-                raise RuntimeError("a record is longer than what strace shows of it")
-            self._steps.append(Step("write", file, offset=offset, data=data))
+            self._steps.append(Step("write", file, offset=offset, data=_shown(words, result)))
 
     def _fallocate(self, words: str, strings: list[str], result: int) -> None:
         if (file := self._descriptors.get(_number(words))) is not None:
@@ -258,6 +285,14 @@ class _Reader:
             self._steps.append(Step("free", name=strings[0]))
 
 
+def _shown(words: str, count: int) -> bytes:
+    """The bytes that were written."""
+    data = bytes.fromhex(_STRING.findall(words)[0].replace("\\x", ""))[:count]
+    if len(data) != count:
+        raise RuntimeError("a record is longer than what strace shows of it")
+    return data
+
+
 def _number(words: str) -> int:
     found = re.match(r"\d+", words)
     return int(found[0]) if found else -1
@@ -267,109 +302,14 @@ def _text(escaped: str) -> str:
     return os.fsdecode(bytes.fromhex(escaped.replace("\\x", "")))
 
 
-# The disks ------------------------------------------------------------------------------------------------------
-
-
-Changes = dict[int, Step | None]
-
-
-def _disks(before: Disk, steps: Sequence[Step], limit: int, chance: random.Random) -> Iterator[Disk]:
-    """So many different disks, of all moments and of all that may be missing then."""
-    planned = list(_crashes(steps, chance))
-    chance.shuffle(planned)
-    seen: set[bytes] = set()
-    for moment, instead in planned:
-        disk = _disk(before, steps[:moment], instead)
-        hasher = hashlib.sha256()
-        for name, data in sorted(disk.items()):
-            hasher.update(f"{name} {len(data)} ".encode())
-            hasher.update(data)
-        if hasher.digest() not in seen:
-            seen.add(hasher.digest())
-            yield disk
-        if len(seen) == limit:
-            return
-
-
-def _crashes(steps: Sequence[Step], chance: random.Random) -> Iterator[tuple[int, Changes]]:
-    """Every moment; for each the whole, each open step missing or torn, pairs of the last, all, and random ones."""
-    for moment in range(len(steps) + 1):
-        unsure = [at for at in range(moment) if not _is_durable(steps[:moment], at)]
-        yield moment, {}
-        yield moment, dict.fromkeys(unsure)
-        for at in unsure:
-            for instead in (None, *_torn(steps[at], chance)):
-                yield moment, {at: instead}
-        for pair in itertools.combinations(unsure[-6:], 2):
-            yield moment, dict.fromkeys(pair)
-        for _ in range(20):
-            some = chance.sample(unsure, chance.randint(0, len(unsure)))
-            yield moment, {at: chance.choice((None, *_torn(steps[at], chance))) for at in some}
-
-
-def _is_durable(done: Sequence[Step], at: int) -> bool:
-    step = done[at]
-    if step.kind.startswith("flush"):
-        return True
-    if step.is_of_directory:
-        return any(later.kind == "flush names" for later in done[at:])
-    return any(later.kind == "flush" and later.file == step.file for later in done[at:])
-
-
-def _torn(step: Step, chance: random.Random) -> tuple[Step, ...]:
-    """What may be there of a write: its first pages, its first bytes, or its length alone."""
-    if step.kind != "write":
-        return ()
-    page = chance.randrange(len(step.data) + 1) // PAGE * PAGE
-    cut = chance.randrange(len(step.data))
-    return (
-        replace(step, data=step.data[:page]),
-        replace(step, data=step.data[:cut]),
-        replace(step, data=bytes(len(step.data))),
-        replace(step, data=step.data[:cut] + bytes(len(step.data) - cut)),
-    )
-
-
-def _disk(before: Disk, steps: Sequence[Step], instead: Changes) -> Disk:
-    """The folder after these steps, some of which are missing (None) or others."""
-    names = {name: number for number, name in enumerate(before)}
-    files = {names[name]: bytearray(data) for name, data in before.items()}
-    for at, planned in enumerate(steps):
-        step = instead.get(at, planned)
-        if step is None:
-            continue
-        if step.is_of_directory:
-            _change_names(names, step)
-        else:
-            _change_file(files.setdefault(step.file, bytearray()), step)
-    return {name: bytes(files.get(file, b"")) for name, file in names.items()}
-
-
-def _change_names(names: dict[str, int], step: Step) -> None:
-    if step.kind == "name":
-        names[step.name] = step.file
-    elif step.kind == "move" and step.name in names:
-        names[step.other] = names.pop(step.name)
-    elif step.kind == "free":
-        names.pop(step.name, None)
-
-
-def _change_file(data: bytearray, step: Step) -> None:
-    stop = step.offset + len(step.data) if step.kind == "write" else step.offset
-    if step.kind in ("write", "lengthen", "cut") and len(data) < stop:
-        data.extend(bytes(stop - len(data)))
-    if step.kind == "write":
-        data[step.offset : stop] = step.data
-    elif step.kind == "cut":
-        del data[stop:]
-
-
-def _go_on(url: str, disk: Disk, wanted: bytes, verdict: Verdict, scene: str) -> tuple[int, bool]:
-    """Start the machine again, and the same download: the bytes that it went on with, and whether anything is left."""
+def _go_on(scene: Scene, disk: Disk, verdict: Verdict, named: str) -> tuple[int, bool]:
+    """Start the machine again, and the same command: the bytes that it went on with, and whether anything is left."""
     with tempfile.TemporaryDirectory(prefix="fastget-power-") as name:
         folder = Path(name)
         _write(disk, folder)
         with Client(part_size=PIECE, connections=2, fsync=False) as client:
-            result = client.download(url, folder / NAME)
-        verdict.require((folder / NAME).read_bytes() == wanted, f"{scene}: it goes on to wrong bytes")
-        return result.bytes_resumed, len(list(folder.iterdir())) > 1
+            bytes_resumed = scene.run(client, folder)
+        found = _read(folder)
+        is_right = all(found.get(name) == data for name, data in scene.wanted.items())
+        verdict.require(is_right, f"{named}: it goes on to wrong bytes")
+        return bytes_resumed, len(found) > len(scene.wanted)
