@@ -200,16 +200,18 @@ class Crew:
             thread.join(patience)
 
 
-def governor_for(connections: int | None, chunks: int, facts: StoreFacts, processes: int = 1) -> Governor:
+def governor_for(
+    connections: int | None, chunks: int, facts: StoreFacts, processes: int = 1, at_least: int = 0
+) -> Governor:
     """The governor of a pass: it finds the number of connections, unless the caller has set it.
 
-    So many `processes` share the machine's cores.
+    So many `processes` share the machine's cores. It begins with `at_least` so many.
     """
     if connections is not None:
         count = min(connections, chunks)
         return Governor(count, count, 1)
     limit = min(LIMIT, chunks, facts.bears or LIMIT)
-    start, cores = min(start_for(facts), limit), max(1, _cores() // processes)
+    start, cores = min(max(start_for(facts), at_least), limit), max(1, _cores() // processes)
     return Governor(start, limit, cores)
 
 

@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 # Where the bytes from an offset on, so many, are received.
 Window = Callable[[int, int], memoryview]
 _RANGE_STATUSES = (206, 200)
+# Ranges that are shorter on average, in bytes, take no longer to come than their requests to be answered: some
+# connections wait while others receive. Measured on loopback, four take a fifth less time than two.
+SHORT = 1024 * 1024
+SOME_FOR_SHORT = 4
 # As many as one call of the system fills.
 PLACES_AT_ONCE = 64
 
@@ -189,9 +193,9 @@ class RangePass:
             line = lines.pop() if lines else Line(self._pool, self._cancellation)
             return _RangeWorker(job, line, write, window, number, first, self._answered)
 
-        crew = Crew(
-            job, governor_for(plan.connections, len(plan.chunks), job.task.store.facts), recruit, lambda _: None
-        )
+        at_least = SOME_FOR_SHORT if (plan.size or 0) < SHORT * len(plan.chunks) else 0
+        governor = governor_for(plan.connections, len(plan.chunks), job.task.store.facts, at_least=at_least)
+        crew = Crew(job, governor, recruit, lambda _: None)
         try:
             if len(plan.chunks) == 1:
                 crew.run_inline(first_continues=first is not None)

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 import fastget
 from fastget.core.checksums.algorithms import Algorithm
+from fastget.core.store_memory import StoreFacts
+from fastget.engine.crew import governor_for
 from fastget.errors import (
     AccessDenied,
     ConfigError,
@@ -390,3 +392,11 @@ def test_a_long_slice_is_read_over_several_connections() -> None:
         assert found == content.read(77, 39 * MIB)
         assert len(server.requests) > 3
         assert {request.method for request in server.requests} == {"GET"}
+
+
+def test_many_short_ranges_begin_over_four_connections_or_as_many_as_are_asked_for() -> None:
+    facts = StoreFacts()
+    assert governor_for(None, 100, facts).wanted < governor_for(None, 100, facts, at_least=4).wanted == 4
+    assert governor_for(None, 3, facts, at_least=4).wanted == 3
+    assert governor_for(2, 100, facts, at_least=4).wanted == 2
+    assert governor_for(None, 100, StoreFacts(connections=9), at_least=4).wanted == 9
