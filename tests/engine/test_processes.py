@@ -19,7 +19,10 @@ from fastget.engine.cancellation import Cancellation
 from fastget.errors import Cancelled, DestinationError, NetworkError, SourceChanged
 from fastget.events import Event, Kept, Method, Progress, Repaired, Result, Resumed
 from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults
+from fastget.testing.answer import Answer, document
+from fastget.testing.documents import error
 from fastget.testing.fault import Fault
+from fastget.testing.received import ReceivedRequest
 
 pytestmark = pytest.mark.usefixtures("no_children", "no_leaks")
 
@@ -337,6 +340,34 @@ def test_redirects_are_followed_by_every_process(
             result = client.download(front.url("/b/object"), destination, on_event=stage.handle)
     assert destination.read_bytes() == large_bytes
     assert result.processes == 2
+
+
+@pytest.mark.fault("H38")
+def test_a_redirect_to_a_url_that_ends_while_all_processes_are_at_work_is_followed_anew_once(
+    large: Content, large_bytes: bytes, client: Client, destination: Path
+) -> None:
+    stored = StoredObject(large, checksum=Algorithm.CRC64NVME)
+    good: set[str | None] = set()
+    seen: list[str | None] = []
+
+    def gate(request: ReceivedRequest) -> Answer | None:
+        seen.append(request.parameter("Signature"))
+        return None if seen[-1] in good else error(403, "AccessDenied", "Access Denied")
+
+    with Stage(stored, at_work=lambda _: good.clear(), operations=[gate]) as stage:
+
+        def lead(request: ReceivedRequest) -> Answer | None:
+            del request
+            ticket = f"ticket-{len(front.requests)}"
+            good.add(ticket)
+            return document(302, b"", ("Location", f"{stage.url}?Signature={ticket}&Expires=99999999999"))
+
+        with ObjectServer({"/b/object": stored}, operations=[lead]) as front:
+            result = client.download(front.url("/b/object"), destination, on_event=stage.handle)
+        assert len(front.requests) == 2
+    assert destination.read_bytes() == large_bytes
+    assert (result.processes, result.retries) == (2, 0)
+    assert len(set(seen)) == 2
 
 
 def test_a_child_that_cannot_be_started_is_done_without(
