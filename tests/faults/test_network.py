@@ -197,6 +197,21 @@ def test_what_one_address_damages_is_fetched_again_from_another(
     assert result.verification.verified
 
 
+@pytest.mark.fault("N15", "H9")
+def test_ranges_with_another_total_are_asked_of_another_address(
+    serve: Serve, stored: StoredObject, fetch: Fetch, monkeypatch: pytest.MonkeyPatch, assert_arrived: Check
+) -> None:
+    good = serve({"/k": stored})
+    lying = [faults.reset(after=1000).on(request=1), faults.other_total().always()]
+    bad = serve({"/k": stored}, faults=lying)
+    with resolving(monkeypatch, lambda *_: [("127.0.0.1", bad.port), ("127.0.0.1", good.port)]):
+        result = fetch("http://store.example/k", connections=1, retries=3)
+    assert_arrived()
+    assert bad.requests
+    assert good.requests
+    assert 1 <= result.retries <= 3
+
+
 @pytest.mark.fault("N15", "N5")
 def test_an_address_that_falls_silent_is_left_for_another(
     serve: Serve, stored: StoredObject, fetch: Fetch, monkeypatch: pytest.MonkeyPatch, assert_arrived: Check
