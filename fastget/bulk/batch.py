@@ -92,12 +92,18 @@ class Batch:
         self._waiting.append(Waiting(sink.path, file, directory))
         return True
 
-    def flush(self) -> None:
-        """Flush all of them; every one is told to begin first, so that they reach the disk side by side."""
+    def flush(self, is_over: Callable[[], bool] = lambda: False) -> bool:
+        """Flush all of them; every one is told to begin first, so that they reach the disk side by side.
+
+        `is_over` is asked before each; False where that ended it, so that some are not flushed.
+        """
         for waiting in self._waiting:
             waiting.attempt(waiting.file.begin_flush)
         for waiting in self._waiting:
+            if is_over():
+                return False
             waiting.attempt(waiting.file.flush)
+        return True
 
     def publish(self) -> Iterator[bool | DestinationError]:
         """Give each its name, after `flush`: in the order in which they came, whether it is there now.

@@ -199,8 +199,7 @@ class Crew(Generic[T]):
                     self._let_name(hand)
                     if self._has_all and not self.outstanding:
                         self._idle.set()
-                if not self._is_stopped:
-                    hand.tool.settle()
+                hand.tool.settle()
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             self._error = self._error or error
             self._idle.set()

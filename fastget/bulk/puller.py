@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from fastget.sinks.protocol import Sink, WholeSink
     from fastget.sources.protocol import Source
 
+# Seconds after a cancellation in which what is here already may still be flushed and get its name. Whoever cancels
+# waits for the threads twice as long at least.
+GRACE = 0.5
 _WAIT = 0.1
 
 
@@ -146,23 +149,35 @@ class Puller:
         return True
 
     def settle(self) -> None:
-        """Flush what is waiting, and give it its names. What fails is in the total."""
+        """Flush what is waiting, and give it its names. What fails is in the total.
+
+        After a cancellation too, for a moment: flushing may take long, and who was told that it stopped must not find
+        a file later.
+        """
         batch, landed = self._batch, self._landed
         if batch is None or not landed:
             return
         self._landed = []
-        batch.flush()
-        # Flushing takes long, and who was told that it stopped must not find a file later.
-        if self._cancellation.is_cancelled:
+        if not batch.flush(self._is_over):
             return
-        for (order, result), outcome in zip(landed, batch.publish(), strict=True):
-            if outcome is True:
-                self._add(result)
-            elif outcome is False:  # something has taken its name meanwhile: the ordinary way says what that means
-                self._fetch_in_any_case(order)
-            else:
-                self._tell_failure(order, outcome)
-                self._fail(order, outcome)
+        published = batch.publish()
+        for order, result in landed:
+            if self._is_over():
+                return
+            self._note(order, result, next(published))
+
+    def _is_over(self) -> bool:
+        return self._cancellation.seconds > GRACE
+
+    def _note(self, order: Order, result: Result, outcome: bool | DestinationError) -> None:
+        """What came of giving a file its name."""
+        if outcome is True:
+            self._add(result)
+        elif outcome is False:  # something has taken its name meanwhile: the ordinary way says what that means
+            self._fetch_in_any_case(order)
+        else:
+            self._tell_failure(order, outcome)
+            self._fail(order, outcome)
 
     def _fetch_in_any_case(self, order: Order) -> None:
         """For one that counts as done already, so that nobody else would fetch it."""

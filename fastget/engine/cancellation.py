@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Protocol
 
 from fastget.errors import Cancelled
@@ -21,13 +22,20 @@ class Cancellation:
         self._lock = threading.Lock()
         self._event = threading.Event()
         self._targets: set[Abortable] = set()
+        self._since: float | None = None
 
     @property
     def is_cancelled(self) -> bool:
         return self._event.is_set()
 
+    @property
+    def seconds(self) -> float:
+        """How long ago it was cancelled, first; 0 where it was not."""
+        return 0.0 if self._since is None else time.monotonic() - self._since
+
     def cancel(self) -> None:
         """Abort everything inside, now and later. Safe from any thread, and more than once."""
+        self._since = self._since or time.monotonic()
         self._event.set()
         # Under the lock, so that a target that is taken out is never aborted afterwards, in someone else's hands.
         # Aborting blocks on nothing.

@@ -20,12 +20,13 @@ from fastget.bulk.outcome import Sum
 from fastget.bulk.puller import Order, Puller
 from fastget.bulk.unserved import Asking
 from fastget.config import Config
+from fastget.core.checksums.verification import verified_by_size
 from fastget.engine.cancellation import Cancellation
-from fastget.errors import DestinationError
+from fastget.errors import Cancelled, DestinationError
 from fastget.events import Done, Event, Failed, Result
 from fastget.sinks.kept import KeptFile
 from fastget.sources.resolve import resolve
-from fastget.testing import ObjectServer
+from fastget.testing import ObjectServer, faults
 
 ServeBucket = Callable[..., ObjectServer]
 Flush = Callable[[int], None]
@@ -259,7 +260,7 @@ class Landing:
 
     def fetch_small(self, source: Any, sink: Any, config: Config, *, is_vacant: bool, put: Any = None) -> Result | None:
         assert put(memoryview(b"x"), None)
-        return Result("u", sink.path, 1, None, None, 0.0, 1, 0, 1, 0, 0, 0, 1, "stream", None)  # type: ignore[arg-type]
+        return Result("u", sink.path, 1, None, None, 0.0, 1, 0, 1, 0, 0, 0, 1, "stream", verified_by_size("of a test"))
 
     def fetch(self, *_: Any) -> Result:
         raise AssertionError("a small object was fetched in the ordinary way")
@@ -274,16 +275,85 @@ class Landing:
         """Nothing is held."""
 
 
-@pytest.mark.usefixtures("_kind", "no_leaks")
-def test_what_is_stopped_while_it_is_flushed_does_not_appear(
-    folder: Folder, directory: Path, flushing: list[Flush]
-) -> None:
-    scope, total, config = Cancellation(), Sum(), Config()
-    flushing.append(lambda _: scope.cancel())
+def settle_while_stopped(folder: Folder, scope: Cancellation) -> Sum:
+    """A file waits for its flush when the pull is stopped."""
+    total, config = Sum(), Config()
     puller = Puller(folder, config, Landing(), total, threading.Semaphore(), Batch(folder, places()), scope)
     puller.work(Order(Item("s3://b/a"), resolve("s3://b/a", config), "a"))
     assert (total.done, total.failed) == (0, 0)
     puller.settle()
     puller.close()
+    return total
+
+
+@pytest.mark.usefixtures("_kind", "no_leaks")
+def test_what_is_here_when_a_pull_is_stopped_still_appears(
+    folder: Folder, directory: Path, flushing: list[Flush], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastget.bulk.puller.GRACE", 60.0)
+    scope = Cancellation()
+    flushing.append(lambda _: scope.cancel())
+    total = settle_while_stopped(folder, scope)
+    assert (total.done, total.failed) == (1, 0)
+    assert {path.name: path.read_bytes() for path in directory.iterdir()} == {"a": b"x"}
+
+
+@pytest.mark.usefixtures("_kind", "no_leaks")
+def test_what_is_flushed_too_late_after_a_pull_was_stopped_does_not_appear(
+    folder: Folder, directory: Path, flushing: list[Flush], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scope = Cancellation()
+
+    def take_long(_: int) -> None:
+        scope.cancel()
+        monkeypatch.setattr("fastget.bulk.puller.GRACE", -1.0)
+
+    flushing.append(take_long)
+    total = settle_while_stopped(folder, scope)
     assert (total.done, total.failed) == (0, 0)
     assert list(directory.iterdir()) == []
+
+
+@pytest.mark.usefixtures("_kind", "no_leaks")
+def test_nothing_more_is_flushed_when_it_is_over(folder: Folder, flushing: list[Flush]) -> None:
+    flushed: list[int] = []
+    flushing.append(flushed.append)
+    waiting = Batch(folder, places())
+    for name in "abc":
+        add(waiting, folder, name)
+    assert not waiting.flush(lambda: len(flushed) == 2)
+    assert len(flushed) == 2
+    waiting.close()
+
+
+@pytest.mark.fault("X29")
+@pytest.mark.usefixtures("no_leaks")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_pull_that_is_stopped_has_what_it_had_received(
+    serve_bucket: ServeBucket, directory: Path, monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
+    monkeypatch.setattr("fastget.bulk.puller.GRACE", 60.0)
+    monkeypatch.setattr(batch, "LONGEST", 1000.0)  # so that nothing but the end settles it
+    released = threading.Event()
+    held = faults.hold(released, after=None).on(path="/b/held").always()
+    server = serve_bucket({"held": b"x", **{f"{number:02}": b"x" * number for number in range(20)}}, faults=[held])
+    scope = Cancellation()
+
+    def urls() -> Iterator[str | tuple[str, str]]:
+        for number in range(20):
+            yield server.url(f"/b/{number:02}")
+        for turn in range(jobs):
+            yield server.url("/b/held", f"turn={turn}"), f"held{turn}"
+
+    def stop() -> None:
+        while sum(request.path == "/b/held" for request in server.requests) < jobs:
+            released.wait(0.01)
+        scope.cancel()
+
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    with fastget.Client(jobs=jobs) as client, pytest.raises(Cancelled):
+        client.transfer_many(urls(), directory, scope)
+    stopper.join()
+    released.set()
+    assert visible(directory) == {f"{number:02}": b"x" * number for number in range(20)}
