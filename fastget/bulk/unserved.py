@@ -175,6 +175,7 @@ class Watch:
             if now - self._looked < LOOK:
                 return []
             before, self._looked = self._looked, now
+            self._learn_usual(askers)
             seen = [self._see(asker, before) for asker in askers]
             late = {index for index, one in enumerate(seen) if self._is_late(one, now)}
             examples = [one for index, one in enumerate(seen) if index not in late and not one.is_given_up]
@@ -190,10 +191,16 @@ class Watch:
                     found.append(Unserved(index, 0))
             return found
 
+    def _learn_usual(self, askers: Sequence[Asker]) -> None:
+        """Of the servers that are asked now: a list may lead to a million of them."""
+        usual = {server: wait for server, wait in self._usual.items() if server in self._short}
+        for asker in askers:
+            if (server := asker.server) not in self._short:
+                usual[server] = max(usual.get(server, 0.0), asker.longest_wait)
+        self._usual = usual
+
     def _see(self, asker: Asker, before: float) -> _Seen:
         server, asked = asker.server, asker.asked
-        if server not in self._short:
-            self._usual[server] = max(self._usual.get(server, 0.0), asker.longest_wait)
         heard = max(asker.answered, self._flowed(asker, before))
         return _Seen(server, math.inf if asked is None else asked, heard, id(asker) in self._given_up)
 
