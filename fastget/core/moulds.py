@@ -16,6 +16,8 @@ from fastget.core.ranges import ContentRange, Span
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Bytes of names and values; what is longer does not come in one piece, and its pattern would take time to make.
+_LARGEST_HEAD = 4096
 # Fields by which answers are judged or their bodies read, beside all those of the content: they have to stay the same.
 _MEANT = frozenset({"connection", "etag", "last-modified", "transfer-encoding", "upgrade", "x-amz-version-id"})
 # Others may change from answer to answer (RFC 9110 §5.5, without the octets beyond ASCII).
@@ -112,6 +114,7 @@ def _is_plain(head: ResponseHead, span: Span) -> bool:
         and not any(value.lower() != "keep-alive" for value in headers.get_all("connection"))
         and "transfer-encoding" not in headers
         and "upgrade" not in headers
+        and sum(len(name) + len(value) for name, value in headers) <= _LARGEST_HEAD
     )
 
 
