@@ -15,6 +15,7 @@ from fastget.cli.options import help_flag
 from fastget.cli.signals import Interrupted, clean_stop
 from fastget.cli.streams import OutputLost, prepare_streams, silence_output
 from fastget.cli.terminal import printable
+from fastget.cli.warnings import hear_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,6 +94,7 @@ def group() -> click.Group:
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit status."""
     prepare_streams()
+    hear_warnings()
     sys.excepthook = _show_defect
     root = group()
     if VARIABLE in os.environ:

@@ -77,7 +77,8 @@ class BarReporter:
             transient=True,
             refresh_per_second=_REFRESH_RATE,
             redirect_stdout=False,
-            redirect_stderr=False,
+            # Whatever another library writes there stands above the bar.
+            redirect_stderr=True,
         )
         self._live.start()
 
@@ -105,6 +106,10 @@ class BarReporter:
         self._print(Text(first, style="red"))
         for line in others:
             self._print(Text(line))
+
+    def warn(self, line: str) -> None:
+        """A warning, safe to print; from any thread."""
+        self._print(Text(line, style="yellow"))
 
     def note(self, text: str) -> None:
         self._forget()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from fastget.cli.failures import failure_lines
 from fastget.cli.terminal import can_animate
+from fastget.cli.warnings import hear_warnings
 from fastget.cli.wording import (
     Summary,
     is_worth_telling,
@@ -104,6 +105,7 @@ def choose_reporter(*, as_json: bool, quiet: bool, verbose: bool, fills_stdout: 
 
     `fills_stdout` says that the object goes to standard output: on a terminal a bar would be drawn into it.
     """
+    hear_warnings(quiet=quiet)
     if as_json:
         from fastget.cli.json_events import JsonReporter
 
@@ -113,4 +115,6 @@ def choose_reporter(*, as_json: bool, quiet: bool, verbose: bool, fills_stdout: 
         return LineReporter(quiet=quiet, verbose=verbose)
     from fastget.cli.bar import BarReporter
 
-    return BarReporter(verbose=verbose)
+    bar = BarReporter(verbose=verbose)
+    hear_warnings(bar.warn)
+    return bar

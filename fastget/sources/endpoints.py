@@ -19,6 +19,7 @@ from fastget.sources.ca_bundles import bundle_of_aws
 from fastget.sources.failures import botocore_failures
 from fastget.sources.plain_routes import plain_route
 from fastget.sources.signing import ALGORITHM, Scope, Signer, encode_key, encode_query
+from fastget.warn import warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
@@ -146,9 +147,7 @@ class S3Endpoints:
 
     def say_once(self, warning: str) -> None:
         """Log a warning, the first time."""
-        import logging
-
-        self._once(("warning", warning), lambda: logging.getLogger("fastget").warning("%s", warning))
+        self._once(("warning", warning), lambda: warn("fastget", "%s", warning))
 
     def renew(
         self, settings: S3Settings, stale: BucketRoute, refused: Request, display_url: str, *, is_certain: bool = True

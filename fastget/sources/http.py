@@ -220,10 +220,10 @@ class HttpSource:
             and signature is not None
             and signature.has_expired(datetime.now(UTC) + SOON)
         ):
-            import logging
+            from fastget.warn import warn
 
             until = _readable(signature)
-            logging.getLogger("fastget").warning("%s is a signed URL that is good until %s", self.display_url, until)
+            warn("fastget", "%s is a signed URL that is good until %s", self.display_url, until)
 
     @property
     def at(self) -> URL:

@@ -7,7 +7,6 @@ token to the store alone; neither follows a redirect.
 from __future__ import annotations
 
 import json
-import logging
 import threading
 import time
 from concurrent.futures import Future
@@ -30,6 +29,7 @@ from fastget.errors import (
 from fastget.records import record
 from fastget.sources.failures import botocore_failures
 from fastget.sources.replies import safe_text, server_reply
+from fastget.warn import warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,6 @@ BEYOND_DOUBT = 60.0
 _LARGEST_ANSWER = 64 * 1024
 _LONGEST_LIFE = 24 * 3600.0
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-_log = logging.getLogger("fastget")
 
 
 @record
@@ -209,7 +208,7 @@ class Tokens:
         try:
             self.renew(stale)
         except FastgetError as error:
-            _log.warning("there is no new IBM Cloud token: %s", error.message)
+            warn("fastget", "there is no new IBM Cloud token: %s", error.message)
             with self._lock:
                 if self._token is None and token is not None:
                     self._token = replace(token, had_at=self._clock())
@@ -222,7 +221,7 @@ class Tokens:
                 self._keep(None, coming)
                 coming.set_exception(error if isinstance(error, Exception) else Cancelled("interrupted"))
                 raise
-            _log.warning("there is no new IBM Cloud token yet, the old one is still good: %s", error.message)
+            warn("fastget", "there is no new IBM Cloud token yet, the old one is still good: %s", error.message)
             token = replace(good, renew_at=self._clock() + PATIENCE)
         self._keep(token, coming)
         coming.set_result(token)

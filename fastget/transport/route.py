@@ -12,6 +12,7 @@ from fastget.transport.dial import admission, dial, is_loopback, is_public
 from fastget.transport.heads import HeadExchange
 from fastget.transport.resolver import Peer, Resolver
 from fastget.transport.wire import TlsWire, Wire
+from fastget.warn import warn
 
 if TYPE_CHECKING:
     import socket
@@ -149,12 +150,9 @@ class Route:
         if self._is_secure or self._origin in self._warned or is_loopback(self._origin.host):
             return
         if any(is_secret(name) for name, _ in request.headers):
-            import logging
-
             self._warned.add(self._origin)
-            logging.getLogger("fastget.transport").warning(
-                "credentials go to %s unencrypted, where others on the way can read them", self._origin
-            )
+            told = "credentials go to %s unencrypted, where others on the way can read them"
+            warn("fastget.transport", told, self._origin)
 
     def is_public(self, wire: Wire) -> bool:
         """Whether the wire ends at an address of the open internet; never where a proxy hides that."""

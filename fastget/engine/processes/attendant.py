@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import OrderedDict
@@ -27,6 +26,7 @@ from fastget.engine.processes.messages import (
     packed,
 )
 from fastget.engine.threads import PATIENCE, Thread
+from fastget.warn import warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -229,7 +229,7 @@ class Attendant:
         if self._is_stopping:
             return  # what its workers have claimed in the end is of use to the next download
         status = self._process.returncode
-        logging.getLogger("fastget").warning("a process that shared the download has ended early (status %s)", status)
+        warn("fastget", "a process that shared the download has ended early (status %s)", status)
         for _ in range(self._entered):
             self._job.task.store.gate.leave(None, is_served=False)
         # What it has received, and neither landed nor discarded, is lost.

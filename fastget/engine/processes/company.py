@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import MISSING, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,6 +13,7 @@ from fastget.engine.processes.attendant import Attendant
 from fastget.engine.processes.launch import launch
 from fastget.engine.processes.messages import Assignment
 from fastget.engine.threads import PATIENCE
+from fastget.warn import warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,7 +112,7 @@ class Company:
             attendant = Attendant(launched, number, self._job, self._claims, self._notify)
             attendant.start(self._assignment())
         except (OSError, RuntimeError) as error:
-            logging.getLogger("fastget").warning("no more processes can be started: %s", error)
+            warn("fastget", "no more processes can be started: %s", error)
             return False
         self._attendants.append(attendant)
         return True
