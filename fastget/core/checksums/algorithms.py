@@ -80,21 +80,19 @@ def new_hasher(algorithm: Algorithm) -> Hasher:
 class _RunningCRC:
     """A CRC carried from one buffer to the next."""
 
-    __slots__ = ("_algorithm", "_compute", "_value")
+    __slots__ = ("_compute", "_size", "_value")
 
     def __init__(self, algorithm: Algorithm) -> None:
-        self._algorithm = algorithm
-        self._compute: Callable[[memoryview | bytes, int], int] | None = None
+        # Loaded at once: when the first bytes are there, connections may have taken the last descriptor.
+        self._compute = _crc_function(algorithm)
+        self._size = algorithm.digest_size
         self._value = 0
 
     def update(self, data: memoryview | bytes, /) -> None:
-        if self._compute is None:
-            # Not before: loading awscrt stops all threads, and they shall wait for their answers meanwhile.
-            self._compute = _crc_function(self._algorithm)
         self._value = self._compute(data, self._value)
 
     def digest(self) -> bytes:
-        return self._value.to_bytes(self._algorithm.digest_size, "big")
+        return self._value.to_bytes(self._size, "big")
 
 
 def _crc_function(algorithm: Algorithm) -> Callable[[memoryview | bytes, int], int]:

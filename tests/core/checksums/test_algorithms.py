@@ -193,18 +193,9 @@ def test_importing_the_module_loads_no_checksum_library() -> None:
     assert not loaded & {"_awscrt", "awscrt", "crc32c", "xxhash", "hashlib", "_hashlib", "ssl"}
 
 
-@pytest.mark.parametrize("algorithm", [Algorithm.CRC32C, Algorithm.CRC64NVME])
-def test_the_library_of_a_crc_is_loaded_with_the_first_bytes(algorithm: Algorithm) -> None:
-    loaded = _modules_after(
-        "from fastget.core.checksums.algorithms import Algorithm, new_hasher;"
-        f"assert not any(new_hasher(Algorithm.{algorithm.name}).digest())"
-    )
-    assert not loaded & {"_awscrt", "awscrt", "crc32c._crc32c"}
-
-
 def test_a_crc32c_hasher_loads_one_extension_alone() -> None:
     loaded = _modules_after(
-        "from fastget.core.checksums.algorithms import Algorithm, new_hasher; new_hasher(Algorithm.CRC32C).update(b'1')"
+        "from fastget.core.checksums.algorithms import Algorithm, new_hasher; new_hasher(Algorithm.CRC32C)"
     )
     assert "crc32c._crc32c" in loaded
     assert not loaded & {"awscrt", "crc32c", "importlib.metadata", "xxhash", "hashlib", "ssl"}
@@ -212,8 +203,7 @@ def test_a_crc32c_hasher_loads_one_extension_alone() -> None:
 
 def test_the_extension_is_the_one_that_the_package_has() -> None:
     loaded = _modules_after(
-        "from fastget.core.checksums.algorithms import Algorithm, new_hasher;"
-        "new_hasher(Algorithm.CRC32C).update(b'1');"
+        "from fastget.core.checksums.algorithms import Algorithm, new_hasher; new_hasher(Algorithm.CRC32C);"
         "from fastget.core.checksums.castagnoli import crc32c as ours;"
         "from crc32c import crc32c as theirs; assert ours is theirs"
     )
@@ -230,8 +220,7 @@ def test_a_release_of_another_shape_is_imported_as_a_package(tmp_path: Path) -> 
 
 def test_a_crc64nvme_hasher_loads_the_checksums_of_awscrt_alone() -> None:
     loaded = _modules_after(
-        "from fastget.core.checksums.algorithms import Algorithm, new_hasher;"
-        "new_hasher(Algorithm.CRC64NVME).update(b'1')"
+        "from fastget.core.checksums.algorithms import Algorithm, new_hasher; new_hasher(Algorithm.CRC64NVME)"
     )
     assert {name for name in loaded if name.startswith("awscrt")} == {"awscrt", "awscrt.checksums"}
     assert not loaded & {"crc32c", "xxhash", "hashlib", "ssl", "asyncio"}
