@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fastget.cli.terminal import can_animate, printable
@@ -25,13 +24,15 @@ def write_warning(line: str) -> None:
     sys.stderr.write(f"{erase}{line}\n")
 
 
-@dataclass(slots=True)
 class _Listener:
     """Who is told of warnings now, and whether of those alone that are `NEEDED`."""
 
-    tell: Callable[[str], None] = write_warning
-    is_quiet: bool = False
-    handler: logging.Handler | None = None
+    __slots__ = ("handler", "is_quiet", "tell")
+
+    def __init__(self) -> None:
+        self.tell: Callable[[str], None] = write_warning
+        self.is_quiet = False
+        self.handler: logging.Handler | None = None
 
     def hear(self, text: str, logger: str) -> None:
         if not self.is_quiet or logger == NEEDED:
