@@ -60,8 +60,8 @@ on with it. Tries of each: {tries}; where they ended differently, the number sta
 - **wrong**: success, and other bytes
 - **hangs**: not done after 60 seconds
 
-Where fastget does worse than others: it takes a Content-Range with another total for a changed object, and ends; it
-ends where every range is refused, though the first connection might have brought the whole.
+Where fastget does worse than others: it ends where a server serves some ranges and then refuses all others, though the
+first connection might have brought the whole.
 
 """
 
