@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from fastget.bulk.outcome import PullFailure
@@ -10,6 +10,7 @@ from fastget.core.planner import SMALLEST_CHUNK
 from fastget.engine.small import LARGEST as SMALL
 from fastget.errors import Cancelled, DestinationError, FastgetError
 from fastget.events import Done, Failed
+from fastget.records import record
 from fastget.sinks.kept import KeptFile
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Fetcher(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Order:
     """An object that has a place."""
 
