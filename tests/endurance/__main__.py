@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from importlib import import_module
@@ -34,6 +35,9 @@ _RUNS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it. The exit status: 0 passed, 1 not."""
     options = _parser().parse_args(arguments)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell has started it in the background: every command that it starts would ignore Ctrl-C as well.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     run: Any = import_module(f"tests.endurance.{options.name}").run
     began = time.monotonic()
     verdict: Verdict = run(options.seed, short=options.short, without=tuple(options.without))
