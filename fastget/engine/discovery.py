@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -46,7 +45,7 @@ class Opening:
     """Where the object was found, after redirects, and what the answer says of it. The line holds the body.
 
     `least` is the number of bytes that it must have, where the answer itself does not say and another one did.
-    `waited`: seconds until the answer came.
+    `waited`: seconds from the request to the answer, on a connection that was there.
     """
 
     source: Source
@@ -163,9 +162,7 @@ class Discovery:
                 self._cancellation.wait(delay)
 
     def _ask(self, source: Source, build: Callable[[Source], Request], statuses: Collection[int]) -> Opening:
-        began = time.monotonic()
         answered = ask(self._line, source, build)
-        waited = time.monotonic() - began
         source, head = answered.source, answered.head
         if answered.error is not None:
             raise self._explained(answered.error, source)
@@ -177,7 +174,7 @@ class Discovery:
         if (stored := source.as_stored(head)) is not None:
             self._line.drop()
             return self._ask(stored, build, statuses)
-        return Opening(source, source.describe(head), head, waited=waited)
+        return Opening(source, source.describe(head), head, waited=self._line.waited)
 
     def _explained(self, error: FastgetError, source: Source) -> FastgetError:
         """A refusal of the first request, with what the caller's own options or a look at the object add to it."""

@@ -48,9 +48,10 @@ class Line:
     """One thread's way to the store: at most one connection, taken from the pool and given back.
 
     Used as a context manager: leaving it gives back or closes what it holds. `requests` counts what was sent, `pauses`
-    the time in which the thread waits for something else than the server. For another thread to read at any time, by
-    `time.monotonic`: `asked` is when the request went out that waits for the first answer of its connection, if one
-    does, `answered` when the latest answer of `origin`, which was asked last, came, `longest_wait` how long one took.
+    the time in which the thread waits for something else than the server, `waited` the seconds that the last answer
+    took, without the making of its connection. For another thread to read at any time, by `time.monotonic`: `asked` is
+    when the request went out that waits for the first answer of its connection, if one does, `answered` when the latest
+    answer of `origin`, which was asked last, came, `longest_wait` how long one took.
     """
 
     def __init__(self, pool: ConnectionPool, cancellation: Cancellation) -> None:
@@ -67,6 +68,7 @@ class Line:
         self.asked: float | None = None
         self.answered = 0.0
         self.longest_wait = 0.0
+        self.waited = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -97,6 +99,7 @@ class Line:
         finally:
             self.asked = None
         self.answered = time.monotonic()
+        self.waited = connection.waited
         self.longest_wait = max(self.longest_wait, self.answered - asked)
         return self._head
 

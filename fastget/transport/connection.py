@@ -101,6 +101,10 @@ class SocketConnection:
     def peer(self) -> Peer | None:
         return self._route.peer
 
+    @property
+    def waited(self) -> float:
+        return self._conversation.waited
+
     def avoid(self, peer: Peer | None) -> None:
         self._route.avoiding = peer
 

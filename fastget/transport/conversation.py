@@ -20,20 +20,25 @@ class NoAnswerError(NetworkError):
 
 
 class Conversation:
-    """What the exchanges of one connection share: with whom, how long a head may take, who may end them."""
+    """What the exchanges of one connection share: with whom, how long a head may take, who may end them.
+
+    `waited`: seconds from the latest request until the head of its answer was there.
+    """
 
     def __init__(self, peer: str, response_timeout: float, cancellation: Cancellation) -> None:
         self._peer = peer
         self._response_timeout = response_timeout
         self._cancellation = cancellation
         self._stage = memoryview(bytearray(_READ_BYTES))
+        self.waited = 0.0
 
     def hold(self, wire: Wire, exchange: HeadExchange, data: bytes) -> Reception:
         """Send `data`, an encoded request, and read up to the end of the final answer's head.
 
         Raises NoAnswerError, NetworkError, ProtocolError, Stalled (no whole head in time), Cancelled.
         """
-        deadline = time.monotonic() + self._response_timeout
+        began = time.monotonic()
+        deadline = began + self._response_timeout
         self._send(wire, data)
         is_answered = False
         while True:
@@ -42,6 +47,7 @@ class Conversation:
                 is_answered = True
                 reception = exchange.feed(self._stage[:count])
                 if reception is not None:
+                    self.waited = time.monotonic() - began
                     return reception
             if time.monotonic() >= deadline:
                 raise Stalled(f"{self._peer} did not answer within {self._response_timeout:g} s")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,8 @@ class HttpxConnection:
         self._chunks: Iterator[bytes] = iter(())
         self._rest = memoryview(b"")
         self._is_overdue = False
+        self._sent = 0.0
+        self.waited = 0.0
 
     def exchange(self, request: Request) -> ResponseHead:
         if request.url.origin != self.origin:
@@ -60,6 +63,7 @@ class HttpxConnection:
             self._transport = self._new_transport()
             with self._deadline():
                 response = self._response = self._transport.handle_request(prepared)
+            self.waited = time.monotonic() - self._sent
             prepared.extensions["timeout"]["read"] = self._config.stall_timeout
             self._chunks = iter(response.iter_raw())
             return self._head(request.method, response)
@@ -104,6 +108,8 @@ class HttpxConnection:
 
     def _watch(self, event: str, info: dict[str, Any]) -> None:
         """Called by httpx at every step; a new socket is watched through a descriptor of our own."""
+        if event.endswith("send_request_headers.complete"):
+            self._sent = time.monotonic()
         if not event.endswith("connect_tcp.complete"):
             return
         self._stream = info["return_value"]

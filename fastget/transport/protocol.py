@@ -50,6 +50,11 @@ class Connection(Protocol):
         """The address at the other end, to be blamed for what it sends; None without a connection, or if not known."""
         ...
 
+    @property
+    def waited(self) -> float:
+        """Seconds from the latest request on the wire to its answer: connecting and handshakes do not count."""
+        ...
+
     def avoid(self, peer: Peer | None) -> None:
         """Where it has to connect anew, have the other addresses of that host go first; None: no longer."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -526,3 +527,17 @@ def test_abort_after_the_end_of_a_body_keeps_the_connection_from_being_used_agai
     assert not client.connection.is_reusable
     with pytest.raises(Cancelled):
         client.connection.read_into(memoryview(bytearray(5)))
+
+
+def test_how_long_an_answer_took_is_told(mode: Mode, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, passed = time.monotonic, [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: real() + passed[0])
+
+    def script(peer: Peer) -> None:
+        while peer.request():
+            passed[0] += 7.0
+            peer.send(length_head(0))
+
+    client = mode.client(script)
+    client.get()
+    assert 7.0 <= client.connection.waited < 14.0

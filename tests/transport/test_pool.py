@@ -41,6 +41,7 @@ class Idle:
         self.is_closed = False
         self.peer = peer
         self.avoided: object = None
+        self.waited = 0.0
 
     def exchange(self, request: Request) -> ResponseHead:
         raise AssertionError(request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from dataclasses import replace
 from itertools import pairwise
 from string import ascii_lowercase
@@ -20,9 +21,12 @@ from fastget.core.urls import URL
 from fastget.errors import Cancelled, NetworkError, ProtocolError, Stalled
 from fastget.transport import dial
 from fastget.transport.heads import CastExchange, HeadExchange
+from fastget.transport.route import Route
 
 if TYPE_CHECKING:
     from fastget.core.addresses import Address
+    from fastget.transport.cancellation import Cancellation
+    from fastget.transport.wire import Wire
     from tests.transport.conftest import Mode, Peer, Script
 
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -348,3 +352,18 @@ def test_abort_ends_an_attempt_to_connect(data_plane: Mode, unanswering: int, mo
     client = data_plane.connect(unanswering, connect_timeout=60)
     with client.aborted_at(is_connecting), pytest.raises(Cancelled):
         client.get()
+
+
+def test_connecting_is_no_part_of_what_an_answer_took(data_plane: Mode, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, passed, open_route = time.monotonic, [0.0], Route.open
+
+    def slowly(route: Route, cancellation: Cancellation, *, public_only: bool) -> Wire:
+        wire = open_route(route, cancellation, public_only=public_only)
+        passed[0] += 1000.0
+        return wire
+
+    monkeypatch.setattr(time, "monotonic", lambda: real() + passed[0])
+    monkeypatch.setattr(Route, "open", slowly)
+    client = data_plane.client(repeating(HELLO))
+    client.get()
+    assert 0.0 < client.connection.waited < 1000.0
