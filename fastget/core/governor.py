@@ -40,6 +40,9 @@ LEAST_GAIN, CLEAR_GAIN = 0.25, 0.6
 STEP, STRIDE = 2, 4
 # Sharing the machine with the server, or with hashing, threads past this only take the processor from each other.
 FULL = 0.9
+# What they have room for beside that is taken by connections slower than this, in bytes a second, for those wait and do
+# not compute, if it is so many times as many at least.
+SLOW, LEAST_ROOM = 100e6, 1.25
 
 
 @record
@@ -137,20 +140,29 @@ class Governor:
             self._grown = now.at  # a silence says nothing about the number of connections, however long
             return
         load = (now.processor - opened.processor) / (now.at - opened.at) / self._cores
-        step = self._step(self._gain(rate, now.flowing)) if load * STEP <= FULL else 1
+        step = self._carried(self._step(self._gain(rate, now.flowing)), load, rate / max(now.flowing, 1))
         if step > 1:
-            self._grow(step if load * step <= FULL else STEP)
+            self._grow(step)
             self._remember(rate, now.flowing)
             self._grown, self._window = now.at, WINDOW
         elif load > FULL and self._wanted > START:
             self._shrink(max(START, self._wanted // STEP))
         else:
-            # A closer look, in which bursts and lulls even out.
-            self._window = INTERVAL
-            self._is_settled = load * STEP > FULL or now.at - self._grown >= PATIENCE
+            # A closer look, in which bursts and lulls even out, and what a transfer takes to begin.
+            is_close, self._window = self._window == INTERVAL, INTERVAL
+            self._is_settled = (is_close and load * STEP > FULL) or now.at - self._grown >= PATIENCE
 
-    def _grow(self, step: int) -> None:
-        self._wanted = min(self._wanted * step, self._limit)
+    def _carried(self, step: int, load: float, each: float) -> float:
+        """How much of a step the processors carry, with `load` of them busy, for connections that bring `each`."""
+        room = FULL / load if load > 0 else float(STRIDE)
+        if room >= step:
+            return step
+        if room >= STEP:
+            return STEP
+        return room if step > 1 and each < SLOW and room >= LEAST_ROOM else 1
+
+    def _grow(self, step: float) -> None:
+        self._wanted = min(max(int(self._wanted * step), self._wanted + 1), self._limit)
         self._is_settled = self._wanted == self._limit
 
     def _shrink(self, wanted: int) -> None:

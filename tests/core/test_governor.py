@@ -36,13 +36,15 @@ class World:
     """A transfer as the governor's samples would show it; rates in bytes a second, times in seconds.
 
     A connection brings at most `each`, from `first_byte` after its start; all together at most `link`. A byte costs
-    `work` seconds of a processor. With `burst`, a connection delivers so many bytes at once, and then pauses.
+    `work` seconds of a processor, and the first ones `beginning` seconds more. With `burst`, a connection delivers so
+    many bytes at once, and then pauses.
     """
 
     each: float
     link: float = 1e12
     first_byte: float = 0.05
     work: float = 0.0
+    beginning: float = 0.0
     noise: float = 0.0
     silence: tuple[float, float] = (0.0, 0.0)
     burst: float = 0.0
@@ -57,7 +59,10 @@ class World:
             now = tick * TICK
             brought = self._brought(now, started)
             received += brought
-            processor += brought * self.work
+            # Spread over the first bytes: no more than both processors have in a tick.
+            begun = min(self.beginning, 2 * TICK) if brought else 0.0
+            self.beginning -= begun
+            processor += brought * self.work + begun
             flowing = sum(now - start > self.first_byte for start in started) if received else 0
             wanted = governor.observe(Sample(now, int(received), processor, flowing))
             started = started[:wanted] + [now] * (wanted - len(started))
@@ -121,8 +126,8 @@ def test_a_link_that_one_connection_fills_gets_few(noise: float) -> None:
 
 
 def test_where_the_processors_are_the_limit_the_number_stays_as_it_began() -> None:
-    work = 2 * (FULL / STEP + 0.01) / (200 * MB)
-    assert World(each=100 * MB, link=200 * MB, work=work).run(governor(cores=2))[-1] == START
+    work = 2 * (FULL / STEP + 0.01) / (300 * MB)
+    assert World(each=150 * MB, link=300 * MB, work=work).run(governor(cores=2))[-1] == START
 
 
 def test_growth_ends_when_the_processors_get_busy() -> None:
@@ -134,7 +139,17 @@ def test_growth_ends_when_the_processors_get_busy() -> None:
 def test_a_stride_is_taken_only_where_the_processors_carry_it() -> None:
     work = 2 * (FULL / STRIDE + 0.05) / (START * 45 * MB)
     counts = World(each=45 * MB, work=work).run(governor(cores=2))
-    assert sorted(set(counts)) == [START, START * STEP]
+    assert sorted(set(counts)) == [START, START * STEP, 6]
+
+
+def test_slow_connections_take_the_room_that_the_processors_have_though_it_is_less_than_for_twice_as_many() -> None:
+    work = 2 * (FULL / 1.5) / (MANY * 45 * MB)
+    assert World(each=45 * MB, work=work).run(Governor(MANY, LIMIT, 2))[-1] == MANY * 3 // 2
+    assert World(each=150 * MB, work=work / 3).run(Governor(MANY, LIMIT, 2))[-1] == MANY
+
+
+def test_what_a_transfer_takes_to_begin_is_no_load_that_lasts() -> None:
+    assert World(each=45 * MB, work=0.3 / (600 * MB), beginning=0.1).run(Governor(MANY, LIMIT, 2))[-1] == LIMIT
 
 
 @given(count=st.integers(1, 1000), data=st.data())
@@ -167,7 +182,7 @@ def test_a_silence_on_the_way_brings_no_connections_and_ends_no_growth() -> None
     steps=st.lists(st.floats(0.001, 2.0), min_size=60, max_size=60),
     shares=st.lists(st.floats(0.0, 1.0), min_size=60, max_size=60),
 )
-def test_whatever_is_measured_the_number_grows_by_a_step_or_a_stride_within_its_bounds(
+def test_whatever_is_measured_the_number_grows_by_a_stride_at_most_within_its_bounds(
     rates: list[float], loads: list[float], steps: list[float], shares: list[float]
 ) -> None:
     watched = governor()
@@ -180,7 +195,7 @@ def test_whatever_is_measured_the_number_grows_by_a_step_or_a_stride_within_its_
         flowing = round(share * watched.wanted)
         was_settled = watched.is_settled
         wanted = watched.observe(Sample(at, int(received), processor, flowing))
-        assert wanted in {before, *(min(times * before, LIMIT) for times in (STEP, STRIDE))} or START <= wanted < before
+        assert START <= wanted <= min(STRIDE * before, LIMIT)
         if wanted != before:
             assert not was_settled
             assert wanted < before or at - grown >= WINDOW
