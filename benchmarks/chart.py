@@ -78,7 +78,7 @@ def _annotate(panel: Axes, position: int, entry: Entry, figures: Figures | None,
         return
     panel.plot([figures.rate.lowest, figures.rate.highest], [position, position], color=_INK, linewidth=1)
     words = f"{figures.rate.median:.2f}   {figures.peak_memory / MIB:.0f} MiB"
-    checked = "   checked" if entry.contender.checks.startswith("yes") else ""
+    checked = "   checked" if entry.checks.startswith("yes") else ""
     place = figures.rate.highest + reach * 0.015
     panel.text(place, position, words + checked, va="center", fontsize=8, color=_INK)
 

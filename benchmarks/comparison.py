@@ -23,16 +23,18 @@ if TYPE_CHECKING:
     from benchmarks.scenarios import Scenario
 
 BUCKET, KEY, SPARSE_KEY = "benchmark", "object.bin", "sparse.bin"
+NOT_OF_RANGES = "no: ranges have no digest"
 Report = Callable[[str], None]
 
 
 @dataclass(slots=True)
 class Entry:
-    """How one client did. Exactly one of `runs` and `problem` holds something in the end."""
+    """How one client did, and what of the bytes it `checks`. One of `runs` and `problem` holds something in the end."""
 
     contender: Contender
     version: str | None
     command: list[str]
+    checks: str
     runs: list[Measurement] = field(default_factory=list)
     problem: str | None = None
 
@@ -154,10 +156,12 @@ def _entry(contender: Contender, scenario: Scenario, download: Download, report:
     if version is None:
         hint = f" ({contender.install})" if contender.install else ""
         report(f"{scenario.name} {contender.name}: missing{hint}")
-        return Entry(contender, None, [], problem=f"missing{hint}")
+        return Entry(contender, None, [], contender.checks, problem=f"missing{hint}")
     if contender.name == BARE_LOOP:
         download = _with_best_threads(contender, scenario, download, report)
-    return Entry(contender, version, contender.command_for(download))
+    # No server declares a digest of a range.
+    checks = contender.checks if scenario.ranges is None else NOT_OF_RANGES
+    return Entry(contender, version, contender.command_for(download), checks)
 
 
 def _with_best_threads(contender: Contender, scenario: Scenario, download: Download, report: Report) -> Download:

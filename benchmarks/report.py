@@ -65,7 +65,7 @@ def _outcome_as_json(outcome: Outcome) -> dict[str, Any]:
             {
                 "name": entry.contender.name,
                 "version": entry.version,
-                "checks": entry.contender.checks,
+                "checks": entry.checks,
                 "command": _as_typed(entry, outcome),
                 "problem": entry.problem,
                 "figures": asdict(figures) if figures else None,
@@ -99,7 +99,7 @@ def _table(outcome: Outcome) -> str:
 
 
 def _row(entry: Entry, figures: Figures | None) -> str:
-    name, checks = entry.contender.name, entry.contender.checks
+    name, checks = entry.contender.name, entry.checks
     if figures is None:
         problem = (entry.problem or "not run").replace("|", "\\|")
         return f"| {name} | {entry.version or '-'} | {problem} | - | - | - | - | {checks} |"

@@ -61,10 +61,14 @@ def outcome(tmp_path: Path) -> Outcome:
     known = {contender.name: contender for contender in CONTENDERS}
     file = str(tmp_path / "downloads" / "object.bin")
     entries = [
-        Entry(known["aria2"], None, [], problem="missing (apt install aria2)"),
-        Entry(known["curl"], "8.1", ["/usr/bin/curl", "-o", file], [_run(2.0), _run(1.0), _run(4.0)]),
-        Entry(known["axel"], "2.17", ["/usr/bin/axel", "-o", file], problem="failed: exit 1: a | b"),
-        Entry(known["s5cmd"], "2.3", ["/opt/s5cmd", "cp", file], [_run(0.5)]),
+        Entry(known["aria2"], None, [], known["aria2"].checks, problem="missing (apt install aria2)"),
+        Entry(
+            known["curl"], "8.1", ["/usr/bin/curl", "-o", file], known["curl"].checks, [_run(2.0), _run(1.0), _run(4.0)]
+        ),
+        Entry(
+            known["axel"], "2.17", ["/usr/bin/axel", "-o", file], known["axel"].checks, problem="failed: exit 1: a | b"
+        ),
+        Entry(known["s5cmd"], "2.3", ["/opt/s5cmd", "cp", file], known["s5cmd"].checks, [_run(0.5)]),
     ]
     return Outcome(SCENARIOS[0], 10**9, tmp_path, entries)
 
