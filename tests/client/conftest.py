@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
+import trustme
 
 import fastget
 from fastget import testing
@@ -65,6 +66,19 @@ def serve() -> Iterator[Serve]:
             return servers.enter_context(ObjectServer(objects, **options))
 
         yield begin
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def bundle(authority: trustme.CA, tmp_path: Path) -> str:
+    """The file by which that authority is trusted."""
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
 
 
 @pytest.fixture

@@ -23,18 +23,6 @@ OBJECTS = {f"/b/{name}": StoredObject(Content.of(name.encode())) for name in ("1
 Serve = Callable[..., ObjectServer]
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def bundle(authority: trustme.CA, tmp_path: Path) -> str:
-    path = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(path))
-    return str(path)
-
-
 @pytest.fixture
 def strangers(tmp_path: Path) -> str:
     """The bundle of an authority that has nothing to do with the store."""

@@ -271,11 +271,6 @@ def test_a_client_prints_itself_without_secrets(kind: type[fastget.Client]) -> N
 # TLS -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
 @pytest.fixture
 def secured(authority: trustme.CA, serve: Serve) -> ObjectServer:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -122,18 +122,6 @@ def tunnel() -> Iterator[Callable[..., Tunnel]]:
         one.close()
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def bundle(authority: trustme.CA, tmp_path: Path) -> str:
-    path = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(path))
-    return str(path)
-
-
 @pytest.fixture
 def plain(serve: Serve, stored: StoredObject) -> ObjectServer:
     """An object server, which answers requests in absolute form and so is an HTTP proxy as well."""
