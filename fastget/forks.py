@@ -13,6 +13,7 @@ IMPORTED_LATE = (
     "awscrt.checksums",
     "email.utils",
     "fastget.core.checksums.castagnoli",
+    "fastget.core.redaction",
     "fastget.sources.attributes",
     "fastget.sources.refusals",
     "fastget.transport.connection",

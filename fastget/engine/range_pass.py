@@ -302,9 +302,7 @@ class _RangeWorker(Worker):
         # A mould is used on as long as it is recognised.
         self._mould = mould if head.is_recognised else self._new_mould(head, span, pin)
         self._receive(piece, buffer, stop)
-        if not self.line.is_at_end():
-            self._job.restart(piece)
-            raise ProtocolError("the answer holds more bytes than it declared")
+        self._check_end(piece)
         if (peer := self.line.peer) is None or peer.is_shunned:
             self.line.finish()
 

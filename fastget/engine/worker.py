@@ -301,10 +301,14 @@ class Worker:
         if by_number:
             piece.declared = _declared(head, piece)
         self._receive(piece, buffer, stop)
+        self._check_end(piece)
+        self.line.finish()
+
+    def _check_end(self, piece: Piece) -> None:
+        """Believe nothing of an answer that goes on behind its end."""
         if not self.line.is_at_end():
             self._job.restart(piece)
             raise ProtocolError("the answer holds more bytes than it declared")
-        self.line.finish()
 
     def _ask(self, piece: Piece, *, by_number: bool) -> ResponseHead:
         pin = self._job.pin

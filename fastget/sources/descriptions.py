@@ -8,7 +8,6 @@ from fastget.core.checksums.declared import declared_by_headers
 from fastget.core.messages import Framing, Headers, ResponseHead
 from fastget.core.objectinfo import ObjectInfo
 from fastget.core.ranges import MAXIMUM_SIZE
-from fastget.core.redaction import repeats_secret
 from fastget.sources.stores import is_transcoded
 
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
@@ -37,7 +36,12 @@ def object_info(head: ResponseHead, display_url: str, secrets: tuple[str, ...] =
 
 
 def _without_echoes(headers: Headers, secrets: tuple[str, ...]) -> Headers:
-    if not secrets or not any(repeats_secret(value, secrets) for _, value in headers):
+    if not secrets:
+        return headers
+    from fastget.core.redaction import repeats_secret
+
+    # Nearly always all of them are looked through in vain: together, that is one look.
+    if not repeats_secret("\n".join(value for _, value in headers), secrets):
         return headers
     return Headers(item for item in headers if not repeats_secret(item[1], secrets))
 

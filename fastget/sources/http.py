@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Self, cast
 from urllib.parse import parse_qsl, unquote
 
 from fastget.core.messages import Headers, Request, ResponseHead, is_secret
-from fastget.core.redaction import is_secret_parameter
 from fastget.errors import AccessDenied, ConfigError, CredentialsError, FastgetError, ProtocolError
 from fastget.records import record
 from fastget.sources import request_rules as rules
@@ -271,6 +270,8 @@ class HttpSource:
         queries = [url for url in (self.at, self.named) if url is not None and url.query]
         if not queries:
             return fields
+        from fastget.core.redaction import is_secret_parameter
+
         found = (item for url in queries for item in _query_items(url))
         return (*fields, *(value for name, value in found if is_secret_parameter(name)))
 

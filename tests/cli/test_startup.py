@@ -53,6 +53,7 @@ def test_a_download_over_http_loads_only_what_it_meets(serve: Serve, stored: Sto
     loaded = loaded_by(tmp_path, "-q", serve({"/b/x": stored}).url("/b/x"))
     assert loaded.isdisjoint({"http", "json", "logging", "traceback", "fastget.cli.json_events"})
     assert loaded.isdisjoint({"ssl", "_hashlib", "xml", "urllib.request", "fastget.transport.tls"})
+    assert loaded.isdisjoint({"html", "fastget.core.redaction", "fastget.sources.refusals"})
 
 
 @pytest.mark.parametrize("keys", [("--no-sign-request",), ("--region", "eu-west-1")], ids=["unsigned", "signed"])
