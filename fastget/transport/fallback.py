@@ -108,7 +108,7 @@ class HttpxConnection:
 
     def _watch(self, event: str, info: dict[str, Any]) -> None:
         """Called by httpx at every step; a new socket is watched through a descriptor of our own."""
-        if event.endswith("send_request_headers.complete"):
+        if event.endswith("send_request_headers.started"):
             self._sent = time.monotonic()
         if not event.endswith("connect_tcp.complete"):
             return
