@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Pools:
     """One pool for the client's own options, and one for each CA bundle that AWS's variables or files name to it.
 
-    Safe in many threads. Once closed, it may be used again, and makes new ones.
+    Calls whose options change how connections are made have one together, while any of them lasts. Safe in many
+    threads. Once closed, it may be used again, and makes new ones.
     """
 
     def __init__(self, config: Config) -> None:
@@ -25,6 +26,8 @@ class Pools:
         self._lock = threading.Lock()
         self._kept: dict[str | None, Pool] = {}
         self._bundles = {config.ca_bundle}
+        # Those of calls, by what they are made by, with how many use them.
+        self._lent: dict[tuple[object, ...], tuple[Pool, int]] = {}
 
     @property
     def is_in_use(self) -> bool:
@@ -37,19 +40,37 @@ class Pools:
 
     @contextmanager
     def lend(self, config: Config) -> Iterator[Pool]:
-        """The shared pool; one of its own for a call whose options change how connections are made."""
-        if config.ca_bundle not in self._bundles or connection_options(config) != connection_options(self._config):
-            pool = Pool(config)
-            try:
-                yield pool
-            finally:
-                pool.close()
+        """The shared pool, or the one for these options.
+
+        What a call lends once more within itself is the same one: where a server serves few connections at once, those
+        that lie idle have to make room for whoever else asks it.
+        """
+        made_by = connection_options(config)
+        if config.ca_bundle in self._bundles and made_by == connection_options(self._config):
+            yield self._keep(config)
             return
+        key = (config.ca_bundle, *made_by)
+        with self._lock:
+            pool, users = self._lent.get(key) or (Pool(config), 0)
+            self._lent[key] = (pool, users + 1)
+        try:
+            yield pool
+        finally:
+            self._take_back(key)
+
+    def _keep(self, config: Config) -> Pool:
         with self._lock:
             if config.ca_bundle not in self._kept:
                 self._kept[config.ca_bundle] = Pool(config)
-            shared = self._kept[config.ca_bundle]
-        yield shared
+            return self._kept[config.ca_bundle]
+
+    def _take_back(self, key: tuple[object, ...]) -> None:
+        with self._lock:
+            pool, users = self._lent.pop(key)
+            if users > 1:
+                self._lent[key] = (pool, users - 1)
+        if users == 1:
+            pool.close()
 
     def close(self) -> None:
         """Close the connections."""
@@ -60,5 +81,5 @@ class Pools:
 
     def abandon(self) -> None:
         """In a forked child: close its copies of what is idle, without the lock, which nobody may ever open."""
-        for pool in self._kept.values():
+        for pool in (*self._kept.values(), *(lent for lent, _ in self._lent.values())):
             pool.abandon()

@@ -72,16 +72,19 @@ def test_larger_objects_are_fetched_by_the_threads_that_are_served(
 
 
 @pytest.mark.usefixtures("no_leaks")
+@pytest.mark.parametrize("given_to", ["client", "verb"])
 @pytest.mark.parametrize(("most", "jobs"), [(1, 1), (2, 4)])
 def test_a_listing_gets_its_place_among_the_threads(
-    serve_bucket: ServeBucket, directory: Path, monkeypatch: pytest.MonkeyPatch, most: int, jobs: int
+    serve_bucket: ServeBucket, directory: Path, monkeypatch: pytest.MonkeyPatch, most: int, jobs: int, given_to: str
 ) -> None:
     monkeypatch.setattr(crew, "AHEAD", 20)
     monkeypatch.setattr(crew, "IDLE", 0.2)
     keys = {f"{number:03}": b"x" * number for number in range(60)}
     server = serve_bucket(keys, page_size=20, max_connections=most)
-    with fastget.Client(response_timeout=NEVER, endpoint_url=server.base_url, region="us-east-1") as client:
-        result = client.pull("s3://b", directory, jobs=jobs)
+    patience: dict[str, Any] = {"response_timeout": NEVER}
+    own, more = (patience, {}) if given_to == "client" else ({}, patience)
+    with fastget.Client(endpoint_url=server.base_url, region="us-east-1", **own) as client:
+        result = client.pull("s3://b", directory, jobs=jobs, **more)
     assert (result.done, result.failed) == (60, 0)
     assert files(directory) == keys
 
