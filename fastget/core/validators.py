@@ -56,6 +56,8 @@ class Accepted:
 
 @record
 class Refused:
+    """`reason` may quote the answer: it is to be shown as `Source.without_secrets` gives it."""
+
     doubt: Doubt
     reason: str
 
@@ -123,7 +125,7 @@ def _judge_place(head: ResponseHead, asked: Expectation) -> Accepted | Refused:
         return _judge_without_range(head, asked)
     content_range = ContentRange.parse(values[0]) if len(values) == 1 else None
     if content_range is None or content_range.span is None:
-        return Refused(Doubt.UNPROVEN, f"Content-Range cannot be believed: {', '.join(values)[:100]}")
+        return Refused(Doubt.UNPROVEN, f"Content-Range cannot be believed: {', '.join(values)}")
     if head.status == 200 and not asked.full_status_ranges:
         return Refused(Doubt.UNPROVEN, "status 200 carries a Content-Range")
     return _judge_total(content_range.total, asked.pin) or _judge_span(head, asked, content_range.span)

@@ -274,10 +274,11 @@ class ObjectBody:
         if isinstance(verdict, Accepted):
             self._stop = verdict.span.stop - whole.start
             self._is_flowing = True
-        elif verdict.doubt is Doubt.CHANGED:
-            raise self._changed(verdict.reason)
-        else:
-            raise ProtocolError(f"{self._url}: {verdict.reason}", url=self._url)
+            return
+        reason = self._opening.source.without_secrets(verdict.reason)
+        if verdict.doubt is Doubt.CHANGED:
+            raise self._changed(reason)
+        raise ProtocolError(f"{self._url}: {reason}", url=self._url)
 
     def _refused(self, head: ResponseHead, error: FastgetError) -> None:
         """Ask once more without the version, where only that is denied (wire-spec.md row 9); else raise."""

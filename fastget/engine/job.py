@@ -184,14 +184,15 @@ class Job:
             self._accept_pin()
             return verdict.span.stop
         if verdict.doubt is Doubt.CHANGED:
-            raise self.source_changed(verdict.reason)
+            raise self.source_changed(self.task.source.without_secrets(verdict.reason))
         if verdict.doubt is Doubt.LAYOUT:
             raise Replan(exact_layout=True)
         if verdict.doubt is Doubt.RANGE_IGNORED and by_number:
             raise Replan(no_part_numbers=True)
         if verdict.doubt is Doubt.RANGE_IGNORED or self._is_always_odd():
             self.refuse_ranges()
-        raise ProtocolError(f"{self.task.source.display_url}: {verdict.reason}")
+        source = self.task.source
+        raise ProtocolError(f"{source.display_url}: {source.without_secrets(verdict.reason)}")
 
     def _is_always_odd(self) -> bool:
         """Whether no range was ever answered rightly, in a few attempts: then a stream may still work."""

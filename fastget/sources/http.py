@@ -153,6 +153,11 @@ class HttpSource:
             error.hint = f"it was good until {_readable(signature)}: {hint}"
         return error
 
+    def without_secrets(self, text: str) -> str:
+        from fastget.sources.replies import safe_text
+
+        return safe_text(text, self._secrets())
+
     def redirected(self, head: ResponseHead) -> HttpSource | None:
         target = redirect_target(head, self.url, self.display_url)
         if target is None:

@@ -122,6 +122,10 @@ class Source(Protocol):
         """The error that a status outside 2xx means; `body` is the start of its body (at most 64 KiB)."""
         ...
 
+    def without_secrets(self, text: str) -> str:
+        """`text`, which quotes an answer, on one bounded line and without what was told to the server in confidence."""
+        ...
+
     def redirected(self, head: ResponseHead) -> Source | None:
         """The same object at the place that a redirect names, with no credentials for a new origin.
 

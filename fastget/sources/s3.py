@@ -187,6 +187,11 @@ class S3Source:
 
         return refusal_error(head, body, self.display_url, self._secrets())
 
+    def without_secrets(self, text: str) -> str:
+        from fastget.sources.replies import safe_text
+
+        return safe_text(text, self._secrets())
+
     def _secrets(self) -> tuple[str, ...]:
         given = tuple(value for name, value in self.headers if is_secret(name))
         key = self.settings.ibm_api_key_id

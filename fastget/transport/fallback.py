@@ -14,7 +14,7 @@ import httpx
 from fastget.core.messages import Headers, ResponseHead, value_bytes
 from fastget.errors import Cancelled, ConfigError, FastgetError, NetworkError, ProtocolError, Stalled
 from fastget.transport.cancellation import Cancellation
-from fastget.transport.heads import MAXIMUM_FIELDS, framing_of
+from fastget.transport.heads import MAXIMUM_FIELDS, framing_of, unquoted
 from fastget.transport.resolver import unresolved
 from fastget.transport.tls import untrusted
 
@@ -204,7 +204,11 @@ class HttpxConnection:
             is_overdue = self._is_overdue
             self.close()
             self._cancellation.check()
-            raise self._translated(error, is_overdue=is_overdue) from error
+            translated = self._translated(error, is_overdue=is_overdue)
+            # The text of these quotes the answer, in which a server may have repeated what it was told.
+            if isinstance(error, httpx.ProxyError | httpx.RemoteProtocolError):
+                raise translated from None
+            raise translated from error
         except BaseException:
             self.close()
             raise
@@ -223,14 +227,14 @@ class HttpxConnection:
                 hint="look for line breaks and other control characters in headers and URL",
             )
         if isinstance(error, httpx.ProxyError):
-            return self._refused(str(error))
+            return self._refused(str(error) if self._proxy is None else self._proxy.without_secrets(str(error)))
         if isinstance(error, httpx.RemoteProtocolError) and not _is_cut(error):
-            return ProtocolError(f"the server's answer breaks HTTP: {str(error)[:200]}")
+            return ProtocolError(f"the server's answer breaks HTTP: {unquoted(error)}")
         return NetworkError(f"the connection to {self.origin} broke: {str(error)[:200] or type(error).__name__}")
 
     def _refused(self, answer: str) -> NetworkError:
         return NetworkError(
-            f"the proxy {self._proxy} refuses: {answer[:200]}",
+            f"the proxy {self._proxy} refuses: {answer}",
             hint="user and password go into the proxy URL: scheme://user:password@host:port",
             is_transient="could not connect" in answer or answer.startswith("5"),
         )

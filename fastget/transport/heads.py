@@ -99,7 +99,8 @@ class HeadExchange:
             self._reader.receive_data(data)
             return self._next_head(self._reader)
         except h11.RemoteProtocolError as error:
-            raise ProtocolError(f"the server's answer breaks HTTP: {str(error)[:200]}") from error
+            # Its own text quotes the answer, in which a server may have repeated what it was told.
+            raise ProtocolError(f"the server's answer breaks HTTP: {unquoted(error)}") from None
 
     def _begin_reader(self) -> h11.Connection:
         import h11
@@ -166,6 +167,11 @@ class CastExchange(HeadExchange):
                 return Reception(head, True, received[length:])
             super().encode(self._whole)  # only now is it of interest what was asked
         return super().feed(data)
+
+
+def unquoted(error: Exception) -> str:
+    """What h11 has against an answer, without the bytes that it quotes behind a colon."""
+    return str(error).partition(": ")[0][:200]
 
 
 def _check_syntax(raw: bytearray, event: h11.Response) -> None:

@@ -57,6 +57,13 @@ class Proxy:
         pair = f"{self.username}:{self.password or ''}"
         return f"Basic {base64.b64encode(pair.encode()).decode('ascii')}"
 
+    def without_secrets(self, text: str) -> str:
+        """The proxy's own words, bounded, without these credentials."""
+        from fastget.core.redaction import without_secrets
+
+        given = (self.authorization, self.password)
+        return without_secrets(text, [secret for secret in given if secret])[:200]
+
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"

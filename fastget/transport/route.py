@@ -127,7 +127,7 @@ class Route:
         reception = conversation.hold(Wire(sock, self._tick), exchange, data)
         self.check(reception.head)
         if not 200 <= reception.head.status < 300:
-            answer = f"{reception.head.status} {reception.head.reason}".strip()
+            answer = f"{reception.head.status} {proxy.without_secrets(reception.head.reason)}".strip()
             raise NetworkError(
                 f"the proxy {proxy} refuses a connection to {self._origin}: {answer}",
                 is_transient=reception.head.status not in (401, 403),

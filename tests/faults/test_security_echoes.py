@@ -231,3 +231,64 @@ def test_what_an_answer_repeats_is_in_nothing_that_an_interrupted_run_leaves(
     assert (("5", "get") in statuses) == (edit is described)
     kept = [path.name for path in tmp_path.iterdir() if path.name not in ("script.py", "first", "second", "third")]
     assert bool(kept) == (edit is described), done.stderr
+
+
+# What an answer says midway --------------------------------------------------------------------------------------
+
+# What the answers to ranges are judged and described by, each in a form that is quoted where it does not fit.
+MIDWAY = {
+    "ETag": '"{}"',
+    "x-amz-version-id": "{}",
+    "Last-Modified": "{}",
+    "Content-Range": "bytes {}",
+    "Content-Encoding": "{}",
+    "Content-Type": "multipart/byteranges; boundary={}",
+    "x-amz-checksum-type": "{}",
+    "x-amz-checksum-sha256": "{}",
+}
+
+
+def changed_midway(request: ReceivedRequest, answer: Answer) -> Answer:
+    """The field that the object is called by repeats what was asked, from the second request on."""
+    name = request.path.rpartition("/")[2]
+    kept = [item for item in answer.fields if item[0].lower() != name.lower()]
+    said = f"{told(request)[-1]} {' '.join(told(request))}".replace('"', "")
+    return replace(answer, fields=(*kept, (name, MIDWAY[name].format(said))))
+
+
+@pytest.mark.fault("S12")
+@pytest.mark.parametrize("kind", ["s3", "signed", "password"])
+def test_what_changes_midway_into_a_secret_comes_out_nowhere(
+    serve: Serve, script: Run, tmp_path: Path, settings: dict[str, str], kind: str
+) -> None:
+    stored = StoredObject(Content.generated(4 * MIB, seed=1), version_id="one")
+    objects = {f"{start}/{name}": stored for name in MIDWAY for start in ("", "/b")}
+    midway = [
+        Fault(name="told", edit=changed_midway).on(path=path, request=2, ranged=True).always() for path in objects
+    ]
+    server = serve(objects, faults=midway)
+    host = server.base_url.removeprefix("http://")
+    common = ["--endpoint-url", server.base_url, "--header", f"X-Api-Key: {SECRETS['header']}", "--retries", "0"]
+    commands = []
+    for name in MIDWAY:
+        url = {
+            "s3": f"s3://b/{name}",
+            "signed": f"http://{host}/{name}?X-Amz-Signature={SECRETS['query']}",
+            "password": f"http://me:{SECRETS['password']}@{host}/{name}",
+        }[kind]
+        (tmp_path / f"{name}.list").write_text(f"{url}\n")
+        options = ["--part-size", "1M", "--connections", "2", *common]
+        commands += [
+            ["get", url, "-o", name, *options, "-v"],
+            ["get", url, "-o", name, *options, "--json"],
+            *([["bench", url, *common]] if name in ("ETag", "Content-Range") else []),
+            ["pull", "-i", f"{name}.list", "-d", "d", *options, "--json"],
+        ]
+    done = script(_COMMANDS, json.dumps(commands), **settings)
+    assert done.returncode == 0, done.stderr
+    statuses = re.findall(r"^([0-9]+) ([a-z]+)$", done.stdout.decode(), re.MULTILINE)
+    assert len(statuses) == len(commands)
+    assert ("6", "get") in statuses
+    said = [("stdout", done.stdout), ("stderr", done.stderr)]
+    for name, data in (*said, *((name, data) for name, data in leftovers(tmp_path) if not name.endswith(".list"))):
+        assert_silent(name, data)

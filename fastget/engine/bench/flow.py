@@ -92,9 +92,10 @@ class Target:
         verdict = judge(answered.head, Expectation(span, self.pin, full_status_ranges=traits.full_status_ranges))
         if isinstance(verdict, Accepted):
             return verdict.span.stop
+        reason = self.source.without_secrets(verdict.reason)
         if verdict.doubt is Doubt.CHANGED:
             raise SourceChanged(
-                f"{self.url} changed during the measurement: {verdict.reason}", hint="run it again", url=self.url
+                f"{self.url} changed during the measurement: {reason}", hint="run it again", url=self.url
             )
         if verdict.doubt is Doubt.RANGE_IGNORED:
             raise RangeNotSupported(
@@ -102,7 +103,7 @@ class Target:
                 hint="there is nothing to compare",
                 url=self.url,
             )
-        raise ProtocolError(f"{self.url}: {verdict.reason}", url=self.url)
+        raise ProtocolError(f"{self.url}: {reason}", url=self.url)
 
     def _looser(self, answered: Answered) -> Target | None:
         """What to try where a store refuses its own ETag, or the version of whoever may read the current one only."""

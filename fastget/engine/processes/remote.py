@@ -119,6 +119,9 @@ class RemoteSource:
     def refusal(self, head: ResponseHead, body: bytes) -> FastgetError:
         return cast("FastgetError", self._ask("refusal", head, body))
 
+    def without_secrets(self, text: str) -> str:
+        return cast("str", self._ask("without_secrets", text))
+
     def redirected(self, head: ResponseHead) -> RemoteSource | None:
         return self._other(self._ask("redirected", head))
 
