@@ -24,6 +24,8 @@ class Givers:
         self._seen: set[Peer] = set()
         self._now: dict[int, frozenset[Peer]] = {}
         self._before: dict[int, frozenset[Peer]] = {}
+        # One of each: a set of its own for each chunk is a quarter of a kilobyte.
+        self._sets: dict[frozenset[Peer], frozenset[Peer]] = {}
         self._excused = 0
 
     @property
@@ -42,7 +44,8 @@ class Givers:
             return
         self._seen.add(peer)
         others = frozenset() if position == chunk.span.start else self._now.get(chunk.index, frozenset())
-        self._now[chunk.index] = others | {peer}
+        found = others | {peer}
+        self._now[chunk.index] = self._sets.setdefault(found, found)
 
     def to_avoid(self, index: int) -> Peer | None:
         """Who has brought a chunk in the pass before."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import tracemalloc
 
 import pytest
 
@@ -52,6 +53,20 @@ def test_the_address_that_has_brought_a_damaged_chunk_comes_last_from_then_on(ho
 
     assert first_of(host) == address(2)
     assert one.is_shunned
+
+
+def test_what_is_remembered_of_a_chunk_does_not_add_up_to_much_for_tens_of_thousands(one: Peer, two: Peer) -> None:
+    givers = Givers()
+    chunks = [Chunk(index, Span(index * 100, (index + 1) * 100)) for index in range(20_000)]
+    tracemalloc.start()
+    try:
+        for chunk in chunks:
+            givers.note(chunk, chunk.span.start, one if chunk.index % 2 else two)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert held < 100 * len(chunks)
 
 
 def test_nobody_is_blamed_for_a_chunk_that_several_have_brought(host: Host, one: Peer, two: Peer) -> None:

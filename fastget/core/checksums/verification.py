@@ -111,7 +111,8 @@ class Ledger:
         self._parts: dict[int | None, list[Chunk]] = {}
         for chunk in chunks:
             self._parts.setdefault(chunk.part, []).append(chunk)
-        self._digests: list[Mapping[Algorithm, bytes]] = [{} for _ in chunks]
+        # A column for each algorithm: a dictionary for each chunk would take five times the memory.
+        self._digests: dict[Algorithm, list[bytes | None]] = {}
         self._ordered: dict[Algorithm, bytes] = {}
         self._of_parts: dict[int, Mapping[Algorithm, bytes]] = {}
 
@@ -144,7 +145,7 @@ class Ledger:
     def copy(self) -> Ledger:
         """Another ledger with the same records, to try others in."""
         twin = Ledger(self._checks, self._chunks, self._layout)
-        twin._digests = list(self._digests)
+        twin._digests = {algorithm: list(column) for algorithm, column in self._digests.items()}
         twin._ordered = dict(self._ordered)
         twin._of_parts = dict(self._of_parts)
         return twin
@@ -154,11 +155,16 @@ class Ledger:
 
         Always False: a ledger never has enough before the last chunk.
         """
-        self._digests[index] = digests
+        for algorithm in digests:
+            if algorithm not in self._digests:
+                self._digests[algorithm] = [None] * len(self._chunks)
+        for algorithm, column in self._digests.items():
+            column[index] = digests.get(algorithm)
         return False
 
     def recorded(self, index: int) -> Mapping[Algorithm, bytes]:
-        return self._digests[index]
+        found = ((algorithm, column[index]) for algorithm, column in self._digests.items())
+        return {algorithm: digest for algorithm, digest in found if digest is not None}
 
     def record_ordered(self, algorithm: Algorithm, digest: bytes) -> None:
         """The digest of the whole content by a hasher that saw it in order."""
@@ -190,8 +196,13 @@ class Ledger:
 
     def _fold(self, algorithm: Algorithm, chunks: Sequence[Chunk]) -> bytes:
         if len(chunks) == 1:
-            return self._digests[chunks[0].index][algorithm]
-        return combine.fold(algorithm, ((c.span.length, self._digests[c.index][algorithm]) for c in chunks))
+            return self._digest(algorithm, chunks[0])
+        return combine.fold(algorithm, ((chunk.span.length, self._digest(algorithm, chunk)) for chunk in chunks))
+
+    def _digest(self, algorithm: Algorithm, chunk: Chunk) -> bytes:
+        if (digest := self._digests[algorithm][chunk.index]) is None:
+            raise KeyError(chunk.index)
+        return digest
 
 
 def verified_by(check: Check) -> Verification:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tracemalloc
 import zlib
 from collections.abc import Callable, Sequence
 from itertools import pairwise, permutations
@@ -337,3 +338,28 @@ def test_a_copy_has_the_records_and_leaves_the_original_alone() -> None:
     assert ledger.failures() == before
     assert ledger.recorded(1) != twin.recorded(1)
     assert ledger.recorded(0) == twin.recorded(0)
+
+
+def test_the_digests_of_tens_of_thousands_of_chunks_take_little_more_than_their_bytes() -> None:
+    chunks = tuple(Chunk(index, Span(index, index + 1)) for index in range(20_000))
+    ledger = Ledger([check(full(Algorithm.CRC64NVME, bytes(8)))], chunks, None)
+    tracemalloc.start()
+    try:
+        for chunk in chunks:
+            ledger.record(chunk.index, {Algorithm.CRC64NVME: chunk.index.to_bytes(8, "big")})
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert ledger.recorded(7) == {Algorithm.CRC64NVME: (7).to_bytes(8, "big")}
+    assert held < 60 * len(chunks)
+
+
+def test_a_ledger_adds_nothing_up_before_the_last_chunk_is_recorded() -> None:
+    chunks = (Chunk(0, Span(0, 1)), Chunk(1, Span(1, 2)))
+    ledger = Ledger([check(full(Algorithm.CRC32, bytes(4)))], chunks, None)
+    ledger.record(0, {Algorithm.CRC32: bytes(4)})
+
+    assert ledger.recorded(1) == {}
+    with pytest.raises(KeyError):
+        ledger.failures()
