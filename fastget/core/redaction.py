@@ -28,13 +28,15 @@ _QUERY = re.compile(r"(\?)(?=[^\s\"'<>]*(?:=|%3[Dd]))[^\s\"'<>]+")
 _USER = re.compile(r"(://)[^\s/@\"'<>]+@")
 _SIGNED = re.compile(r"\b((?:AWS4|GOOG4)-[A-Z0-9-]+)([ ,]+(?:Credential|SignedHeaders|Signature)=[^\s,&<>\"']+)+")
 _SCHEME = re.compile(r"\b(AWS[ \t]+)[\w-]+:[\w+/=-]{8,}|\b((?:Bearer|Basic|OSS|Token)[ \t]+)[\w.~+/=:-]{16,}")
+# A JSON Web Token (RFC 7519), whatever it is called.
+_JWT = re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?")
 # The fields of signed queries, of headers and of forms: S3 (versions 2 and 4), CloudFront, GCS, Azure, OSS, COS, OAuth.
 _NAMES = (
     r"(?:x-(?:amz|goog|oss|cos|ibm|ms)-)?(?:signature(?:provided)?|credential|security-token|s3session-token|policy)",
     r"(?:aws|oss|google)?access-?(?:key-?)?id(?=\W)",
     r"awsaccesskeyid|key-pair-id|q-signature|q-ak|sig|x-[a-z0-9-]*-(?:token|key|secret)",
     r"x-amz-server-side-encryption-customer-key(?:-md5)?|(?:copy-source-)?sse-?c(?:ustomer)?-?key(?:-md5)?",
-    r"(?:access|id|refresh|session|iam|auth|security)?[_-]?token|(?:ibm[_-]?)?api[_-]?key(?:[_-]id)?",
+    r"(?:access|id|refresh|session|iam|auth|security|webidentity)?[_-]?token|samlassertion|(?:ibm[_-]?)?api[_-]?key(?:[_-]id)?",
     r"(?:aws_)?secret(?:[_-]?access)?[_-]?key|client[_-]?secret|password|passwd|(?:set-)?cookie",
     r"(?:proxy-)?authorization",
 )
@@ -47,6 +49,7 @@ def without_secrets(text: str, secrets: Iterable[str] = ()) -> str:
     """`text` with an ellipsis in the place of each of `secrets`, as it is or encoded, and of whatever is named one."""
     for secret in _spellings(secrets):
         text = text.replace(secret, SHOWN)
+    text = _JWT.sub(SHOWN, text)
     text = _SIGNED.sub(rf"\1 {SHOWN}", _USER.sub(rf"\1{SHOWN}@", text))
     text = _SCHEME.sub(lambda found: f"{found[1] or found[2]}{SHOWN}", text)
     return _NAMED.sub(rf"\1\2{SHOWN}", _QUERY.sub(rf"\1{SHOWN}", text))

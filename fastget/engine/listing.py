@@ -11,7 +11,7 @@ from fastget.engine.stores import Store
 from fastget.errors import FastgetError
 from fastget.events import Retried
 from fastget.sources.listing import Pager
-from fastget.sources.listing_pages import Page, PageReader, bad_listing
+from fastget.sources.listing_pages import Page, bad_listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,7 +86,7 @@ class Lister:
             raise answered.error
         if answered.head.status != 200:
             raise bad_listing(self._source.display_url, f"status {answered.head.status} answers a request for it")
-        reader = PageReader(self._source.bucket_url, self._source.display_url)
+        reader = self._source.reader()
         buffer = memoryview(bytearray(_BUFFER_SIZE))
         while count := line.read_into(buffer):
             reader.feed(buffer[:count])

@@ -159,7 +159,7 @@ class HttpSource:
         return safe_text(text, self._secrets())
 
     def redirected(self, head: ResponseHead) -> HttpSource | None:
-        target = redirect_target(head, self.url, self.display_url)
+        target = redirect_target(head, self.url, self.display_url, self.without_secrets)
         if target is None:
             return None
         if self.hops >= LONGEST_CHAIN:
@@ -271,7 +271,7 @@ class HttpSource:
 
     def _named_secrets(self) -> tuple[str, ...]:
         """What is one by its name: other parameters of a query, as a version, are repeated with good reason."""
-        fields = tuple(value for name, value in self._now.headers if is_secret(name))
+        fields = self._secret_fields()
         queries = [url for url in (self.at, self.named) if url is not None and url.query]
         if not queries:
             return fields
@@ -280,8 +280,13 @@ class HttpSource:
         found = (item for url in queries for item in _query_items(url))
         return (*fields, *(value for name, value in found if is_secret_parameter(name)))
 
+    def _secret_fields(self) -> tuple[str, ...]:
+        """Those of the first origin, too: it may have named one in its redirect."""
+        first = self.trail.first.headers if self.trail is not None else ()
+        return tuple(value for name, value in (*self._now.headers, *first) if is_secret(name))
+
     def _secrets(self) -> tuple[str, ...]:
-        values = [value for name, value in self._now.headers if is_secret(name)]
+        values = [*self._secret_fields()]
         for url in (self.at, self.named):
             if url is not None and url.query:
                 # Short values are no secrets, and words such as "host" would be struck out of every message.

@@ -31,6 +31,8 @@ _ROOTS = frozenset({"ListBucketResult", "ListVersionsResult", "Error"})
 _ENTRIES = frozenset({"Contents", "Version", "DeleteMarker"})
 # What a store writes as %XX where it is asked to; all else in a page, tokens among it, stands as it is.
 _ENCODED = frozenset({"Key", "NextMarker", "NextKeyMarker"})
+# Of an entry, what is no word about it: its key, and what it is an entry of.
+_NAMES = frozenset({"Key", "kind"})
 _NO_HEADERS = Headers()
 
 
@@ -53,10 +55,12 @@ class PageReader:
     """Reads one page: `feed` its bytes in any pieces, then `close`.
 
     `bucket_url` (`s3://bucket/`) is what the keys come after in the URLs of the entries. Both methods raise
-    ProtocolError, with `url` in it, for anything but a listing within the bounds of this module.
+    ProtocolError, with `url` in it, for anything but a listing within the bounds of this module. What repeats one of
+    `secrets` counts as not sent; keys alone are names, which nobody could use with something left out.
     """
 
-    def __init__(self, bucket_url: str, url: str) -> None:
+    def __init__(self, bucket_url: str, url: str, secrets: tuple[str, ...] = ()) -> None:
+        self._secrets = secrets
         self._bucket_url = bucket_url
         self._url = url
         self._received = 0
@@ -82,11 +86,11 @@ class PageReader:
         self._parse(b"", final=True)
         del self._parser  # it refers to this reader, and a page is too large to wait for the garbage collector
         if "Error" in self._top:
-            self._refuse(f"the store failed in the middle of it: {safe_text(self._top['Error'])}", is_transient=True)
+            self._refuse(f"the store failed in the middle of it: {self._shown(self._top['Error'])}", is_transient=True)
         is_encoded = self._top.get("EncodingType") == "url"
         following = {name: text for name, text in self._top.items() if name.startswith("Next") and text}
         return Page(
-            tuple(self._info(found, is_encoded=is_encoded) for found in self._found),
+            tuple(self._info(found, is_encoded=is_encoded) for found in _without_echoes(self._found, self._secrets)),
             tuple(self._prefix(found, is_encoded=is_encoded) for found in self._prefixes),
             _flag(self._top.get("IsTruncated")),
             {name: _decoded(text) if is_encoded and name in _ENCODED else text for name, text in following.items()},
@@ -108,7 +112,7 @@ class PageReader:
             self._parser.Parse(data, final)
         except ExpatError as error:
             # Cut short, it may come whole the next time; what is wrong in the middle stays wrong.
-            self._refuse(f"it is no well-formed XML ({error})", is_transient=final)
+            self._refuse(f"it is no well-formed XML ({self._shown(str(error))})", is_transient=final)
         except (UnicodeError, LookupError, ValueError):
             self._refuse("it is in no known encoding")
 
@@ -118,7 +122,7 @@ class PageReader:
     def _start(self, tag: str, _: dict[str, str]) -> None:
         name = tag.rpartition(":")[2]
         if not self._path and name not in _ROOTS:
-            self._refuse(f"it is a document of another kind ({safe_text(name)})", hint="check endpoint_url")
+            self._refuse(f"it is a document of another kind ({self._shown(name)})", hint="check endpoint_url")
         self._path.append(name)
         if len(self._path) > DEEPEST:
             self._refuse("its elements are nested too deep")
@@ -198,7 +202,7 @@ class PageReader:
             key=key,
             is_latest=_flag(found.get("IsLatest")),
             is_delete_marker=is_marker,
-            checksum_algorithms=tuple(found["algorithms"].split()),
+            checksum_algorithms=tuple(found.get("algorithms", "").split()),
             checksum_type=found.get("ChecksumType") or None,
             owner=found.get("Owner/DisplayName") or found.get("Owner/ID") or None,
             restore=_restore(found),
@@ -214,8 +218,26 @@ class PageReader:
             self._refuse("an entry of it has an impossible size")
         return int(digits)
 
+    def _shown(self, text: str) -> str:
+        return safe_text(text, self._secrets)
+
     def _refuse(self, why: str, *, hint: str | None = None, is_transient: bool = False) -> NoReturn:
         raise bad_listing(self._url, why, hint=hint, is_transient=is_transient)
+
+
+def _without_echoes(entries: list[dict[str, str]], secrets: tuple[str, ...]) -> list[dict[str, str]]:
+    if not secrets:
+        return entries
+    from fastget.core.redaction import repeats_secret
+
+    # Nearly always all of them are looked through in vain: together, that is one look.
+    told = "\n".join(text for entry in entries for name, text in entry.items() if name not in _NAMES)
+    if not repeats_secret(told, secrets):
+        return entries
+    return [
+        {name: text for name, text in entry.items() if name in _NAMES or not repeats_secret(text, secrets)}
+        for entry in entries
+    ]
 
 
 def bad_listing(url: str, why: str, *, hint: str | None = None, is_transient: bool = False) -> ProtocolError:

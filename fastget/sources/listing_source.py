@@ -10,6 +10,7 @@ from fastget.errors import InvalidURL
 from fastget.records import record
 from fastget.sources.endpoints import ObjectRequest
 from fastget.sources.listing import Selection
+from fastget.sources.listing_pages import PageReader
 from fastget.sources.requests import plain_headers, with_user_headers
 from fastget.sources.resolve import resolve
 from fastget.sources.s3 import DIRECTORY_BUCKETS, S3Source
@@ -62,6 +63,10 @@ class ListingSource(S3Source):
     def is_ordered(self) -> bool:
         """Whether the store promises the order of UTF-8 bytes; directory buckets alone do not."""
         return not self.bucket.endswith(DIRECTORY_BUCKETS)
+
+    def reader(self) -> PageReader:
+        """What reads the answer to one page."""
+        return PageReader(self.bucket_url, self.display_url, self._secrets())
 
     def page(self, query: Query) -> Request:
         """The request for one page, signed for this moment. Raises what `BucketRoute.request` does."""

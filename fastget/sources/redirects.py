@@ -9,6 +9,8 @@ from fastget.core.messages import is_secret
 from fastget.errors import InvalidURL, ProtocolError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastget.core.messages import ResponseHead
     from fastget.core.urls import URL
 
@@ -16,8 +18,8 @@ LONGEST_CHAIN = 10
 _STATUSES = frozenset({301, 302, 303, 307, 308})
 
 
-def redirect_target(head: ResponseHead, base: URL, display_url: str) -> URL | None:
-    """The URL that the answer to `base` points to; None where it is no redirect.
+def redirect_target(head: ResponseHead, base: URL, display_url: str, shown: Callable[[str], str] = str) -> URL | None:
+    """The URL that the answer to `base` points to; None where it is no redirect. It is told as it is `shown`.
 
     User info in a Location is ignored: a server does not choose the credentials that are sent.
     Raises ProtocolError for several different Locations, another scheme than http and https, a step from
@@ -40,7 +42,7 @@ def redirect_target(head: ResponseHead, base: URL, display_url: str) -> URL | No
     if base.origin.scheme == "https" and target.origin.scheme != "https":
         raise ProtocolError(
             f"{display_url} redirects from https to plain http",
-            hint=f"if that is meant, fetch {target} yourself",
+            hint=shown(f"if that is meant, fetch {target} yourself"),
             url=display_url,
             is_transient=False,
         )

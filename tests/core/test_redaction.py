@@ -34,6 +34,8 @@ NAMED = {
     "html": f"<td>Signature</td> Signature>{MARK}<",
     "user info": f"http://user:{MARK}@host/path was asked for",
     "other clouds": f"x-goog-signature={MARK} x-oss-signature={MARK} sig={MARK} q-signature={MARK}",
+    "json web token": f"the assertion eyJ{MARK}.eyJ{MARK}.{MARK} is not valid",
+    "token of a role": f"WebIdentityToken={MARK}, SAMLAssertion={MARK}",
     "cloudfront": f"Policy={MARK}&Key-Pair-Id={MARK}",
 }
 

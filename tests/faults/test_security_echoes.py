@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote, unquote
+from xml.sax.saxutils import escape
 
 import pytest
 
@@ -231,6 +232,71 @@ def test_what_an_answer_repeats_is_in_nothing_that_an_interrupted_run_leaves(
     assert (("5", "get") in statuses) == (edit is described)
     kept = [path.name for path in tmp_path.iterdir() if path.name not in ("script.py", "first", "second", "third")]
     assert bool(kept) == (edit is described), done.stderr
+
+
+# What a listing says ------------------------------------------------------------------------------------------------
+
+_ENTRY = ("ETag", "VersionId", "StorageClass", "LastModified", "ChecksumAlgorithm", "ChecksumType", "Owner")
+
+
+def listed(inner: str) -> Answer:
+    xml = f"<ListBucketResult><Name>b</Name><IsTruncated>false</IsTruncated>{inner}</ListBucketResult>"
+    return document(200, xml.encode(), ("Content-Type", "application/xml"))
+
+
+def in_entries(secret: str) -> Answer:
+    said = escape(secret)
+    owner = f"<Owner><ID>{said}</ID><DisplayName>{said}</DisplayName></Owner>"
+    told_of = "".join(f"<{name}>{said}</{name}>" for name in _ENTRY if name != "Owner")
+    return listed(f"<Contents><Key>k</Key><Size>1</Size>{told_of}{owner}</Contents>")
+
+
+def in_the_middle(secret: str) -> Answer:
+    xml = f"<Error><Code>{escape(secret)}</Code><Message>no {escape(secret)}</Message></Error>"
+    return document(200, xml.encode(), ("Content-Type", "application/xml"))
+
+
+def in_the_root(secret: str) -> Answer:
+    return document(200, f"<{re.sub('[^A-Za-z]', '', secret)} {secret}/>".encode())
+
+
+def in_the_name_of_the_root(secret: str) -> Answer:
+    return document(200, f"<{secret}/>".encode())
+
+
+def in_an_entity(secret: str) -> Answer:
+    return listed(f"<Contents><Key>k</Key><ETag>&{secret};</ETag></Contents>")
+
+
+LISTINGS = {
+    page.__name__.replace("_", " "): page
+    for page in (in_entries, in_the_middle, in_the_root, in_the_name_of_the_root, in_an_entity)
+}
+
+
+@pytest.mark.fault("S12")
+@pytest.mark.parametrize("page", list(LISTINGS))
+def test_what_a_listing_repeats_comes_out_nowhere(
+    serve: Serve, script: Run, tmp_path: Path, settings: dict[str, str], page: str
+) -> None:
+    commands = []
+    for name in ("access key", "secret key", "session token"):
+        secret = SECRETS[name]
+
+        def answer(request: ReceivedRequest, secret: str = secret) -> Answer | None:
+            return LISTINGS[page](secret) if "list-type" in request.target or "versions" in request.target else None
+
+        server = serve({}, operations=[answer])
+        at = ["--endpoint-url", server.base_url]
+        commands += [["ls", "s3://b/", *more, *at] for more in ([], ["--json"], ["--versions", "--json"], ["-v"])]
+        commands += [["pull", "s3://b/", "-d", "d", *more, *at] for more in (["-v"], ["--json"])]
+    done = script(_COMMANDS, json.dumps(commands), **settings)
+    assert done.returncode == 0, done.stderr
+    for where, data in (("stdout", done.stdout), ("stderr", done.stderr), *leftovers(tmp_path)):
+        assert_silent(where, data)
+    statuses = re.findall(r"^([0-9]+) ([a-z]+)$", done.stdout.decode(), re.MULTILINE)
+    assert len(statuses) == len(commands)
+    assert (("0", "ls") in statuses) == (page == "in entries")
 
 
 # What an answer says midway --------------------------------------------------------------------------------------

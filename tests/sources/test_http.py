@@ -298,6 +298,25 @@ def test_http_may_redirect_up_to_https_as_a_new_origin(answer: Answer) -> None:
 
 
 @pytest.mark.fault("S12")
+def test_a_redirect_that_names_a_secret_is_told_without_it(answer: Answer) -> None:
+    mine = HttpSource.of(URL.parse("https://me:marked-password@host/a?sig=marked-query"), {"X-Api-Key": "marked-key"})
+    for secret in ("marked-password", "marked-query", "marked-key"):
+        with pytest.raises(ProtocolError) as caught:
+            mine.redirected(answer(302, {"Location": f"http://{secret}/{secret}/b"}))
+        assert "marked" not in f"{caught.value} {caught.value.hint}"
+
+
+@pytest.mark.fault("S12")
+def test_what_another_server_repeats_of_the_way_to_it_is_told_without_secrets(answer: Answer) -> None:
+    mine = HttpSource.of(URL.parse("https://me:marked-password@host/a?sig=marked-query"), {"X-Api-Key": "marked-key"})
+    there = mine.redirected(answer(302, {"Location": "https://other/marked-key/marked-password/marked-query"}))
+    assert there is not None
+    said = b"no /marked-key/marked-password/marked-query here"
+    assert "marked" not in f"{there.refusal(answer(404, {'Content-Type': 'text/plain'}), said)}"
+    assert there.describe(answer(200, {"ETag": '"marked-key"', "X-Path": "marked-query"})).headers == Headers(())
+
+
+@pytest.mark.fault("S12")
 def test_an_error_repeats_no_secret_of_the_url_or_the_headers(answer: Answer) -> None:
     mine = HttpSource.of(URL.parse("https://h/a?token=marked-url-token"), {"X-Api-Key": "marked-key"})
     body = b"no entry for marked-key at /a?token=marked-url-token (marked-url-token)"
