@@ -21,6 +21,7 @@ from fastget.sinks.choose import open_sink
 from fastget.sinks.memory import BufferSink, MemorySink, as_bytes
 from fastget.sources.resolve import is_in_store, resolve
 from fastget.transport import limit
+from fastget.transport.authorities import bundle_for_servers
 from fastget.transport.pools import Pools
 
 if TYPE_CHECKING:
@@ -243,13 +244,13 @@ class Client:
         from fastget.bulk.means import Lent, check_options, items_of
         from fastget.bulk.pull import Pull
 
-        config = self._options(what, options)
+        config = self.settled(what, given := self.config.merged(**options))
         check_options(config)
         with ExitStack() as held:
             pools = {config.ca_bundle: held.enter_context(self._pools.lend(config))}
 
             def resolved(url: str) -> Source:
-                own = self.settled(url, config)
+                own = self.settled(url, given)
                 if own.ca_bundle not in pools:
                     pools[own.ca_bundle] = held.enter_context(self._pools.lend(own))
                 return self._resolve(url, own)
@@ -353,11 +354,11 @@ class Client:
     # What calls share --------------------------------------------------------------------------------------------
 
     def settled(self, url: object, config: Config) -> Config:
-        """The options for this URL: those to a store trust the CAs that AWS's variables and files name.
+        """The options for this URL, which trust the CAs that variables name; to a store, AWS's files as well.
 
-        Raises ConfigError where these cannot be read.
+        Raises ConfigError where those of a store cannot be read.
         """
-        bundle = self._shared_endpoints().ca_bundle(config) if is_in_store(url) else None
+        bundle = self._shared_endpoints().ca_bundle(config) if is_in_store(url) else bundle_for_servers(config)
         if bundle is None:
             return config
         self._pools.share(bundle)

@@ -15,6 +15,7 @@ from hypothesis import settings
 
 _PREFIXES = ("AWS_", "BOTO_", "COS_", "FASTGET_", "IBM_")
 _NAMES = ("NETRC", "NO_COLOR", "FORCE_COLOR", "SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
+_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _NOT_FOUND = "server not found: "
 
 # The tests run without any FASTGET_* variable, so what is meant for the tests themselves is read before that.
@@ -32,7 +33,7 @@ def _clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
     home = str(tmp_path_factory.mktemp("home"))
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name.startswith(_PREFIXES) or name in _NAMES or name.lower().endswith("_proxy"):
+            if name.startswith(_PREFIXES) or name in (*_NAMES, *_BUNDLES) or name.lower().endswith("_proxy"):
                 patch.delenv(name)
         patch.setenv("HOME", home)
         patch.setenv("USERPROFILE", home)

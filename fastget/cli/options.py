@@ -235,7 +235,9 @@ def environment_help() -> str:
     return (
         f"Every option with one value is also read from a variable of its name, such as {names['part_size']}=16M. "
         f"Others on this machine can read a command line: give keys and tokens as variables ({names['sse_c_key']}, "
-        f"{names['secret_access_key']})."
+        f"{names['secret_access_key']}). Of other tools' variables it heeds HTTP_PROXY, HTTPS_PROXY, "
+        "ALL_PROXY and NO_PROXY; REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE and SSL_CERT_DIR; and those of AWS "
+        "for s3:// URLs."
     )
 
 

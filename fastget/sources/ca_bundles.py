@@ -1,6 +1,6 @@
-"""Which CA certificates the AWS variables and files name, in botocore's order: AWS_CA_BUNDLE, the profile's ca_bundle.
+"""Which CA certificates are named for stores: by AWS_CA_BUNDLE, the profile's ca_bundle, or REQUESTS_CA_BUNDLE.
 
-They are meant for stores: an s3:// or cos:// URL heeds them, another one does not.
+That is botocore's order, and all that it reads. What http:// and https:// URLs heed is in transport/authorities.py.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from fastget.config import Config
 
 VARIABLE = "AWS_CA_BUNDLE"
+OF_REQUESTS = "REQUESTS_CA_BUNDLE"
 _PROFILES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
 
 
-def bundle_of_aws(config: Config) -> str | None:
+def bundle_for_stores(config: Config) -> str | None:
     """The file or directory to trust for stores, where no option says it. None: nothing is named, or nothing needed.
 
     An empty variable names nothing: botocore takes it for an error, or does without any check. Raises ConfigError for
@@ -39,6 +40,9 @@ def bundle_of_aws(config: Config) -> str | None:
     if path:
         name = config.profile or next(filter(None, map(os.environ.get, _PROFILES)), "default")
         _check(path, f"ca_bundle of the AWS profile {name}")
+        return path
+    if path := os.environ.get(OF_REQUESTS):
+        _check(path, OF_REQUESTS)
     return path or None
 
 

@@ -15,7 +15,7 @@ from fastget.core.urls import URL
 from fastget.errors import Cancelled, ConfigError
 from fastget.records import record
 from fastget.sources.accounts import Account, BotocoreAccount, make_account
-from fastget.sources.ca_bundles import bundle_of_aws
+from fastget.sources.ca_bundles import bundle_for_stores
 from fastget.sources.failures import botocore_failures
 from fastget.sources.plain_routes import plain_route
 from fastget.sources.signing import ALGORITHM, Scope, Signer, encode_key, encode_query
@@ -125,8 +125,8 @@ class S3Endpoints:
         return self._once((local, bucket), lambda: self._make_route(local, bucket, display_url))
 
     def ca_bundle(self, config: Config) -> str | None:
-        """What `bundle_of_aws` finds, the first time. Raises ConfigError."""
-        return self._once(("ca_bundle", config.profile, config.endpoint_url), lambda: bundle_of_aws(config))
+        """What `bundle_for_stores` finds, the first time. Raises ConfigError."""
+        return self._once(("ca_bundle", config.profile, config.endpoint_url), lambda: bundle_for_stores(config))
 
     def secrets(self, settings: S3Settings, bucket: str) -> tuple[str, ...]:
         """What is known of the keys and tokens that requests go out with; nothing is asked for."""

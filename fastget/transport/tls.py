@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastget.errors import ConfigError, NetworkError, Stalled
+from fastget.transport import authorities
 
 if TYPE_CHECKING:
     import socket
@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from fastget.config import Config
     from fastget.transport.cancellation import Cancellation
 
-_OF_OTHERS = {
-    "AWS_CA_BUNDLE": "is read for s3:// alone",
-    "REQUESTS_CA_BUNDLE": "is not read",
-    "CURL_CA_BUNDLE": "is not read",
-}
 # What OpenSSL calls an answer in plain text, of HTTP or another protocol.
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"})
 
@@ -32,10 +27,7 @@ def client_context(config: Config) -> ssl.SSLContext:
     try:
         context = _trusting(config.ca_bundle)
     except OSError as error:
-        raise ConfigError(
-            f"the CA bundle {config.ca_bundle} cannot be used: {error.strerror or error}",
-            hint="give --ca-bundle a PEM file of CA certificates",
-        ) from error
+        raise _useless(config.ca_bundle, error) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     if config.insecure:
@@ -54,6 +46,18 @@ class _StrictContext(ssl.SSLContext):
         # Of a connection that was reset by now, the standard library would lose the descriptor.
         sock.getpeername()
         return super().wrap_socket(sock, *args, **{**options, "suppress_ragged_eofs": False})
+
+
+def _useless(ca_bundle: str | None, error: OSError) -> ConfigError:
+    why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror or str(error)
+    if name := authorities.name_of(ca_bundle):
+        return ConfigError(
+            f"{name} names {ca_bundle}, which cannot be used: {why}",
+            hint="name a PEM file of CA certificates there, or give --ca-bundle",
+        )
+    return ConfigError(
+        f"the CA bundle {ca_bundle} cannot be used: {why}", hint="give --ca-bundle a PEM file of CA certificates"
+    )
 
 
 def _trusting(ca_bundle: str | None) -> ssl.SSLContext:
@@ -94,16 +98,12 @@ def handshake(
 
 def untrusted(host: str, error: ssl.SSLCertVerificationError) -> NetworkError:
     """What a refused certificate means; asking again does not help."""
+    counts = authorities.what_counts()
     return NetworkError(
         f"the certificate of {host} is not trusted: {error.verify_message}",
-        hint=f"name your own CA with --ca-bundle{_unheeded()}; --insecure gives up the check",
+        hint=f"name your own CA with --ca-bundle{f' ({counts})' if counts else ''}; --insecure gives up the check",
         is_transient=False,
     )
-
-
-def _unheeded() -> str:
-    """Which variable of other tools names a CA bundle, that whoever set it may expect to be read."""
-    return next((f" ({name} {heed})" for name, heed in _OF_OTHERS.items() if os.environ.get(name)), "")
 
 
 def _explained(error: OSError, host: str, timeout: float) -> NetworkError:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import ssl
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import trustme
+from botocore.endpoint import EndpointCreator
+from cryptography import x509
 
 import fastget
 from fastget import s3
@@ -183,3 +188,146 @@ def test_a_pull_heeds_it_for_the_stores_among_its_urls(
     assert [(failure.url, type(failure.error)) for failure in found.failures] == [(store.url("/b/3"), NetworkError)]
     assert {path.name for path in (tmp_path / "list").iterdir()} == {"1", "2", "large"}
     assert fastget.pull("s3://b/", tmp_path / "prefix").done == 4
+
+
+# What other tools are told of ------------------------------------------------------------------------------------
+
+OF_REQUESTS = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+@pytest.mark.parametrize("name", [*OF_REQUESTS, "SSL_CERT_FILE"])
+def test_a_web_server_is_trusted_by_the_bundle_that_the_environment_names(
+    store: ObjectServer, bundle: str, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, bundle)
+    assert fastget.read(store.url("/b/1")) == b"1"
+
+
+def name_hash(pem: bytes) -> str:
+    """What OpenSSL calls the file of a certificate: the start of the SHA-1 of its subject, in small letters."""
+    subject = x509.load_pem_x509_certificate(pem).subject
+    small = x509.Name([x509.NameAttribute(item.oid, str(item.value).lower()) for item in subject])
+    digest = hashlib.sha1(small.public_bytes()[2:], usedforsecurity=False).digest()
+    return f"{int.from_bytes(digest[:4], 'little'):08x}"
+
+
+def test_certificates_in_a_directory_are_trusted_as_by_openssl(
+    store: ObjectServer, bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "authorities"
+    directory.mkdir()
+    (directory / f"{name_hash(Path(bundle).read_bytes())}.0").write_bytes(Path(bundle).read_bytes())
+    monkeypatch.setenv("SSL_CERT_DIR", str(directory))
+    assert fastget.read(store.url("/b/1")) == b"1"
+
+
+@pytest.mark.parametrize("scheme", ["https", "s3"])
+@pytest.mark.parametrize("named", list(product((False, True), repeat=2)), ids=lambda named: "-".join(map(str, named)))
+def test_which_of_them_counts_is_what_it_is_for_requests_and_botocore(
+    store: ObjectServer,
+    bundle: str,
+    strangers: str,
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
+    named: tuple[bool, ...],
+) -> None:
+    for name, is_named in zip(OF_REQUESTS, named, strict=True):
+        monkeypatch.setenv(name, bundle if is_named else strangers)
+    url = store.url("/b/1") if scheme == "https" else "s3://b/1"
+    if scheme == "https":
+        found = requests.Session().merge_environment_settings(url, {}, None, None, None)["verify"]
+    else:
+        # No client is asked: this is where each of its requests finds out.
+        found = EndpointCreator(None)._get_verify_value(None)
+    if found == bundle:
+        assert fastget.read(url) == b"1"
+        return
+    with pytest.raises(NetworkError, match="not trusted"):
+        fastget.read(url)
+
+
+@pytest.mark.usefixtures("store")
+def test_aws_comes_before_requests_and_requests_before_openssl(
+    bundle: str, strangers: str, say: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", strangers)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+    assert fastget.read("s3://b/1") == b"1"
+    say("default", strangers)
+    with pytest.raises(NetworkError, match="not trusted"):
+        fastget.read("s3://b/1")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", strangers)
+    say("default", bundle)
+    assert fastget.read("s3://b/1") == b"1"
+
+
+@pytest.mark.parametrize("name", OF_REQUESTS)
+def test_an_option_comes_before_what_requests_is_told(
+    store: ObjectServer, bundle: str, strangers: str, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, strangers)
+    assert fastget.read(store.url("/b/1"), ca_bundle=bundle) == b"1"
+    assert fastget.read(store.url("/b/1"), insecure=True) == b"1"
+    with pytest.raises(NetworkError, match="not trusted") as caught:
+        fastget.read(store.url("/b/1"))
+    assert f"{name} names those that are trusted" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("scheme", ["https", "s3"])
+@pytest.mark.parametrize(("content", "why"), [(None, "No such file"), (b"", "no certificate")])
+def test_a_bundle_of_requests_that_cannot_be_read_is_told_with_who_named_it(
+    store: ObjectServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
+    content: bytes | None,
+    why: str,
+) -> None:
+    path = tmp_path / "named.pem"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
+    with pytest.raises(ConfigError, match=rf"^REQUESTS_CA_BUNDLE names {path}, .*{why}") as caught:
+        fastget.read(store.url("/b/1") if scheme == "https" else "s3://b/1")
+    assert "\n" not in caught.value.message
+
+
+def test_a_bundle_that_is_not_there_is_no_matter_where_none_is_needed(
+    store: ObjectServer, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
+    assert fastget.read(serve(OBJECTS).url("/b/1")) == b"1"
+    assert fastget.read(store.url("/b/1"), insecure=True) == b"1"
+
+
+def test_a_missing_file_of_openssl_is_told_where_nobody_is_trusted(
+    store: ObjectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+    with pytest.raises(NetworkError, match="not trusted") as caught:
+        fastget.read(store.url("/b/1"))
+    assert "SSL_CERT_FILE names /nowhere/ca.pem, which is not there" in (caught.value.hint or "")
+
+
+def test_a_pull_heeds_each_of_them_for_what_it_is_meant_for(
+    store: ObjectServer, bundle: str, strangers: str, say: Callable[[str, str], None], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    urls = ["s3://b/1", store.url("/b/2"), "s3://b/large", store.url("/b/3")]
+    for aws, of_requests, served in ((bundle, strangers, {"1", "large"}), (strangers, bundle, {"2", "3"})):
+        say("AWS_CA_BUNDLE", aws)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", of_requests)
+        directory = tmp_path / f"trusting-{len(served)}-{min(served)}"
+        with fastget.Client(part_size=256 * 1024) as client:
+            assert client.pull(urls, directory).failed == 2
+        assert {path.name for path in directory.iterdir()} == served
+
+
+def test_the_calls_of_a_client_to_a_web_server_share_their_connection(
+    store: ObjectServer, bundle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+    with fastget.Client() as client:
+        for name in ("1", "2", "3"):
+            assert client.read(store.url(f"/b/{name}")) == name.encode()
+    assert store.connections == 1

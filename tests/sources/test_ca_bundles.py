@@ -9,7 +9,7 @@ import pytest
 from botocore.session import Session
 
 from fastget.config import Config
-from fastget.sources.ca_bundles import bundle_of_aws
+from fastget.sources.ca_bundles import bundle_for_stores
 from fastget.sources.endpoints import S3Endpoints
 
 FILES = ("variable.pem", "default.pem", "dev.pem", "shared.pem")
@@ -49,12 +49,12 @@ def test_what_is_found_is_what_botocore_finds(
         else:
             monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
         expected = Session(profile=asked).get_config_variable("ca_bundle")
-        assert bundle_of_aws(Config(profile=asked)) == expected
+        assert bundle_for_stores(Config(profile=asked)) == expected
 
 
 def test_a_profile_that_is_not_there_is_left_to_whoever_looks_for_its_keys(folder: Path) -> None:
     (folder / "config").write_text("[default]\n")
-    assert bundle_of_aws(Config(profile="nobody")) is None
+    assert bundle_for_stores(Config(profile="nobody")) is None
 
 
 def test_it_is_looked_for_once(folder: Path) -> None:

@@ -67,9 +67,14 @@ def test_a_certificate_that_does_not_hold_is_refused_for_good(
 
 
 @pytest.mark.parametrize(
-    ("name", "heed"), [("AWS_CA_BUNDLE", "is read for s3:// alone"), ("REQUESTS_CA_BUNDLE", "is not read")]
+    ("name", "heed"),
+    [
+        ("AWS_CA_BUNDLE", "is read for s3:// alone"),
+        ("REQUESTS_CA_BUNDLE", "names those that are trusted where no option does"),
+        ("CURL_CA_BUNDLE", "names those that are trusted where no option does"),
+    ],
 )
-def test_a_bundle_that_is_named_to_other_tools_is_said_to_be_unread(
+def test_what_counts_of_the_variables_that_name_a_bundle_is_told(
     secured: Mode, scripted: ServerMaker, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, name: str, heed: str
 ) -> None:
     monkeypatch.setenv(name, "/etc/ours.pem")
