@@ -57,6 +57,7 @@ def take_place(descriptor: int, names: Names) -> bool:
 
     False where that is not possible here. Raises OSError.
     """
+    before = _there(names)
     for _ in range(_ATTEMPTS):
         try:
             if not give_name(descriptor, names.finished, names.directory):
@@ -69,10 +70,19 @@ def take_place(descriptor: int, names: Names) -> bool:
     try:
         _replace(names.finished, names)
     except FileNotFoundError:
-        if not os.fstat(descriptor).st_nlink:
+        # Another one has given this file its name, in place of its own; by now a third file may have replaced it.
+        if not os.fstat(descriptor).st_nlink and _there(names) == before:
             raise
-        # Another one has given this file its name, in place of its own.
     return True
+
+
+def _there(names: Names) -> tuple[int, int, int] | None:
+    """Which file has the name at this moment: device, inode, nanoseconds of its last change."""
+    try:
+        there = os.stat(names.name, dir_fd=names.directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    return there.st_dev, there.st_ino, there.st_ctime_ns
 
 
 def _clear_way(names: Names) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import xxhash
@@ -547,6 +548,57 @@ def test_files_without_a_name_replace_one_another_whole(target: Path, names: Nam
         list(pool.map(download, range(6)))
     assert target.read_bytes() in [bytes([number]) * len(CONTENT) for number in range(6)]
     assert names(target.parent) == ["f"]
+
+
+def _interrupt(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Something happens between the moment when a file has the name in between, and that when it gets its own."""
+    replace_file = os.replace
+
+    def interrupted(*arguments: Any, **options: Any) -> None:
+        monkeypatch.setattr(os, "replace", replace_file)
+        happens()
+        replace_file(*arguments, **options)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+
+
+def test_a_file_that_was_named_by_another_and_then_replaced_has_been_published(
+    target: Path, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever clears the way gives the file its name, and then its own takes that: both have been there."""
+    target.write_bytes(b"old")
+    sink = _begin_anonymous(target)
+
+    def overtake() -> None:
+        (target.parent / ".f.fastget-part").rename(target)
+        (target.parent / "third").write_bytes(b"third")
+        (target.parent / "third").rename(target)
+
+    _interrupt(monkeypatch, overtake)
+    sink.publish(len(CONTENT))
+
+    assert target.read_bytes() == b"third"
+    assert names(target.parent) == ["f"]
+
+
+def test_a_file_that_is_taken_away_before_it_has_its_name_has_not_been_published(
+    target: Path, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target.write_bytes(b"old")
+    sink = _begin_anonymous(target)
+    _interrupt(monkeypatch, (target.parent / ".f.fastget-part").unlink)
+    with pytest.raises(DestinationError):
+        sink.publish(len(CONTENT))
+
+    assert target.read_bytes() == b"old"
+    assert names(target.parent) == ["f"]
+
+
+def _begin_anonymous(target: Path) -> KeptFile:
+    sink = KeptFile(target)
+    sink.begin(len(CONTENT), IDENTITY, is_journalled=False)
+    sink.write_at(0, memoryview(CONTENT))
+    return sink
 
 
 # Files that are here already -------------------------------------------------------------------------------------
