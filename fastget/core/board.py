@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import insort
 from enum import Enum
+from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,11 +39,10 @@ class Board:
         for index in free:
             self._states[index] = State.FREE
         self._returned: list[Chunk] = []
-        self._offers: dict[int, object] = {}
         self._landed = len(chunks) - len(free)
         self._front = 0
         self._taken = 0
-        self._order = iter((*range(lead, len(chunks)), *reversed(range(lead))))
+        self._order = chain(range(lead, len(chunks)), reversed(range(lead)))
 
     @property
     def is_complete(self) -> bool:
@@ -91,11 +91,9 @@ class Board:
     def claim_at(self, index: int, *, even_returned: bool = False) -> Chunk | None:
         """The chunk at `index`, for a stream that has reached it; None when another worker holds it or has landed it.
 
-        One that was given back half done is left to others, unless `even_returned`; what a holder offers is taken.
+        One that was given back half done is left to others, unless `even_returned`.
         """
         chunk = self._chunks[index]
-        if self._offers.pop(index, None) is not None:
-            return chunk
         if self._states[index] is not State.FREE:
             return None
         if chunk in self._returned:
@@ -104,24 +102,9 @@ class Board:
             self._returned.remove(chunk)
         return self._take(chunk)
 
-    def offer(self, chunk: Chunk, holder: object) -> None:
-        """The holder only waits with its chunk: a stream that reaches it may have it."""
-        self._offers[chunk.index] = holder
-
-    def is_offered(self, chunk: Chunk, holder: object) -> bool:
-        """Whether this holder's offer stands, and nobody has taken it."""
-        return self._offers.get(chunk.index) is holder
-
-    def take_back(self, chunk: Chunk, holder: object) -> bool:
-        """The holder goes on; False where the chunk is another's by now."""
-        is_his = self.is_offered(chunk, holder)
-        if is_his:
-            del self._offers[chunk.index]
-        return is_his
-
-    def is_taken(self, index: int) -> bool:
-        """Whether a worker holds the chunk."""
-        return self._states[index] is State.TAKEN
+    def first_free(self, index: int) -> Chunk | None:
+        """The first chunk from `index` on that nobody holds and that has not landed."""
+        return next((chunk for chunk in self._chunks[index:] if self._states[chunk.index] is State.FREE), None)
 
     def give_back(self, chunk: Chunk) -> None:
         """A worker could not finish its chunk: it is handed out again before any other."""

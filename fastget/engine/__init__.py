@@ -14,6 +14,8 @@ layouts       where stored parts lie, asked of the store
 preparing     from the first answer to the checks, the layout and the plan
 task          what one pass is given, and what it reports
 job           what the workers of a pass share: chunks, digests, retries, the first error
+stock         what a pass has to hand out, and who holds it
+running_on    streams that a store goes on serving while it refuses all others
 worker        a thread with one connection and one buffer
 crew          the threads of one pass, from start to end
 rescue        streams that hold a pass up, cut for others to go on
@@ -28,7 +30,7 @@ gate          where requests wait when a store asks for fewer
 reserve       the retries that all requests to an endpoint share
 threads       threads that can be joined at any moment
 announcer     events on their way to the caller's thread
-cancellation  how a transfer is stopped from outside
+cancellation  how a transfer, or one stream of it, is stopped from outside
 stores        what is known of a store from one transfer to the next
 descriptors   how many connections and files the process may have open
 earlier, resuming, already, blocks

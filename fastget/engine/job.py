@@ -10,14 +10,14 @@ import threading
 from typing import TYPE_CHECKING
 
 from fastget.core import retry
-from fastget.core.board import Board
 from fastget.core.validators import Accepted, Doubt, Expectation, judge
 from fastget.engine.givers import Givers
 from fastget.engine.piece import Piece
 from fastget.engine.running_on import RunningOn
 from fastget.engine.shares import divide
+from fastget.engine.stock import Stock
 from fastget.engine.task import Replan
-from fastget.errors import ChecksumMismatch, FastgetError, ProtocolError, RangeNotSupported, SourceChanged
+from fastget.errors import ChecksumMismatch, FastgetError, ProtocolError, RangeNotSupported, SourceChanged, Throttled
 from fastget.events import Repaired, Retried
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fastget.core.messages import ResponseHead
     from fastget.core.objectinfo import Pin
     from fastget.core.planner import Chunk
+    from fastget.core.ranges import Span
     from fastget.engine.cancellation import Cancellation
     from fastget.engine.task import Recorder, Tally, Task
 
@@ -58,16 +59,14 @@ class Job:
         self._changed = threading.Condition()
         self._recorder = recorder
         self._algorithms = tuple(algorithms)
-        self._board = Board(task.plan.chunks, lead=0 if task.in_order else task.plan.lead, wanted=wanted)
-        self.stream = RunningOn(self._changed, self._board, cancellation, lambda: self._is_over)
-        self._pieces: dict[int, Piece] = {}
-        # Parts of pieces that nobody holds, from front to back: their chunks count as taken.
-        self._shares: list[Piece] = []
+        lead = 0 if task.in_order else task.plan.lead
+        self._stock = Stock(task.plan.chunks, lead, wanted, lambda chunk: new_piece(chunk, self._algorithms))
+        self.stream = RunningOn(self._changed, self._stock, cancellation, lambda: self._is_over)
         self._repairs: dict[int, int] = {}
         self._ranges_proven = False
         self._ranges_refused = False
         self._odd_answers = 0
-        self._has_succeeded = self._board.is_complete
+        self._has_succeeded = self._stock.is_complete
         self._is_over = self._has_succeeded
         form = task.store.facts.match_form
         self._pin = task.info.pin.in_form(form)
@@ -82,41 +81,30 @@ class Job:
         """The next piece to fetch. Waits while others may still give one back; None when there is nothing left."""
         with self._changed:
             while not (self._is_over or self._ranges_refused):
-                if self.stream.may_others_ask and (piece := self._next_piece()) is not None:
+                if self.stream.may_others_ask and (piece := self._stock.next()) is not None:
                     self.stream.note_asked()
                     return piece
                 self._changed.wait()
         return None
 
-    def _next_piece(self) -> Piece | None:
-        if (share := self._next_share()) is not None:
-            return share
-        chunk = self._board.claim()
-        return None if chunk is None else self._piece(chunk)
+    def claim_in_stream(self, offset: int) -> Piece | Span | None:
+        """What the discovery stream goes on with at an offset: a piece, or what has landed, to be passed over.
 
-    def _next_share(self) -> Piece | None:
-        """The first share that nobody holds, unless a whole piece that was given back lies before it."""
-        returned = self._board.first_returned
-        if not self._shares or (returned is not None and returned.span.start < self._shares[0].position):
-            return None
-        return self._shares.pop(0)
-
-    def claim_in_stream(self, index: int) -> Piece | None:
-        """The chunk that the discovery stream has reached, or None where another worker has it.
-
-        While no range request has been answered yet, waits for that answer: if the server turns out to ignore
-        ranges, this stream is the download. So it is for as long as the rest is left to it.
+        None where another worker has it. While no range request has been answered yet, waits for that answer: if the
+        server turns out to ignore ranges, this stream is the download. So it is for as long as nobody else is served.
         """
+        stream, stock = self.stream, self._stock
         with self._changed:
-            while not self._is_over and index < len(self.task.plan.chunks):
-                is_begun = index in self._pieces and not self._pieces[index].is_fresh
-                is_mine = not self._ranges_proven or (self.stream.is_alone and not is_begun)
-                if (chunk := self._board.claim_at(index, even_returned=is_mine)) is not None:
-                    self.stream.flows = True
-                    self._pieces.pop(index, None)
-                    return self._piece(chunk)
-                if self._ranges_proven and not (self.stream.is_alone and self._board.is_taken(index)):
+            while not self._is_over and offset < stock.end:
+                is_needed = stream.should_go_on(is_proven=self._ranges_proven)
+                if (piece := stock.at(offset, even_returned=is_needed)) is not None:
+                    stream.flows = True
+                    return piece
+                if not is_needed and not (stream.flows and stock.is_refused):
                     return None
+                if (stream.is_lean or self._ranges_refused) and (gap := stock.gap(offset)) is not None:
+                    stream.note_landed()
+                    return gap
                 self._changed.wait()
         return None
 
@@ -124,7 +112,12 @@ class Job:
     def has_free_chunks(self) -> bool:
         """Whether one more worker would find something to do."""
         with self._changed:
-            return (bool(self._shares) or self._board.has_free) and not self._is_over
+            return self._stock.has_free and not self._is_over
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the store has refused anything that it has not served since."""
+        return self._stock.is_refused
 
     def claim_untouched(self) -> Piece | None:
         """A piece of which nothing has landed, for another process; None, at once, where there is none for it now.
@@ -132,11 +125,9 @@ class Job:
         None before a range has been served: what to do where none is, is settled in this process.
         """
         with self._changed:
-            if self._is_over or not self._ranges_proven or self.stream.is_alone:
+            if self._is_over or not self._ranges_proven or self.stream.is_lean:
                 return None
-            begun = {index for index, piece in self._pieces.items() if not piece.is_fresh}
-            chunk = self._board.claim_untouched(begun)
-            return None if chunk is None else self._piece(chunk)
+            return self._stock.next_untouched()
 
     def discard(self, count: int) -> None:
         """So many bytes that were received do not count."""
@@ -151,21 +142,12 @@ class Job:
         # The discovery stream, which takes over where there are no ranges, knows nothing of shares.
         parts = divide(piece, shares, self._new_piece) if shares > 1 and self._ranges_proven else []
         with self._changed:
-            if parts or piece.division is not None:
-                self._shares.extend(parts or [piece])
-                self._shares.sort(key=lambda share: share.position)
-            else:
-                self._pieces[piece.chunk.index] = piece
-                self._board.give_back(piece.chunk)
-            self._changed.notify_all()
-
-    def _piece(self, chunk: Chunk) -> Piece:
-        return self._pieces.pop(chunk.index, None) or self._new_piece(chunk, self._algorithms)
+            self._stock.give_back(piece, parts)
+            self.stream.note_returned()
 
     def go_on_with(self, pieces: Iterable[Piece]) -> None:
         """Have these pieces begin where an earlier run has left them. To be called before the first worker starts."""
-        for piece in pieces:
-            self._pieces[piece.chunk.index] = piece
+        self._stock.begin_with(pieces)
 
     # Judging answers -------------------------------------------------------------------------------------------
 
@@ -180,7 +162,7 @@ class Job:
         )
         verdict = judge(head, asked)
         if isinstance(verdict, Accepted):
-            self._prove_ranges()
+            self.note_served(piece)
             self._accept_pin()
             return verdict.span.stop
         if verdict.doubt is Doubt.CHANGED:
@@ -260,10 +242,12 @@ class Job:
             f"{url} changed during the download: {reason}", hint="run it again to fetch the new object", url=url
         )
 
-    def _prove_ranges(self) -> None:
-        if not self._ranges_proven or self.stream.is_alone:
+    def note_served(self, piece: Piece) -> None:
+        """The store serves a range: a piece, or a part of it."""
+        if not self._ranges_proven or self.stream.is_lean or self._stock.is_refused:
             with self._changed:
                 self._ranges_proven, self._ranges_refused = True, False
+                self._stock.serve(piece)
                 self.stream.rejoin()
 
     # Landing ---------------------------------------------------------------------------------------------------
@@ -280,7 +264,9 @@ class Job:
         """What is complete with this piece: itself, or what it is a share of; None where other shares are missing."""
         while (division := piece.division) is not None:
             with self._changed:
+                self._stock.land_share(piece)
                 is_last = division.land()
+                self.stream.note_landed()
             if not is_last:
                 return None
             piece = division.joined()
@@ -293,11 +279,11 @@ class Job:
             return self._refetch(piece, piece.declared.value.hex(), digests[piece.declared.algorithm].hex())
         with self._changed:
             is_enough = self._recorder.record(piece.chunk.index, digests)
-            self._board.land(piece.chunk)
+            self._stock.land(piece)
             self.stream.note_landed()
             self.task.store.succeed()
             self.tally.verified += piece.landed if piece.declared else 0
-            if is_enough or self._board.is_complete:
+            if is_enough or self._stock.is_complete:
                 self._has_succeeded = self._is_over = True
             self._changed.notify_all()
         if is_enough:
@@ -334,14 +320,10 @@ class Job:
         """Wait until everything up to an offset beyond the given one has landed; the same one when the pass is over."""
         with self._changed:
             while True:
-                front = self._front()
+                front = self._stock.front
                 if front > offset or self._is_over:
                     return front
                 self._changed.wait()
-
-    def _front(self) -> int:
-        chunks, index = self.task.plan.chunks, self._board.front
-        return chunks[index].span.start if index < len(chunks) else chunks[-1].span.stop
 
     # Ending ----------------------------------------------------------------------------------------------------
 
@@ -351,21 +333,43 @@ class Job:
             piece.attempts = 0
             self.task.store.succeed()
 
-    def retry(self, piece: Piece, error: FastgetError) -> Retried:
+    def retry(self, piece: Piece, error: FastgetError, *, may_leave: bool = True) -> Retried | None:
         """Count a failure of a piece; the event says how long to wait before it is asked for again.
 
-        Raises `error` when another try is not worth it, or nobody has one left.
+        None where the store refuses it, and it was left to those who are served, if it `may`. Raises `error` when
+        another try is not worth it, or nobody has one left.
         """
         with self._changed:
-            piece.attempts += 1
-            retries = self.task.config.retries
-            is_worth_it = retry.is_transient(error) and piece.attempts <= retries
-            if not is_worth_it or not self.task.store.may_retry(error, retries):
+            is_refusal = isinstance(error, Throttled)
+            may_leave = may_leave and is_refusal
+            if is_refusal:
+                self._stock.refuse(piece)
+            if may_leave and self.stream.is_lean and self._leave(piece):
+                return None
+            if not self._may_retry(piece, error):
+                if may_leave and self._leave(piece):
+                    return None
                 raise error
+            self._stock.keep(piece)
             self.tally.retries += 1
         delay = retry.delay_before(piece.attempts, random.random(), error)
         stop = None if self.task.plan.size is None else piece.chunk.span.stop
         return Retried(self.task.source.display_url, piece.position, stop, piece.attempts, delay, error.message)
+
+    def _may_retry(self, piece: Piece, error: FastgetError) -> bool:
+        retries, is_lean_refusal = self.task.config.retries, isinstance(error, Throttled) and self.stream.is_lean
+        piece.attempts = 1 + max(piece.attempts, self.stream.refusals if is_lean_refusal else 0)
+        if is_lean_refusal:
+            self.stream.refusals = piece.attempts
+        is_worth_it = retry.is_transient(error) and piece.attempts <= retries
+        return is_worth_it and self.task.store.may_retry(error, retries)
+
+    def _leave(self, piece: Piece) -> bool:
+        """Give a piece back to whoever is served, if anyone is."""
+        is_left = self.stream.is_left(piece)
+        if is_left:
+            self.give_back(piece)
+        return is_left
 
     def fail(self, error: BaseException) -> None:
         """End the pass: the first error counts, and every sibling is woken."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fastget.core.checksums.algorithms import Algorithm, Hasher, new_hasher
 from fastget.core.checksums.combine import fold
+from fastget.core.checksums.declared import part_digest
 from fastget.core.ranges import Span
 from fastget.records import record
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from fastget.core.layout import PartLayout
+    from fastget.core.messages import ResponseHead
     from fastget.core.planner import Chunk
     from fastget.engine.blocks import Blocks
     from fastget.engine.shares import Division
@@ -89,6 +91,11 @@ class Piece:
         if layout is None or number is None or layout.span(number) != self.chunk.span:
             return None
         found = ((algorithm, layout.digest(number, algorithm)) for algorithm in self.algorithms)
+        return next((PartDigest(algorithm, value) for algorithm, value in found if value is not None), None)
+
+    def sent_digest(self, head: ResponseHead) -> PartDigest | None:
+        """What an answer that is of all of this piece, and asked for by number, says of it."""
+        found = ((algorithm, part_digest(head.headers, algorithm)) for algorithm in self.algorithms)
         return next((PartDigest(algorithm, value) for algorithm, value in found if value is not None), None)
 
     def take_in(self, data: memoryview) -> None:

@@ -237,19 +237,24 @@ class _RangeJob(Job):
             return None
         if answered != wanted and not self.task.can_resume:
             return None
-        self._prove_ranges()
-        return self.claim()
+        if (piece := self.claim()) is not None:
+            self.note_served(piece)
+        return piece
 
     def accept(self, head: ResponseHead, piece: Piece, *, by_number: bool) -> int:
         """As in any job; a recognised answer is like one that was accepted, and holds what was asked for."""
-        return piece.chunk.span.stop if head.is_recognised else super().accept(head, piece, by_number=by_number)
+        if not head.is_recognised:
+            return super().accept(head, piece, by_number=by_number)
+        self.note_served(piece)
+        return piece.chunk.span.stop
 
     def _land(self, piece: Piece) -> None:
-        """As in any job, but nobody is woken by one of thousands: what has landed is waited for by no one."""
+        """As in any job, but hardly anyone is woken by one of thousands: what has landed is waited for by no one."""
         with self._changed:
-            self._board.land(piece.chunk)
+            self._stock.land(piece)
+            self.stream.note_landed()
             self.task.store.succeed()
-            if self._board.is_complete:
+            if self._stock.is_complete:
                 self._has_succeeded = self._is_over = True
                 self._changed.notify_all()
 

@@ -21,7 +21,7 @@ from fastget.core.straggler import (
     long_stalled,
     rescues,
 )
-from fastget.engine.worker import Cut
+from fastget.engine.cancellation import Cut
 from fastget.errors import Stalled
 from fastget.sinks.protocol import OrderedSink
 
@@ -73,7 +73,8 @@ class Watch:
             if self.bears is None:
                 known = self._job.task.store.facts.wait or 0.0
                 self._usual_wait = max(known, *(worker.longest_wait for worker in workers))
-            if not self._dismiss_unserved(workers, streams):
+            # What is cut while the store refuses more requests may be refused, too.
+            if not (self._dismiss_unserved(workers, streams) or self._job.is_refused):
                 self._rescue(workers, streams, idle)
                 self._rescue_front(workers, streams)
 

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 from fastget.core import retry
 from fastget.core.addresses import Trouble
-from fastget.core.checksums.declared import part_digest
+from fastget.core.planner import Chunk
+from fastget.core.ranges import Span
 from fastget.core.validators import FORBIDDEN, PRECONDITION_FAILED
 from fastget.engine.asking import ask
+from fastget.engine.cancellation import Cut
 from fastget.engine.descriptors import are_exhausted
-from fastget.engine.piece import PartDigest, Piece
+from fastget.engine.piece import Piece
 from fastget.engine.task import Replan
 from fastget.errors import (
     Cancelled,
@@ -25,10 +27,8 @@ from fastget.errors import (
     RangeNotSupported,
     ServerError,
     SourceChanged,
-    Throttled,
 )
 from fastget.events import Event
-from fastget.records import record
 
 if TYPE_CHECKING:
     from fastget.buffers import Buffer
@@ -54,18 +54,6 @@ LONG_PAUSE = 4.0
 GONE = {404: "it is no longer there", 416: "it ends before the range that is missing"}
 # What a store says to the number of a part that it cannot find (faults.md H48, H49).
 NO_SUCH_PART = frozenset({400, 416, 501})
-
-
-@record
-class Cut:
-    """Why a stream is ended from outside: for faster ones to go on, or as the failure that `error` says.
-
-    `shares`: among how many the rest of its piece is divided. `is_slow`: whether that is held against its address.
-    """
-
-    error: FastgetError | None = None
-    shares: int = 1
-    is_slow: bool = True
 
 
 Notify = Callable[[Event], None]
@@ -148,22 +136,23 @@ class Worker:
         self.is_idle = False
         return piece
 
-    def _claim_in_stream(self, index: int) -> Piece | None:
+    def _claim_in_stream(self, offset: int) -> Piece | Span | None:
         self.is_idle = True
-        piece = self._job.claim_in_stream(index)
+        found = self._job.claim_in_stream(offset)
         self.is_idle = False
-        return piece
+        return found
 
     def _run_on(self, buffer: memoryview) -> None:
         """Read the discovery answer on from chunk to chunk until someone else's territory begins."""
         self._streams = True
         try:
-            index = self._run_through(buffer)
+            offset = self._run_through(buffer)
         finally:
             self._end_stream()
-        if index is None:
+        if offset is None:
             return
-        if index < len(self._job.task.plan.chunks):
+        chunks = self._job.task.plan.chunks
+        if chunks and offset < chunks[-1].span.stop:
             self.line.drop()
             return
         if not self.line.is_at_end():
@@ -171,13 +160,37 @@ class Worker:
         self.line.finish()
 
     def _run_through(self, buffer: memoryview) -> int | None:
-        """The index of the chunk that the stream does not go on with; None where it has broken."""
-        index = 0
-        while (piece := self._claim_in_stream(index)) is not None:
-            if not self._attempt(piece, buffer, self._receive_chunk):
+        """The offset at which the stream does not go on; None where it has broken."""
+        offset = 0
+        while (found := self._claim_in_stream(offset)) is not None:
+            if isinstance(found, Span):
+                went_well, offset = self._pass_over(found, buffer), found.stop
+            else:
+                went_well, offset = self._attempt(found, buffer, self._receive_chunk), found.chunk.span.stop
+            if not went_well:
                 return None
-            index += 1
-        return index
+        return offset
+
+    def _pass_over(self, span: Span, buffer: memoryview) -> bool:
+        """Read what others have landed, to get to what nobody fetches; False where the stream breaks."""
+        piece = Piece(Chunk(-1, span), ())
+        self.piece, self.since, self._cut = piece, self.clock(), None
+        try:
+            while (left := span.stop - piece.position) > 0:
+                count = self.line.read_into(buffer[: min(left, self._window)])
+                if count == 0:
+                    raise NetworkError(f"the answer ended {left} bytes early")
+                piece.position += count
+                self.received += count
+        except (Cancelled, NetworkError):
+            if self._job.cancellation.is_cancelled:
+                raise
+            self.line.drop()
+            return False
+        finally:
+            self.piece = None
+            self._job.discard(piece.landed)
+        return True
 
     def _end_stream(self) -> None:
         if self._streams:
@@ -192,7 +205,8 @@ class Worker:
             try:
                 fetch(piece, buffer)
             finally:
-                piece.pause()
+                if self.piece is not None:
+                    piece.pause()
                 self.piece = self.asked = None
             has_landed = self._land(piece)
         except RangeNotSupported:
@@ -264,14 +278,8 @@ class Worker:
             self._recover(piece, ProtocolError("the server ignored a range that it serves otherwise"))
 
     def _recover(self, piece: Piece, error: FastgetError, shares: int = 1) -> None:
-        try:
-            if isinstance(error, Throttled) and self._job.stream.is_alone:
-                raise error
-            retried = self._job.retry(piece, error)
-        except Throttled:
-            if not self._job.stream.leave(piece):
-                raise
-            self._job.give_back(piece, shares)
+        retried = self._job.retry(piece, error)
+        if retried is None:
             return
         self._notify(retried)
         if not self._job.stream.wait(piece, retried.delay):
@@ -292,6 +300,7 @@ class Worker:
 
     def _hold(self, piece: Piece, seconds: float) -> None:
         if not self._job.stream.wait(piece, seconds):
+            self.piece = None  # it is another's
             raise _Overtaken
 
     def _fetch_answer(self, piece: Piece, buffer: memoryview) -> None:
@@ -299,7 +308,7 @@ class Worker:
         head = self._ask(piece, by_number=by_number)
         stop = self._job.accept(head, piece, by_number=by_number)
         if by_number:
-            piece.declared = _declared(head, piece)
+            piece.declared = piece.sent_digest(head)
         self._receive(piece, buffer, stop)
         self._check_end(piece)
         self.line.finish()
@@ -393,10 +402,3 @@ class Worker:
             self._job.givers.blame(piece.chunk.index, Trouble.DAMAGED)
             self._notify(repaired)
         return repaired is None
-
-
-def _declared(head: ResponseHead, piece: Piece) -> PartDigest | None:
-    for algorithm in piece.algorithms:
-        if (value := part_digest(head.headers, algorithm)) is not None:
-            return PartDigest(algorithm, value)
-    return None

@@ -35,9 +35,6 @@ class Workers(RuleBasedStateMachine):
         self.held: set[int] = set()
         self.returned: list[int] = []
         self.landed = set(range(count)) - self.free
-        # Chunks that their holders only wait with, and the names of those.
-        self.offered: dict[int, object] = {}
-        self.overtaken: list[tuple[int, object]] = []
 
     def take(self, chunk: Chunk) -> None:
         assert chunk is self.chunks[chunk.index]
@@ -62,45 +59,23 @@ class Workers(RuleBasedStateMachine):
         index = data.draw(st.integers(0, len(self.chunks) - 1), label="index")
         chunk = self.board.claim_at(index, even_returned=even_returned)
         is_to_be_had = index in self.free and (even_returned or index not in self.returned)
-        assert claimed(chunk) == (index if is_to_be_had or index in self.offered else None)
-        if index in self.offered:
-            self.overtaken.append((index, self.offered.pop(index)))
-        elif chunk is not None:
+        assert claimed(chunk) == (index if is_to_be_had else None)
+        if chunk is not None:
             self.take(chunk)
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())
-    def offer(self, data: st.DataObject) -> None:
-        index = data.draw(st.sampled_from(sorted(self.held)), label="offered")
-        self.offered[index] = holder = object()
-        self.board.offer(self.chunks[index], holder)
-        assert self.board.is_offered(self.chunks[index], holder)
-
-    @precondition(lambda self: self.offered)
-    @rule(data=st.data())
-    def take_back(self, data: st.DataObject) -> None:
-        index = data.draw(st.sampled_from(sorted(self.offered)), label="taken back")
-        assert self.board.take_back(self.chunks[index], self.offered.pop(index))
-
-    @rule()
-    def whoever_was_overtaken_learns_of_it(self) -> None:
-        for index, holder in self.overtaken:
-            assert not self.board.is_offered(self.chunks[index], holder)
-            assert not self.board.take_back(self.chunks[index], holder)
-
-    @precondition(lambda self: self.held - self.offered.keys())
-    @rule(data=st.data())
     def give_back(self, data: st.DataObject) -> None:
-        index = data.draw(st.sampled_from(sorted(self.held - self.offered.keys())), label="given back")
+        index = data.draw(st.sampled_from(sorted(self.held)), label="given back")
         self.board.give_back(self.chunks[index])
         self.held.remove(index)
         self.free.add(index)
         self.returned.append(index)
 
-    @precondition(lambda self: self.held - self.offered.keys())
+    @precondition(lambda self: self.held)
     @rule(data=st.data())
     def land(self, data: st.DataObject) -> None:
-        index = data.draw(st.sampled_from(sorted(self.held - self.offered.keys())), label="landed")
+        index = data.draw(st.sampled_from(sorted(self.held)), label="landed")
         self.board.land(self.chunks[index])
         self.held.remove(index)
         self.landed.add(index)
@@ -117,7 +92,9 @@ class Workers(RuleBasedStateMachine):
         count = len(self.chunks)
         assert self.board.has_free == bool(self.free)
         assert self.board.is_complete == (len(self.landed) == count)
-        assert all(self.board.is_taken(index) == (index in self.held) for index in range(count))
+        for index in range(count):
+            first = min((free for free in self.free if free >= index), default=None)
+            assert claimed(self.board.first_free(index)) == first
         assert self.board.front == next((index for index in range(count) if index not in self.landed), count)
 
     def teardown(self) -> None:

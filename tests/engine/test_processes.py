@@ -281,6 +281,23 @@ def test_a_store_that_asks_one_process_for_fewer_requests_is_heard_by_all(
     assert result.retries == 3
 
 
+@pytest.mark.fault("H44")
+@pytest.mark.parametrize("kind", ["whole crc", "whole sha", "etag alone"])
+@pytest.mark.parametrize("retries", [0, 1])
+def test_what_is_refused_to_every_process_is_read_from_the_first_answer(
+    kind: str, retries: int, large: Content, large_bytes: bytes, destination: Path
+) -> None:
+    refusals = faults.slow_down().on(ranged=True, request=2).always()
+    stored = StoredObject(large, **KINDS[kind])
+    with Stage(stored, others=[refusals]) as stage, Client(**{**OPTIONS, "retries": retries}) as client:
+        result = stage.run(client, destination)
+        answers = [request.status for request in stage.server.requests]
+    assert destination.read_bytes() == large_bytes
+    assert result.processes == 2
+    assert (answers.count(200), answers.count(206)) == (1, 1)
+    assert result.bytes_received <= SIZE + MIB
+
+
 def test_an_error_of_the_disk_in_a_child_is_raised_as_what_it_is(
     large: Content, client: Client, destination: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ from fastget.events import Event, Progress, Retried
 from fastget.testing import Behaviour, Content, Fault, ObjectServer, StoredObject, faults
 from fastget.testing.answer import Answer
 from fastget.testing.received import ReceivedRequest
+from fastget.testing.record import RecordedRequest
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 MIB = 1024 * 1024
+# In pieces of 1 MiB: three begin, and one more is tried for each that lands.
+MOST_REFUSALS = 20
 OPTIONS: dict[str, Any] = {"part_size": MIB, "connections": 4, "retries": 1}
 UNHURRIED = Behaviour(rate_per_connection=8 * MIB)
 PARTS = (1 * MIB, 2 * MIB, 4321, 3 * MIB)
@@ -103,6 +107,83 @@ def test_one_connection_at_a_time_is_enough(content: Content, content_digest: st
         result = fastget.download(server.url("/k"), destination, **OPTIONS)
     assert _is_right(destination, content_digest)
     assert result.bytes_received == content.size
+
+
+def _refusals_after(served: int) -> tuple[Fault, Fault]:
+    """So many ranges are served, and all others refused; the first answer goes on when the first of them is."""
+    has_refused = threading.Event()
+
+    def refuse(request: ReceivedRequest, answer: Answer) -> Answer:
+        has_refused.set()
+        return NO_MORE.edit(request, answer) if NO_MORE.edit else answer
+
+    refusals = Fault(name="refuse", edit=refuse).on(ranged=True, request=1 + served).always()
+    return faults.hold(has_refused, after=1000).on(ranged=False), refusals
+
+
+@pytest.mark.fault("H44")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("retries", [0, 1, 5])
+def test_where_one_range_is_served_and_no_more_the_first_answer_is_read_to_its_end(
+    content: Content, content_digest: str, destination: Path, kind: str, retries: int
+) -> None:
+    """What others have brought is passed over in it, up to what they leave."""
+    stored = StoredObject(content, **KINDS[kind])
+    with ObjectServer({"/k": stored}, behaviour=UNHURRIED, faults=_refusals_after(1)) as server:
+        result = fastget.download(server.url("/k"), destination, **{**OPTIONS, "retries": retries})
+        answers = [request.status for request in server.requests if request.method == "GET"]
+    assert _is_right(destination, content_digest)
+    assert (answers.count(200), answers.count(206)) == (1, 1)
+    assert result.bytes_received > content.size
+
+
+@pytest.mark.fault("H44")
+def test_a_pipe_gets_what_is_refused_elsewhere_from_the_first_answer(content: Content) -> None:
+    with ObjectServer({"/k": StoredObject(content)}, behaviour=UNHURRIED, faults=_refusals_after(1)) as server:
+        assert b"".join(bytes(view) for view in fastget.stream(server.url("/k"), **OPTIONS)) == content.read()
+
+
+class OneAtATime:
+    """Refuses whoever asks while another answer is on its way, once `has_begun`. `refused` counts them."""
+
+    def __init__(self, has_begun: Callable[[], bool] = lambda: True) -> None:
+        self.server: ObjectServer | None = None
+        self.refused = 0
+        self._has_begun = has_begun
+        self.fault = Fault(name="one at a time", edit=self._edit).always()
+
+    def _edit(self, request: ReceivedRequest, answer: Answer) -> Answer:
+        if self.server is None or NO_MORE.edit is None or not self._has_begun():
+            return answer
+        # This request is the last of them on its connection, and still without a status.
+        others = [one for one in self.server.requests if one.status in (200, 206) and one.bytes_sent < _length(one)]
+        if not others:
+            return answer
+        self.refused += 1
+        return NO_MORE.edit(request, answer)
+
+
+def _length(request: RecordedRequest) -> int:
+    """How many body bytes are asked for."""
+    first, _, last = (request.range or "bytes=0-0").partition("=")[2].partition("-")
+    return int(last) + 1 - int(first) if request.range else 0
+
+
+@pytest.mark.fault("H44")
+@pytest.mark.parametrize("kind", ["crc", "sha", "etag"])
+@pytest.mark.parametrize("retries", [1, 5])
+def test_a_store_that_bears_one_range_at_a_time_gets_one_at_a_time(
+    content: Content, content_digest: str, destination: Path, kind: str, retries: int
+) -> None:
+    """Where the first stream has ended before."""
+    one = OneAtATime()
+    stored = StoredObject(content, **KINDS[kind])
+    broken = faults.close_mid_body(after=MIB // 2).on(ranged=False)
+    with ObjectServer({"/k": stored}, behaviour=UNHURRIED, faults=[broken, one.fault]) as server:
+        one.server = server
+        fastget.download(server.url("/k"), destination, **{**OPTIONS, "retries": retries})
+    assert _is_right(destination, content_digest)
+    assert one.refused <= MOST_REFUSALS
 
 
 @pytest.mark.fault("H44")

@@ -196,9 +196,15 @@ class Attendant:
             self._sources.popitem(last=False)
         return known
 
-    def _on_retry(self, index: int, position: int, failure: Failure) -> Retried:
+    def _on_retry(self, index: int, position: int, failure: Failure, may_leave: bool) -> Retried | None:
+        """None where the piece is not the child's any more: it was left to those who are served."""
         error: Any = failure.unpacked()
-        retried = replace(self._job.retry(self._pieces[index], error), start=position)
+        with self._lock:
+            retried = self._job.retry(self._pieces[index], error, may_leave=may_leave)
+            if retried is None:
+                del self._pieces[index]
+                return None
+        retried = replace(retried, start=position)
         self._notify(retried)
         return retried
 
@@ -206,6 +212,7 @@ class Attendant:
         with self._lock:
             piece = self._pieces.pop(index)
         self._landed += piece.chunk.span.length
+        self._job.note_served(piece)
         piece.land_elsewhere(digests, declared)
         repaired = self._job.land(piece)
         if repaired is not None:

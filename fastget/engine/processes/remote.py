@@ -24,7 +24,7 @@ from fastget.engine.processes.messages import (
     packed,
 )
 from fastget.engine.shares import divide
-from fastget.errors import Cancelled
+from fastget.errors import Cancelled, Throttled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from fastget.engine.processes.channel import Channel
     from fastget.engine.processes.messages import Assignment
     from fastget.engine.task import Tally, Task
-    from fastget.errors import FastgetError, Throttled
+    from fastget.errors import FastgetError
     from fastget.events import Repaired, Retried
     from fastget.sources.protocol import Correction, Source, StoreTraits
 
@@ -251,8 +251,16 @@ class RemoteJob(Job):
     def progress(self, piece: Piece) -> None:
         self._office.post(Progressed(piece.chunk.index))
 
-    def retry(self, piece: Piece, error: FastgetError) -> Retried:
-        return cast("Retried", self._office.call("retry", piece.chunk.index, piece.position, packed(error)))
+    def retry(self, piece: Piece, error: FastgetError, *, may_leave: bool = True) -> Retried | None:
+        """As in any job; what was left is begun anew, as its digests are here alone. Shares stay together."""
+        may_leave = may_leave and piece.division is None
+        if isinstance(error, Throttled):
+            self._stock.refuse(piece)
+        retried = self._office.call("retry", piece.chunk.index, piece.position, packed(error), may_leave)
+        if retried is None:
+            self._stock.serve(piece)  # not by this process
+            self.restart(piece)
+        return cast("Retried | None", retried)
 
     def fail(self, error: BaseException) -> None:
         with self._changed:
