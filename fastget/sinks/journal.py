@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -61,21 +62,24 @@ class JournalFile:
         self._token = token
         self._file = SharedDescriptor(descriptor)
         self._room = MAXIMUM_JOURNAL - size
+        self._lock = threading.Lock()  # around the count of what there is room for
         self._beat = time.monotonic()
         hold(token)
 
     def append(self, record: bytes) -> None:
         """Write one record, with one call. A failure is nobody's concern: a journal is but a help."""
-        self._room -= len(record)
-        if self._room < 0:
-            return
+        with self._lock:
+            self._room -= len(record)
+            if self._room < 0:
+                return
         try:
             with self._file as descriptor:
                 written = os.write(descriptor, record)
         except OSError:
             written = 0
         if written != len(record):
-            self._room = 0  # what follows a torn record is not read
+            with self._lock:
+                self._room = 0  # what follows a torn record is not read
 
     def beat(self) -> None:
         """Show that the owner lives, where nothing has been recorded for a while."""

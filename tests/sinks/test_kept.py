@@ -21,7 +21,7 @@ import xxhash
 from fastget.core.journal import Claim, Header, Identity, Owner, encode_claim, encode_farewell, encode_header
 from fastget.core.ranges import Span
 from fastget.errors import DestinationError, NoSpace
-from fastget.sinks import anonymous, ownership
+from fastget.sinks import anonymous, journal, ownership
 from fastget.sinks.kept import KeptFile
 from fastget.sinks.ownership import this_process
 
@@ -548,6 +548,27 @@ def test_files_without_a_name_replace_one_another_whole(target: Path, names: Nam
         list(pool.map(download, range(6)))
     assert target.read_bytes() in [bytes([number]) * len(CONTENT) for number in range(6)]
     assert names(target.parent) == ["f"]
+
+
+def test_what_many_threads_claim_at_once_stays_within_the_size_of_a_journal(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "MAXIMUM_JOURNAL", 20_000)
+    sink = KeptFile(target)
+    sink.begin(len(CONTENT), IDENTITY, is_journalled=True)
+    start = threading.Barrier(8)
+
+    def claim(number: int) -> None:
+        start.wait()
+        for _ in range(200):
+            sink.claim(Span(number, number + 1), bytes(8))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(claim, range(8)))
+    size = (target.parent / JOURNAL).stat().st_size
+    sink.discard()
+
+    assert 20_000 - 200 < size <= 20_000
 
 
 def _interrupt(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
