@@ -93,7 +93,8 @@ def test_threads_that_connect_at_once_wait_for_one_answer(names: NameServer) -> 
     names.silent.set()
     for thread in threads:
         thread.join(20)
-    assert found == [[A, B]] * 8
+    # Which of the two comes first, depends on who else holds a connection at that moment.
+    assert [sorted(each) for each in found] == [sorted([A, B])] * 8
     assert len(names.asked) == 1
 
 
