@@ -13,12 +13,13 @@ import sys
 
 # So many new objects between two looks for unreachable ones, instead of 700: modules are made of objects that stay.
 _COLLECT_AFTER = 50_000
+_VERSION = (["--version"], ["-V"])
 
 
 def main() -> int:
     """Run the command line of this process and return its exit status."""
     arguments = sys.argv[1:]
-    if arguments in (["--version"], ["-V"]):
+    if arguments in _VERSION:
         # Before anything else is loaded: the answer is in the package itself.
         from fastget import __version__
 
@@ -42,8 +43,18 @@ def command() -> int:
     gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
     ending = _Ending()
     atexit.register(ending)
+    if sys.argv[1:] not in _VERSION:
+        _leave_interrupts_to_the_system()
     ending.status = main()
     return ending.status
+
+
+def _leave_interrupts_to_the_system() -> None:
+    """Until something has begun that is to be stopped cleanly, Ctrl-C ends the process: Python would show where."""
+    import signal
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class _Ending:

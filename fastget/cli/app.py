@@ -65,6 +65,19 @@ class Verbs(click.Group):
         found: click.Command = module.command
         return found
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], _VERBS, 1)
+            if not near:
+                raise
+            raise click.UsageError(f"{error.message.removesuffix('.')} (did you mean {near[0]}?)", ctx) from None
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and _is_for_get(args[0]):
             args = ["get", *args]

@@ -201,10 +201,12 @@ class HttpxConnection:
             self.close()
             raise
         except Exception as error:  # the SOCKS library beneath httpx fails with errors of many kinds
-            is_overdue = self._is_overdue
+            is_overdue, is_reached = self._is_overdue, self._proxy is None or self._stream is not None
             self.close()
             self._cancellation.check()
             translated = self._translated(error, is_overdue=is_overdue)
+            if self._proxy is not None and not is_reached and isinstance(translated, NetworkError):
+                translated = self._proxy.unreached(translated)
             # The text of these quotes the answer, in which a server may have repeated what it was told.
             if isinstance(error, httpx.ProxyError | httpx.RemoteProtocolError):
                 raise translated from None

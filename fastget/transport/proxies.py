@@ -13,7 +13,9 @@ from fastget.records import record
 
 if TYPE_CHECKING:
     from fastget.core.urls import Origin
+    from fastget.errors import NetworkError
 
+_HOW_TO_WRITE = "write --proxy, or HTTP_PROXY and its kin, as http://host:port"
 _DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
@@ -34,13 +36,13 @@ class Proxy:
             parts = urlsplit(text if "://" in text else f"http://{text}")
             port = parts.port
         except ValueError:
-            raise ConfigError("the proxy URL cannot be read", hint="write it as http://host:port") from None
+            raise ConfigError("the proxy URL cannot be read", hint=_HOW_TO_WRITE) from None
         if parts.scheme not in _DEFAULT_PORTS:
             raise ConfigError(
                 f"there are no {parts.scheme}:// proxies", hint=f"one of {', '.join(_DEFAULT_PORTS)} is meant"
             )
         if not parts.hostname:
-            raise ConfigError("the proxy URL names no host", hint="write it as http://host:port")
+            raise ConfigError("the proxy URL names no host", hint=_HOW_TO_WRITE)
         username = None if parts.username is None else unquote(parts.username)
         password = None if parts.password is None else unquote(parts.password)
         return cls(parts.scheme, parts.hostname, port or _DEFAULT_PORTS[parts.scheme], username, password)
@@ -56,6 +58,14 @@ class Proxy:
             return None
         pair = f"{self.username}:{self.password or ''}"
         return f"Basic {base64.b64encode(pair.encode()).decode('ascii')}"
+
+    def unreached(self, error: NetworkError) -> NetworkError:
+        """Why there is no way to it, which is no fault of the server behind."""
+        return type(error)(
+            f"the proxy {self} cannot be reached: {error.message}",
+            hint="it is named by --proxy, or by HTTP_PROXY, HTTPS_PROXY or ALL_PROXY; --proxy '' goes without",
+            is_transient=error.is_transient,
+        )
 
     def without_secrets(self, text: str) -> str:
         """The proxy's own words, bounded, without these credentials."""

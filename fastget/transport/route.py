@@ -76,14 +76,19 @@ class Route:
         self, context: ssl.SSLContext | None, cancellation: Cancellation, tried: list[Address], *, public_only: bool
     ) -> Wire | None:
         """A wire; None where the address cannot do TLS, which is one of the `tried` then, and there are others."""
-        sock, address = dial(
-            self._host,
-            self._config.connect_timeout,
-            cancellation,
-            public_only=public_only,
-            without=tried,
-            avoiding=self.avoiding.address if self.avoiding is not None else None,
-        )
+        try:
+            sock, address = dial(
+                self._host,
+                self._config.connect_timeout,
+                cancellation,
+                public_only=public_only,
+                without=tried,
+                avoiding=self.avoiding.address if self.avoiding is not None else None,
+            )
+        except NetworkError as error:
+            if self._proxy is None:
+                raise
+            raise self._proxy.unreached(error) from error.__cause__
         self.peer = Peer(self._host, address)
         wire = None
         try:

@@ -189,6 +189,7 @@ def test_one_failure_among_several_is_1_and_the_others_are_there(
         (["get"], "Missing argument"),
         (["get", "http://h/x", "--no-such-flag"], "No such option"),
         (["no-such-verb"], "No such command"),
+        (["gett", "http://127.0.0.1:1/k"], "No such command 'gett' (did you mean get?)"),
         (["get", "http://h/1", "http://h/2", "-o", "x"], "-o names one file"),
         (["get", "http://h/1", "-o", "x", "-d", "y"], "contradict"),
         (["get", "http://h/1", "-o", "-", "--json"], "both write to standard output"),

@@ -10,7 +10,8 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import Popen
+from subprocess import Popen, run
+from textwrap import dedent
 
 import pytest
 
@@ -54,6 +55,37 @@ def test_the_first_signal_stops_cleanly(
     assert (failed["event"], failed["error"], failed["exit_code"]) == ("failed", "Cancelled", status)
     assert (summary["event"], summary["exit_code"]) == ("summary", status)
     assert list(tmp_path.iterdir()) == []
+
+
+_INTERRUPTED_AT_ONCE = """
+    import os, signal, sys
+
+    wanted = sys.argv[1]
+
+    class Finder:
+        def find_spec(self, name, path=None, target=None):
+            if name == wanted:
+                sys.meta_path.remove(self)
+                os.kill(os.getpid(), signal.SIGINT)
+
+    sys.meta_path.insert(0, Finder())
+    from fastget.__main__ import command
+    sys.argv[1:] = ["get", "http://127.0.0.1:1/k"]
+    sys.exit(command())
+"""
+
+
+@pytest.mark.fault("X29")
+@pytest.mark.parametrize("module", ["fastget.cli.app", "fastget.config", "click"])
+def test_an_interrupt_while_the_command_is_being_loaded_ends_it_without_a_word(tmp_path: Path, module: str) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        done = run(
+            (sys.executable, "-c", dedent(_INTERRUPTED_AT_ONCE), module), cwd=tmp_path, capture_output=True, check=False
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
 
 
 @pytest.mark.fault("X29")

@@ -182,6 +182,18 @@ def test_socks_without_its_package_says_what_to_install(connect: Connect, monkey
     assert "fastget[socks]" in (error.hint or "")
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    "proxy", ["http://u:secret@127.0.0.1:1", "socks5://u:secret@127.0.0.1:1", "http://nobody.invalid:1"]
+)
+def test_a_proxy_that_is_not_there_is_told_apart_from_the_server(connect: Connect, scheme: str, proxy: str) -> None:
+    error = failure(connect(scheme, 2, proxy))
+    named = proxy.replace("u:secret@", "")
+    assert isinstance(error, NetworkError)
+    assert str(error).startswith(f"the proxy {named} cannot be reached: ")
+    assert "--proxy" in (error.hint or "")
+
+
 REFUSAL = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
 
 
