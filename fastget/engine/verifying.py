@@ -159,11 +159,20 @@ class Verifier:
         self._tally.verified = size
         return verified_by(check)
 
+    def _is_the_users_mistake(self, failures: Sequence[tuple[Check, bytes]]) -> bool:
+        """Whether only the user's own digest fails: then the bytes are what the store has."""
+        return 0 < len(failures) < len(self._checks) and all(
+            check.method is Method.USER_DIGEST for check, _ in failures
+        )
+
     def _is_the_same_again(self, failures: Sequence[tuple[Check, bytes]], size: int) -> bool:
         """Fetch a second time what failed. True where the same bytes came; otherwise what is damaged is repaired.
 
-        Raises Replan where there are no ranges to fetch by: the second time is then another plan.
+        Not where the store's own digest tells that they would. Raises Replan where there are no ranges to fetch by: the
+        second time is then another plan.
         """
+        if self._is_the_users_mistake(failures):
+            return True
         if self._task.can_resume:
             return not self._find_and_repair(size)
         actual = tuple(digest for _, digest in failures)
@@ -326,8 +335,12 @@ class Verifier:
 
     def _hint(self, check: Check) -> str:
         """What to do about a check that does not hold; the user's own, where the store's holds, is what is wrong."""
-        if check.method is Method.USER_DIGEST and len(self._ledger.failures()) < len(self._checks):
-            return f"the store's own {self._checks[-1].algorithm} holds: correct what --checksum says, or leave it out"
+        if self._is_the_users_mistake(self._ledger.failures()):
+            own = self._checks[-1].algorithm
+            return (
+                f"the bytes hold against the store's own {own}, so that what --checksum says is of another object: "
+                "correct it, or leave it out"
+            )
         if not self._task.sink.is_seekable:
             return BYTES_ARE_OUT
         if check.method is Method.USER_DIGEST:

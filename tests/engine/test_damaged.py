@@ -12,7 +12,7 @@ import pytest
 from fastget.client import Client
 from fastget.core.checksums.algorithms import Algorithm
 from fastget.errors import ChecksumMismatch
-from fastget.events import Event, Kept, Result
+from fastget.events import Event, Kept, Progress, Result
 from fastget.testing import Content, Fault, ObjectServer, StoredObject, faults
 from fastget.testing.fault import FaultBook
 
@@ -164,7 +164,7 @@ def test_after_a_mistake_in_the_callers_own_digest_nothing_is_fetched_again(
 @pytest.mark.fault("C1")
 @pytest.mark.parametrize("size", [100_000, SIZE])
 @pytest.mark.parametrize(
-    ("kind", "said"), [(WHOLE, "the store's own crc64nvme holds"), ({"etag": '"opaque"'}, "compare")]
+    ("kind", "said"), [(WHOLE, "the bytes hold against the store's own crc64nvme"), ({"etag": '"opaque"'}, "compare")]
 )
 def test_a_wrong_digest_of_the_callers_is_told_as_one(
     client: Client, destination: Path, size: int, kind: dict[str, Any], said: str
@@ -178,6 +178,26 @@ def test_a_wrong_digest_of_the_callers_is_told_as_one(
     assert (error.hint or "").startswith(said)
     assert "--checksum" in (error.hint or "")
     assert not destination.exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "times"),
+    [(WHOLE, 1), (WHOLE_IN_ORDER, 1), (OF_PARTS, 1), ({}, 2), ({"etag": '"opaque"'}, 2)],
+    ids=["added up", "in order", "of parts", "md5", "nothing"],
+)
+def test_a_wrong_digest_of_the_callers_has_nothing_fetched_twice_that_the_store_vouches_for(
+    large: Content, client: Client, destination: Path, kind: dict[str, Any], times: int
+) -> None:
+    received: list[int] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, Progress):
+            received.append(event.received)
+
+    with ObjectServer({"/k": StoredObject(large, **kind)}) as server, pytest.raises(ChecksumMismatch) as caught:
+        client.download(server.url("/k"), destination, checksum="sha-256=" + "00" * 32, on_event=note)
+    assert caught.value.expected == "00" * 32
+    assert max(received) == times * SIZE
 
 
 def test_where_nothing_is_good_nothing_is_kept(large: Content, client: Client, destination: Path) -> None:

@@ -76,14 +76,15 @@ def ladder(
 def choose(rungs: Sequence[Check], layout_is_known: bool) -> tuple[Check, ...]:
     """The checks to hold the download to: the user's own, and the best of the store's that can be carried out.
 
-    A composite needs the layout of its parts. Beside a user's digest only a check that costs nothing more (a CRC)
-    is kept. Empty when only the size can be compared.
+    A composite needs the layout of its parts. Beside a user's digest only a check that costs nothing more (a CRC, or
+    the same digest of all) is kept. Empty when only the size can be compared.
     """
     possible = [rung for rung in rungs if rung.parts is None or layout_is_known]
     user = [rung for rung in possible if rung.method is Method.USER_DIGEST]
     store = [rung for rung in possible if rung.method is not Method.USER_DIGEST]
     if user:
-        store = [rung for rung in store if rung.algorithm.is_combinable]
+        own = user[0].algorithm
+        store = [one for one in store if one.algorithm.is_combinable or (one.is_ordered and one.algorithm is own)]
     return (*user, *store[:1])
 
 
