@@ -20,7 +20,7 @@ SMALLEST_CHUNK = 8 * MIB
 # Past this a lost connection, or one slow one, costs too much at the end.
 LARGEST_CHUNK = 64 * MIB
 MAXIMUM_CHUNKS = 10_000
-# Where the caller sets the size: a chunk and what is recorded of it take half a kilobyte of memory.
+# Where the caller sets the size: a chunk and what is recorded of it take 0.4 kB of memory.
 MAXIMUM_CHUNKS_ASKED = 50_000
 # Enough for the largest number of connections to have two each, so that the last ones do not finish alone.
 WANTED_CHUNKS = 64
