@@ -72,7 +72,7 @@ class Watch:
         if self._job.task.can_resume:
             if self.bears is None:
                 known = self._job.task.store.facts.wait or 0.0
-                self._usual_wait = max(known, *(worker.longest_wait for worker in workers))
+                self._usual_wait = max(known, *(worker.line.longest_wait for worker in workers))
             # What is cut while the store refuses more requests may be refused, too.
             if not (self._dismiss_unserved(workers, streams) or self._job.is_refused):
                 self._rescue(workers, streams, idle)

@@ -74,9 +74,8 @@ class Worker:
     write; `may_leave` when it gets no descriptor: it ends where that says that others do its work. For another thread
     to read at any time: `received` counts payload bytes, `piece` is what is being fetched, `since` when that began by
     its `clock`, `last_seconds` and `last_rate` are of the last piece that landed, `is_idle` says whether it waits for
-    another one, `asked` when its request went out that has no answer yet, `is_served` whether any was ever answered,
-    `longest_wait` how long an answer took at most. `buffer_size` is what it is quick with; its buffer is lent to it for
-    `run`.
+    another one, `asked` when its request went out that has no answer yet, `is_served` whether any was ever answered.
+    `buffer_size` is what it is quick with; its buffer is lent to it for `run`.
     """
 
     def __init__(
@@ -91,7 +90,6 @@ class Worker:
         self.is_idle = False
         self.asked: float | None = None
         self.is_served = False
-        self.longest_wait = 0.0
         self.last_seconds = 0.0
         self.last_rate = 0.0
         self.may_leave: Callable[[], bool] = lambda: False
@@ -323,7 +321,7 @@ class Worker:
         pin = self._job.pin
         self.line.pauses.longest = 0.0
         answered = ask(self.line, self._job.task.source, lambda at: self._request(at, piece, pin, by_number=by_number))
-        self._note_wait()
+        self.is_served, self.asked = True, None
         head, error = answered.head, answered.error
         if error is None:
             return head
@@ -344,12 +342,6 @@ class Worker:
         if by_number:
             return at.get(part_number=piece.chunk.part, pin=pin)
         return at.get(span=piece.rest, pin=pin)
-
-    def _note_wait(self) -> None:
-        self.is_served = True
-        if self.asked is not None:
-            self.longest_wait = max(self.longest_wait, time.monotonic() - self.asked)
-            self.asked = None
 
     def _receive_chunk(self, piece: Piece, buffer: memoryview) -> None:
         """A chunk out of the discovery answer; where the length is unknown, all of the answer."""
