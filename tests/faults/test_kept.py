@@ -7,7 +7,7 @@ import socket
 import stat
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,11 +34,15 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def port() -> int:
-    """A port of the server's, the same one for both runs: it is part of what an object is known by."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        number: int = free.getsockname()[1]
-    return number
+def port() -> Iterator[int]:
+    """A port of the server's, the same one for both runs: it is part of what an object is known by.
+
+    It stays taken, and nobody listens: one server after the other may (Linux).
+    """
+    with socket.socket() as reserved:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(("127.0.0.1", 0))
+        yield reserved.getsockname()[1]
 
 
 @pytest.fixture

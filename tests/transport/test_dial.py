@@ -27,11 +27,11 @@ def listening() -> Iterator[int]:
 
 
 @pytest.fixture
-def refusing() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
+def refusing() -> Iterator[int]:
+    """A port that nobody listens on: it is taken, so that nobody else gets it meanwhile."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 @pytest.fixture
