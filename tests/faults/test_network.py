@@ -8,8 +8,7 @@ import signal
 import socket
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,8 @@ Fetch = Callable[..., Result]
 Check = Callable[[], None]
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 Proxied = Callable[..., str]
+# Where somebody does keep silent. Elsewhere a busy machine is no silence.
+IMPATIENT: dict[str, Any] = {"stall_timeout": 0.5, "response_timeout": 1.0}
 
 
 @pytest.fixture
@@ -36,8 +37,12 @@ def proxied(haproxy: str, tmp_path: Path) -> Iterator[Proxied]:
     running: list[subprocess.Popen[bytes]] = []
 
     def begin(server: ObjectServer, *rules: str) -> str:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        # Nobody else can get the port, and connections wait in its queue until haproxy takes them.
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            running.append(start(listener, server, rules))
+            return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    def start(listener: socket.socket, server: ObjectServer, rules: Sequence[str]) -> subprocess.Popen[bytes]:
         lines = [
             "defaults",
             " mode http",
@@ -45,7 +50,7 @@ def proxied(haproxy: str, tmp_path: Path) -> Iterator[Proxied]:
             " timeout client 30s",
             " timeout server 30s",
             "frontend in",
-            f" bind 127.0.0.1:{port}",
+            f" bind fd@{listener.fileno()}",
             *(f" {rule}" for rule in rules),
             " default_backend out",
             "backend out",
@@ -53,15 +58,7 @@ def proxied(haproxy: str, tmp_path: Path) -> Iterator[Proxied]:
         ]
         path = tmp_path / "haproxy.cfg"
         path.write_text("\n".join(lines) + "\n")
-        running.append(subprocess.Popen((haproxy, "-q", "-db", "-f", str(path))))
-        deadline = time.monotonic() + 20
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return f"http://127.0.0.1:{port}"
-            assert running[0].poll() is None, "haproxy has ended"
-            assert time.monotonic() < deadline, "haproxy does not listen"
-            time.sleep(0.02)
+        return subprocess.Popen((haproxy, "-q", "-db", "-f", str(path)), pass_fds=[listener.fileno()])
 
     yield begin
     for process in running:
@@ -79,6 +76,14 @@ def resolving(monkeypatch: pytest.MonkeyPatch, answers: Callable[[str, int], lis
     with monkeypatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", getaddrinfo)
         yield
+
+
+@contextmanager
+def taken_port() -> Iterator[int]:
+    """A port on which nobody listens, and which nobody else gets meanwhile."""
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        yield taken.getsockname()[1]
 
 
 @pytest.mark.fault("N7")
@@ -129,7 +134,7 @@ def test_a_server_behind_a_silent_drop_is_a_stall(
 ) -> None:
     base = proxied(serve({"/k": stored}), "http-request silent-drop")
     with pytest.raises(Stalled):
-        fetch(f"{base}/k", retries=1)
+        fetch(f"{base}/k", retries=1, **IMPATIENT)
     assert_absent()
 
 
@@ -139,7 +144,7 @@ def test_a_connection_that_is_dropped_in_the_middle_is_replaced(
 ) -> None:
     server = serve({"/k": stored})
     base = proxied(server, "http-request silent-drop if { hdr_cnt(range) gt 0 } { rand(100) lt 30 }")
-    fetch(f"{base}/k", part_size=MIB // 2, retries=20)
+    fetch(f"{base}/k", part_size=MIB // 2, retries=20, **IMPATIENT)
     assert_arrived()
 
 
@@ -229,9 +234,8 @@ def test_an_address_that_falls_silent_is_left_for_another(
 def test_addresses_that_are_all_dead_are_named_in_the_error(
     fetch: Fetch, monkeypatch: pytest.MonkeyPatch, assert_absent: Check
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as once:
-        port = once.getsockname()[1]
     with (
+        taken_port() as port,
         resolving(monkeypatch, lambda *_: [("127.0.0.2", port), ("127.0.0.3", port)]),
         pytest.raises(NetworkError, match=r"store\.example \(127\.0\.0\.2, 127\.0\.0\.3\) port 80"),
     ):
@@ -293,10 +297,8 @@ def test_a_peer_that_resets_every_few_requests_is_outlasted(
 
 @pytest.mark.fault("N10")
 def test_a_refused_connection_is_asked_for_so_many_times_and_no_more(fetch: Fetch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
     seen: list[Event] = []
-    with pytest.raises(NetworkError, match=f"127.0.0.1 port {port}"):
+    with taken_port() as port, pytest.raises(NetworkError, match=f"127.0.0.1 port {port}"):
         fetch(f"http://127.0.0.1:{port}/k", retries=2, on_event=seen.append)
     assert [event.attempt for event in seen if isinstance(event, Retried)] == [1, 2]
 
