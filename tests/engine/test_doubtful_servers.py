@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 MISLEADING = (2 * MIB, 3 * MIB, 1 * MIB, 4321)
-QUICK = {"part_size": MIB, "connections": 3, "stall_timeout": 0.5, "response_timeout": 1.0}
+QUICK = {"part_size": MIB, "connections": 3}
 UNHURRIED = Behaviour(rate_per_connection=8 * MIB)
 OPAQUE = '"opaque"'
 

@@ -27,7 +27,7 @@ EVEN = (2 * MIB, 2 * MIB, 2 * MIB, 4321)
 UNEVEN = (1 * MIB, 3 * MIB, 4321, 2 * MIB)
 MISLEADING = (2 * MIB, 3 * MIB, 1 * MIB, 4321)
 ODD_EVEN = (1_700_001, 1_700_001, 1_700_001, 6 * MIB + 4321 - 3 * 1_700_001)
-QUICK: dict[str, Any] = {"part_size": MIB, "connections": 3, "stall_timeout": 2.0, "response_timeout": 2.0}
+QUICK: dict[str, Any] = {"part_size": MIB, "connections": 3}
 NO_NUMBERS = Behaviour(part_numbers=False)
 NOTHING_TOLD = Behaviour(part_numbers=False, attributes=Attributes.DENIED)
 

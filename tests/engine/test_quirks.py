@@ -44,7 +44,7 @@ UNTOLD: dict[str, set[str]] = {
     # The list of parts comes with checksums only.
     "minio-gaps": {"etag-uneven"},
 }
-QUICK = {"part_size": MIB, "connections": 3, "stall_timeout": 2.0, "response_timeout": 2.0}
+QUICK = {"part_size": MIB, "connections": 3}
 
 
 @pytest.fixture(autouse=True)
