@@ -190,18 +190,23 @@ def test_a_store_that_bears_one_range_at_a_time_gets_one_at_a_time(
 def test_others_join_in_again_when_the_store_serves_them(
     content: Content, content_digest: str, destination: Path
 ) -> None:
-    is_busy = threading.Event()
+    """The first answer stands still until they do."""
+    is_busy, is_joined = threading.Event(), threading.Event()
     is_busy.set()
 
     def while_busy(request: ReceivedRequest, answer: Answer) -> Answer:
-        return NO_MORE.edit(request, answer) if is_busy.is_set() and NO_MORE.edit else answer
+        if is_busy.is_set() and NO_MORE.edit:
+            return NO_MORE.edit(request, answer)
+        is_joined.set()
+        return answer
 
     def look(event: Event) -> None:
         if isinstance(event, Progress) and event.landed >= 2 * MIB:
             is_busy.clear()
 
     refusals = Fault(name="busy", edit=while_busy).on(ranged=True).always()
-    with ObjectServer({"/k": StoredObject(content)}, behaviour=UNHURRIED, faults=[refusals]) as server:
+    injected = [faults.hold(is_joined, after=4 * MIB).on(ranged=False), refusals]
+    with ObjectServer({"/k": StoredObject(content)}, behaviour=UNHURRIED, faults=injected) as server:
         fastget.download(server.url("/k"), destination, on_event=look, **OPTIONS)
         served = [answer for answer in server.requests if answer.status == 206]
     assert _is_right(destination, content_digest)
