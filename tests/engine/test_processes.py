@@ -16,6 +16,7 @@ import trustme
 from fastget.client import Client
 from fastget.core.checksums.algorithms import Algorithm
 from fastget.engine.cancellation import Cancellation
+from fastget.engine.processes.attendant import Attendant
 from fastget.errors import Cancelled, DestinationError, NetworkError, SourceChanged
 from fastget.events import Event, Kept, Method, Progress, Repaired, Result, Resumed
 from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults
@@ -199,14 +200,17 @@ def test_a_child_that_is_killed_loses_no_more_than_its_pieces_in_flight(
 def test_a_child_that_is_stopped_in_its_tracks_is_ended_and_its_pieces_are_fetched_by_others(
     large: Content, large_bytes: bytes, destination: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fastget.engine.processes.attendant._LEAST_PATIENCE", 0.5)
+    look = Attendant.look
 
     def freeze(children: list[psutil.Process]) -> None:
+        """Only now is there little patience: a child takes its time to come up on a busy machine."""
         for child in children:
             child.send_signal(signal.SIGSTOP)
+        monkeypatch.setattr("fastget.engine.processes.attendant._LEAST_PATIENCE", 0.0)
+        monkeypatch.setattr(Attendant, "look", lambda attendant, _: look(attendant, 0.5))
 
     stored = StoredObject(large, checksum=Algorithm.CRC64NVME)
-    with Stage(stored, at_work=freeze) as stage, Client(**{**OPTIONS, "stall_timeout": 1.0}) as client:
+    with Stage(stored, at_work=freeze) as stage, Client(**OPTIONS) as client:
         result = stage.run(client, destination)
     assert destination.read_bytes() == large_bytes
     assert result.verification.verified
