@@ -204,11 +204,11 @@ def test_a_reader_that_pauses_is_no_server_that_stalls(serve: Serve, stored: Sto
         if isinstance(event, Progress):
             ticks.release()
 
-    options: dict[str, Any] = {"connections": 2, "part_size": 2 * MIB, "stall_timeout": 0.1, "retries": 0}
+    options: dict[str, Any] = {"connections": 2, "part_size": 2 * MIB, "stall_timeout": 1.0, "retries": 0}
     received = bytearray()
     with fastget.stream(serve({"/k": stored}).url("/k"), on_event=hear, **options) as stream:
         received += next(stream)
-        for _ in range(5):  # each a tenth of a second after the one before
+        for _ in range(15):  # each a tenth of a second after the one before
             assert ticks.acquire(timeout=60)
         for view in stream:
             received += view
