@@ -1,13 +1,23 @@
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 
+import botocore.session
 import pytest
 
 from fastget.core.messages import Framing, Headers, ResponseHead
 from fastget.sources.endpoints import S3Endpoints
 
 Answer = Callable[..., ResponseHead]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _descriptions_read_once() -> Iterator[None]:
+    """All sessions of botocore share what the clients of one of them share: the descriptions of services, once read."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", functools.cache(botocore.session.create_loader))
+        yield
 
 
 @pytest.fixture(autouse=True)
