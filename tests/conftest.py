@@ -78,7 +78,7 @@ def no_leaks() -> Iterator[None]:
     yield
     started = set(threading.enumerate()) - threads
     for thread in started:
-        thread.join(timeout=5)
+        thread.join(timeout=15)  # at once where all is well; a busy machine may keep it from its last steps
     if _descriptors() - descriptors:
         gc.collect()  # an exception holds what its frames held; only then, because it takes long late in a test run
     running = sorted(thread.name for thread in started if thread.is_alive())
