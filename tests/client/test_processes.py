@@ -191,6 +191,7 @@ def test_the_children_end_with_a_process_that_is_killed_and_another_one_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("fastget.engine.processes.alone.LEAST_SHARE", MIB)
+    before = set(psutil.Process().children())
     stored = StoredObject(large, checksum=Algorithm.CRC64NVME)
     server = serve({"/b/k": stored}, behaviour=Behaviour(rate_per_connection=2 * MIB))
     url, path = server.url("/b/k"), tmp_path / "object.bin"
@@ -209,7 +210,7 @@ def test_the_children_end_with_a_process_that_is_killed_and_another_one_goes_on(
     assert result.verification.verified
     assert claimed >= 6
     assert 4 * MIB < result.bytes_resumed == SIZE - result.bytes_received
-    assert psutil.Process().children() == []
+    assert set(psutil.Process().children()) <= before
 
 
 def test_the_children_end_though_a_fork_of_the_killed_process_lives_on(
