@@ -75,7 +75,10 @@ class Config:
     """The options of a client or of one call. Immutable; `merged()` gives a changed copy."""
 
     connections: int | None = _option(None, "connections for one object (default: found by measuring, at most 32)")
-    processes: int = _option(1, "processes that share one large object, where one core is not enough for it")
+    processes: int | None = _option(
+        None,
+        "processes that share one large object (default: 1), or the small ones of a pull (default: as many as pay)",
+    )
     jobs: int | None = _option(None, "objects that a pull fetches at a time (default: found by measuring, at most 32)")
     part_size: int | None = _option(None, "size of a byte-range piece (default: chosen by object size)")
     split: Literal["auto", "part", "range"] = _option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from contextlib import closing
@@ -11,9 +10,9 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from fastget.bulk.unserved import Asker, Watch
-from fastget.core.governor import START, Governor, Sample
+from fastget.core.governor import GRAIN, START, Governor, Sample
 from fastget.engine.descriptors import room_for_connections
-from fastget.engine.threads import PATIENCE, Thread
+from fastget.engine.threads import PATIENCE, Thread, usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +31,8 @@ LOOK = 0.02
 IDLE = 2.0
 # Seconds until the next one does, where that was not enough: whatever names the pieces may be slow by itself.
 SELDOM = 10.0
+# Pieces that each thread has to have done before a window shows how many they do.
+SHOWN = 4
 
 
 class Tool(Protocol[T_contra]):
@@ -61,6 +62,22 @@ class Tool(Protocol[T_contra]):
     def make_room(self) -> None: ...
 
 
+class Reinforcements(Protocol[T]):
+    """Other processes that do pieces, too. See `Company` in fastget/bulk/processes."""
+
+    @property
+    def finished(self) -> int: ...
+
+    @property
+    def error(self) -> BaseException | None: ...
+
+    def look(self, orders: Crew[T], finished: int, outstanding: int, *, may_grow: bool) -> None: ...
+
+    def finish(self, on_look: Callable[[], None]) -> None: ...
+
+    def stop(self) -> None: ...
+
+
 class Hand(Generic[T]):
     """One thread. It counts what it has `finished`; another thread may read that at any time.
 
@@ -76,18 +93,28 @@ class Hand(Generic[T]):
 class Crew(Generic[T]):
     """Threads that do pieces of work which one thread hands out. `recruit` makes what one of them works with.
 
-    `jobs` is their number; None: found by measuring; `most` the most that it can be. An exception in one of them is
-    raised in `hand_out` or `finish`. Whoever gets no answer, because the server serves no more at once, is dismissed.
+    `jobs` is their number; None: found by measuring; `most` the most that it can be; so many `processes` share the
+    machine, and `others` take pieces as well. An exception in one of them is raised in `hand_out` or `finish`. Whoever
+    gets no answer, because the server serves no more at once, is dismissed.
     """
 
     def __init__(
-        self, recruit: Callable[[], Tool[T]], jobs: int | None, on_look: Callable[[], None], most: int = 1000
+        self,
+        recruit: Callable[[], Tool[T]],
+        jobs: int | None,
+        on_look: Callable[[], None],
+        most: int = 1000,
+        *,
+        processes: int = 1,
+        others: Reinforcements[T] | None = None,
     ) -> None:
         self.hands: list[Hand[T]] = []
         self._recruit = recruit
         self._on_look = on_look
         most = _most_jobs(min(most, LIMIT if jobs is None else jobs))
-        self._governor = Governor(min(START, most), most, _cores()) if jobs is None else Governor(most, most, 1)
+        start, cores = max(1, START // processes), max(1, usable_cores() // processes)
+        self._governor = Governor(min(start, most), most, cores) if jobs is None else Governor(most, most, 1)
+        self._others = others
         self._is_free = jobs is None
         # How many the servers are known to serve at once; None: as many as there are.
         self._borne: int | None = 0
@@ -106,11 +133,29 @@ class Crew(Generic[T]):
 
     @property
     def finished(self) -> int:
-        return sum(hand.finished for hand in self.hands)
+        return self._done_here + (self._others.finished if self._others is not None else 0)
 
     @property
     def outstanding(self) -> int:
         return self._handed_out - self.finished
+
+    @property
+    def _done_here(self) -> int:
+        return sum(hand.finished for hand in self.hands)
+
+    def take(self) -> T | None:
+        """From any thread: a piece that nobody has begun, if there is one. Whoever takes it counts it or."""
+        try:
+            piece = self._queue.get_nowait()
+        except Empty:
+            return None
+        if piece is None:
+            self._queue.put(None)  # it is for a thread, and ends it
+        return piece
+
+    def give_back(self, piece: T) -> None:
+        """From any thread: a piece that was taken."""
+        self._queue.put(piece)
 
     def hand_out(self, piece: T, borne: int | None = None) -> None:
         """Give a piece to whoever is free next; wait while enough of them lie ahead.
@@ -120,6 +165,7 @@ class Crew(Generic[T]):
         self._naming = None
         while self.outstanding >= AHEAD:
             self._look()
+            self._idle.wait(LOOK)
         self._handed_out += 1
         self._queue.put(piece)
         if self._borne is not None:
@@ -134,26 +180,45 @@ class Crew(Generic[T]):
         self._has_all = True
         while self.outstanding:
             self._look()
+            self._idle.wait(LOOK)
         self._end()
         self._join(None)
+        if self._others is not None:
+            self._others.finish(self._look_on)
         self._check()
 
     def stop(self) -> None:
         """End the threads as soon as their pieces are; what is running has to be cancelled by the caller before."""
         self._is_stopped = True
         self._end()
-        self._join(PATIENCE)
+        try:
+            if self._others is not None:
+                self._others.stop()
+        finally:
+            self._join(PATIENCE)
+
+    def look(self) -> None:
+        """See to the number of threads, and wait a moment: for whoever has nothing to hand out now."""
+        self._naming = None
+        self._look()
+        self._idle.wait(LOOK)
+
+    def _look_on(self) -> None:
+        self._check()
+        self._on_look()
 
     def _look(self) -> None:
         self._check()
-        self._idle.wait(LOOK)
-        finished = self.finished
+        done, outstanding = self._done_here, self.outstanding
         flowing = sum(hand.finished > 0 for hand in self.hands)
-        wanted = self._governor.observe(Sample(time.monotonic(), finished, time.process_time(), flowing))
+        sample = Sample(time.monotonic(), done * GRAIN // SHOWN, time.process_time(), flowing)
+        wanted = self._governor.observe(sample)
         while len(self.hands) < self._bounded(min(wanted, len(self.hands) + self.outstanding)):
             if not self._start():
                 break
         self._dismiss_unserved()
+        if self._others is not None:
+            self._others.look(self, done, outstanding, may_grow=self._borne is None and not self._is_full)
         self._on_look()
 
     def _bounded(self, wanted: int) -> int:
@@ -235,16 +300,12 @@ class Crew(Generic[T]):
             thread.join(patience)
 
     def _check(self) -> None:
-        if self._error is not None:
-            raise self._error
+        error = self._error or (self._others.error if self._others is not None else None)
+        if error is not None:
+            raise error
 
 
 def _most_jobs(wanted: int) -> int:
     """As many as there are descriptors for: each has a file beside its connection."""
     room = room_for_connections()
     return wanted if room is None else max(1, min(wanted, room // 2))
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -57,6 +57,17 @@ class Folder:
                 self._is_new = next(entries, None) is None
         except OSError as error:
             raise destination_error(error, "use the directory", self.path) from error
+        self._begin()
+
+    @classmethod
+    def lent(cls, descriptor: int, path: str, *, is_new: bool, is_durable: bool) -> Self:
+        """The same in another process, which has inherited the open directory, and takes it over."""
+        folder = cls.__new__(cls)
+        folder.path, folder._root, folder._is_new, folder._is_durable = path, descriptor, is_new, is_durable
+        folder._begin()
+        return folder
+
+    def _begin(self) -> None:
         self._lock = threading.Lock()
         self._opened: OrderedDict[str, Opened] = OrderedDict()
         room = room_for_connections()
@@ -77,6 +88,16 @@ class Folder:
             os.close(found.descriptor)
         if root >= 0:
             os.close(root)
+
+    @property
+    def descriptor(self) -> int:
+        """That of the open directory, for a process to inherit."""
+        return self._root
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it was empty when it was opened."""
+        return self._is_new
 
     def shown(self, path: str) -> str:
         """A path below this directory as people write it."""

@@ -13,6 +13,7 @@ from fastget.engine.small import SmallObjects
 from fastget.engine.transfer import Transfer
 from fastget.errors import ConfigError
 from fastget.sources.http import HttpSource
+from fastget.sources.lent import lend
 from fastget.sources.s3 import S3Source, parse_s3_url
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from fastget.engine.stores import Stores
     from fastget.events import Result
     from fastget.sinks.protocol import Sink, WholeSink
+    from fastget.sources.lent import LentSource
     from fastget.sources.protocol import Source
 
     # By what their connections trust: the stores of a list may have CAs of their own (`Config.ca_bundle`).
@@ -81,7 +83,7 @@ class Fetcher:
         self, source: Source, sink: WholeSink, config: Config, *, is_vacant: bool, put: Put | None = None
     ) -> Result | None:
         """See `SmallObjects.fetch`."""
-        bundle = self._bundle_of(source)
+        bundle = _bundle_of(source, self._ca_bundle)
         small = self._small.get(bundle)
         if small is None:
             small = self._small[bundle] = SmallObjects(self._pools[bundle], self._stores, self._cancellation)
@@ -91,7 +93,7 @@ class Fetcher:
 
     def fetch(self, source: Source, sink: Sink, config: Config) -> Result:
         """Fetch one object, in this thread or from here. Raises the errors of a download."""
-        bundle = self._bundle_of(source)
+        bundle = _bundle_of(source, self._ca_bundle)
         own = config if bundle == config.ca_bundle else config.merged(ca_bundle=bundle)
         transfer = Transfer(source, sink, own, self._pools[bundle], self._stores)
         self.asking.by(transfer)
@@ -101,9 +103,6 @@ class Fetcher:
         finally:
             self._cancellation.remove(transfer.cancellation)
             self.asking.by(None)
-
-    def _bundle_of(self, source: Source) -> str | None:
-        return source.settings.ca_bundle if isinstance(source, S3Source) else self._ca_bundle
 
 
 class Lent:
@@ -139,6 +138,17 @@ class Lent:
         """What a thread fetches with; it closes that."""
         return Fetcher(self._pools, self._ca_bundle, self._stores, cancellation)
 
+    def lend(self, source: Source) -> LentSource | None:
+        """The plain request of a source, for another process; None where that is better kept here.
+
+        That is while its store asks for fewer requests, or fails, or is known to serve few at once.
+        Raises what `Source.get` does.
+        """
+        store = self._stores.of(source.store)
+        if not store.gate.is_open or store.is_ailing or store.facts.bears is not None:
+            return None
+        return lend(source, _bundle_of(source, self._ca_bundle))
+
     def borne(self, source: Source) -> int | None:
         """How many requests at once the source's server is known to answer; None where it is not known."""
         return self._stores.of(source.store).facts.bears
@@ -146,6 +156,11 @@ class Lent:
     def learn_borne(self, source: Source, count: int) -> None:
         """It answers so many."""
         self._stores.of(source.store).learn(bears=count)
+
+
+def _bundle_of(source: Source, ca_bundle: str | None) -> str | None:
+    """What the source's connections trust; `ca_bundle` is the option."""
+    return source.settings.ca_bundle if isinstance(source, S3Source) else ca_bundle
 
 
 def check_options(config: Config) -> None:

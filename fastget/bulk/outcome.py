@@ -31,7 +31,7 @@ class PullResult:
 
     `done` objects are here now; `skipped` of them were here already, and are the same. `verified` ones were compared
     with a digest. `size` is that of all that are here, `bytes_received` what came over the network. `failures` names
-    the first thousand of the `failed`.
+    the first thousand of the `failed`. `processes` have had a share in fetching, with `jobs` threads together.
     """
 
     directory: str
@@ -45,6 +45,7 @@ class PullResult:
     retries: int
     seconds: float
     jobs: int
+    processes: int = 1
     failures: tuple[PullFailure, ...] = ()
 
     @property
@@ -96,7 +97,7 @@ class Sum:
             total._failures += one._failures[: MOST_KEPT - len(total._failures)]
         return total
 
-    def result(self, directory: str, seconds: float, jobs: int) -> PullResult:
+    def result(self, directory: str, seconds: float, jobs: int, processes: int) -> PullResult:
         """All of it."""
         return PullResult(
             directory,
@@ -110,5 +111,6 @@ class Sum:
             self.retries,
             seconds,
             jobs,
+            processes,
             tuple(self._failures),
         )

@@ -12,9 +12,11 @@ from fastget.buffers import LEAST
 from fastget.bulk.batch import Batch, places
 from fastget.bulk.crew import Crew
 from fastget.bulk.outcome import PullFailure, PullResult, Sum
+from fastget.bulk.processes.alone import company_for
 from fastget.bulk.puller import Order, Puller
 from fastget.core.keypaths import Marker, Refused, Taken, place
 from fastget.engine.announcer import Announcer
+from fastget.engine.processes.alone import share_of
 from fastget.errors import ConfigError, DestinationError, FastgetError
 from fastget.events import Failed, Progress, PullProgress, Started
 from fastget.sinks.names import is_own_name
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from fastget.config import Config
     from fastget.engine.cancellation import Cancellation
     from fastget.events import Event
+    from fastget.sources.lent import LentSource
     from fastget.sources.protocol import Source
 
 # Objects of more than one chunk that are fetched at a time: each of them finds its own number of connections.
@@ -47,8 +50,15 @@ class Means(Protocol):
         """The object that an item names. Raises InvalidURL, ConfigError."""
         ...
 
-    def fetcher(self, cancellation: Cancellation) -> Fetcher:
+    def fetcher(self, cancellation: Cancellation) -> Fetcher[Source]:
         """What a thread fetches with; it closes that."""
+        ...
+
+    def lend(self, source: Source) -> LentSource | None:
+        """The plain request of a source, for another process; None where that is better kept here.
+
+        Raises what `Source.get` does.
+        """
         ...
 
     def borne(self, source: Source) -> int | None:
@@ -83,8 +93,13 @@ class Pull:
         self._may_be_short = True
         self._large = threading.Semaphore(LARGE_AT_ONCE)
         self._places = places()
-        self._crew: Crew[Order] = Crew(
-            self._recruit, config.jobs, self._look, most=max(1, config.max_memory // (EACH * LEAST))
+        self._company = company_for(folder, self._config, means)
+        self._crew: Crew[Order[Source]] = Crew(
+            self._recruit,
+            share_of(config.jobs, self._company.count),
+            self._look,
+            most=max(1, config.max_memory // (EACH * LEAST)),
+            others=self._company,
         )
         # Nothing else tells of two keys that one file system takes for one name: no system call does.
         self._folds = folder.folds_names()
@@ -131,7 +146,7 @@ class Pull:
             else:
                 self._crew.hand_out(order, self._borne(order))
 
-    def _order(self, item: Item) -> Order | None:
+    def _order(self, item: Item) -> Order[Source] | None:
         """What is to be done for an item; None for a key that only stands for a directory."""
         if item.key is None and item.name is None:
             source = self._means.source(item)
@@ -156,7 +171,7 @@ class Pull:
             )
         return Order(item, source or self._means.source(item), found.path)
 
-    def _borne(self, order: Order) -> int | None:
+    def _borne(self, order: Order[Source]) -> int | None:
         """Asked until one server is not known to be short: then others are no reason to hold back."""
         borne = self._means.borne(order.source) if self._may_be_short else None
         self._may_be_short = borne is not None
@@ -185,15 +200,20 @@ class Pull:
             so_far.failed,
             so_far.size,
             so_far.bytes_received,
-            len(self._crew.hands),
+            self._jobs,
             now - self._began,
         )
 
     def _result(self) -> PullResult:
         seconds = time.monotonic() - self._began
-        return Sum.of((self._refused, *self._sums)).result(self._folder.path, seconds, len(self._crew.hands))
+        total = Sum.of((self._refused, *self._sums, *self._company.sums))
+        return total.result(self._folder.path, seconds, self._jobs, self._company.worked)
 
-    def _recruit(self) -> Puller:
+    @property
+    def _jobs(self) -> int:
+        return len(self._crew.hands) + self._company.threads
+
+    def _recruit(self) -> Puller[Source]:
         own = Sum()
         self._sums.append(own)
         fetcher = self._means.fetcher(self._cancellation)

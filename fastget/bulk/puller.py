@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from fastget.bulk.outcome import PullFailure
 from fastget.core.planner import SMALLEST_CHUNK
@@ -12,6 +12,7 @@ from fastget.errors import Cancelled, DestinationError, FastgetError
 from fastget.events import Done, Failed
 from fastget.records import record
 from fastget.sinks.kept import KeptFile
+from fastget.sources.protocol import PlainSource
 
 if TYPE_CHECKING:
     import threading
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from fastget.bulk.batch import Batch
     from fastget.bulk.folder import Folder, Opened
     from fastget.bulk.items import Item
-    from fastget.bulk.outcome import Sum
     from fastget.bulk.unserved import Asking
     from fastget.config import Config
     from fastget.core.journal import Identity
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from fastget.engine.small import Put
     from fastget.events import Event, Result
     from fastget.sinks.protocol import Sink, WholeSink
-    from fastget.sources.protocol import Source
+
+S = TypeVar("S", bound=PlainSource)
+S_contra = TypeVar("S_contra", bound=PlainSource, contravariant=True)
 
 # Seconds after a cancellation in which what is here already may still be flushed and get its name. Whoever cancels
 # waits for the threads twice as long at least.
@@ -36,7 +38,7 @@ GRACE = 0.5
 _WAIT = 0.1
 
 
-class Fetcher(Protocol):
+class Fetcher(Protocol[S_contra]):
     """What one thread of a pull fetches with."""
 
     @property
@@ -50,12 +52,12 @@ class Fetcher(Protocol):
         ...
 
     def fetch_small(
-        self, source: Source, sink: WholeSink, config: Config, *, is_vacant: bool, put: Put | None = None
+        self, source: S_contra, sink: WholeSink, config: Config, *, is_vacant: bool, put: Put | None = None
     ) -> Result | None:
         """See `SmallObjects.fetch`."""
         ...
 
-    def fetch(self, source: Source, sink: Sink, config: Config) -> Result:
+    def fetch(self, source: S_contra, sink: Sink, config: Config) -> Result:
         """Fetch one object, in this thread or from here. Raises the errors of a download."""
         ...
 
@@ -70,12 +72,20 @@ class Fetcher(Protocol):
     def close(self) -> None: ...
 
 
+class Total(Protocol):
+    """What the outcomes of one thread are added to. See `Sum`."""
+
+    def add(self, result: Result) -> None: ...
+
+    def fail(self, failure: PullFailure) -> None: ...
+
+
 @record
-class Order:
+class Order(Generic[S]):
     """An object that has a place."""
 
     item: Item
-    source: Source
+    source: S
     path: str
 
     @property
@@ -84,7 +94,7 @@ class Order:
         return self.path.rpartition("/")[0]
 
 
-class Puller:
+class Puller(Generic[S]):
     """One thread of a pull: carries out orders, and adds them up in `total`.
 
     `batch`: small files are flushed together; they count, and are told of, once they have their names.
@@ -94,12 +104,12 @@ class Puller:
         self,
         folder: Folder,
         config: Config,
-        fetcher: Fetcher,
-        total: Sum,
+        fetcher: Fetcher[S],
+        total: Total,
         large: threading.Semaphore,
         batch: Batch | None,
         cancellation: Cancellation,
-        learn: Callable[[Source, int], None] | None = None,
+        learn: Callable[[S, int], None] | None = None,
     ) -> None:
         self._folder = folder
         self._config = replace(config, on_event=self._hear) if config.on_event is not None else config
@@ -108,10 +118,10 @@ class Puller:
         self._total = total
         self._large = large
         self._batch = batch
-        self._landed: list[tuple[Order, Result]] = []
+        self._landed: list[tuple[Order[S], Result]] = []
         self._cancellation = cancellation
         self._learn = learn
-        self._source: Source | None = None
+        self._source: S | None = None
 
     @property
     def asker(self) -> Asking:
@@ -137,7 +147,7 @@ class Puller:
             self._batch.close()
         self._fetcher.close()
 
-    def work(self, order: Order) -> bool:
+    def work(self, order: Order[S]) -> bool:
         """Fetch one object. What fails is in the total; nothing is raised but what interrupts.
 
         False where it was given up, because it was not answered: it is for another thread to fetch then.
@@ -170,7 +180,7 @@ class Puller:
     def _is_over(self) -> bool:
         return self._cancellation.seconds > GRACE
 
-    def _note(self, order: Order, result: Result, outcome: bool | DestinationError) -> None:
+    def _note(self, order: Order[S], result: Result, outcome: bool | DestinationError) -> None:
         """What came of giving a file its name."""
         if outcome is True:
             self._add(result)
@@ -180,7 +190,7 @@ class Puller:
             self._tell_failure(order, outcome)
             self._fail(order, outcome)
 
-    def _fetch_in_any_case(self, order: Order) -> None:
+    def _fetch_in_any_case(self, order: Order[S]) -> None:
         """For one that counts as done already, so that nobody else would fetch it."""
         asking = self._fetcher.asking
         asking.is_patient = True
@@ -199,7 +209,7 @@ class Puller:
         ):
             self._notify(event)
 
-    def _try(self, order: Order, fetch: Callable[[Order], None]) -> bool:
+    def _try(self, order: Order[S], fetch: Callable[[Order[S]], None]) -> bool:
         try:
             fetch(order)
         except FastgetError as error:
@@ -208,11 +218,11 @@ class Puller:
             self._fail(order, error)
         return True
 
-    def _fail(self, order: Order, error: FastgetError) -> None:
+    def _fail(self, order: Order[S], error: FastgetError) -> None:
         if not self._cancellation.is_cancelled:
             self._total.fail(PullFailure(order.source.display_url, order.path, error))
 
-    def _tell_failure(self, order: Order, error: FastgetError) -> None:
+    def _tell_failure(self, order: Order[S], error: FastgetError) -> None:
         """As a `Transfer` does of its own failures."""
         if self._config.on_event is not None and not self._cancellation.is_cancelled:
             self._config.on_event(Failed(order.source.display_url, type(error).__name__, error.message))
@@ -222,7 +232,7 @@ class Puller:
         if self._config.on_event is not None:
             self._config.on_event(Done(result))
 
-    def _fetch(self, order: Order) -> None:
+    def _fetch(self, order: Order[S]) -> None:
         with self._folder.directory(order.folder) as directory:
             sink, config = self._sink(order, directory), self._config_of(order)
             size = order.item.size
@@ -232,7 +242,7 @@ class Puller:
                 size = self._fetcher.found_size
             self._fetch_large(sink, order.source, size, config)
 
-    def _fetch_small(self, order: Order, sink: KeptFile, config: Config, directory: Opened) -> bool:
+    def _fetch_small(self, order: Order[S], sink: KeptFile, config: Config, directory: Opened) -> bool:
         """Whether it is here, or waits for its flush."""
         batch, is_waiting = self._batch, False
 
@@ -252,11 +262,11 @@ class Puller:
             self._add(result)
         return result is not None
 
-    def _fetch_alone(self, order: Order) -> None:
+    def _fetch_alone(self, order: Order[S]) -> None:
         with self._folder.directory(order.folder) as directory:
             self._fetch_large(self._sink(order, directory), order.source, None, self._config_of(order))
 
-    def _fetch_large(self, sink: KeptFile, source: Source, size: int | None, config: Config) -> None:
+    def _fetch_large(self, sink: KeptFile, source: S, size: int | None, config: Config) -> None:
         if (size or 0) <= SMALLEST_CHUNK:
             self._total.add(self._fetcher.fetch(source, sink, config))
             return
@@ -268,7 +278,7 @@ class Puller:
         finally:
             self._large.release()
 
-    def _sink(self, order: Order, directory: Opened) -> KeptFile:
+    def _sink(self, order: Order[S], directory: Opened) -> KeptFile:
         config = self._config
         return KeptFile(
             self._folder.shown(order.path),
@@ -278,6 +288,6 @@ class Puller:
             at=directory.descriptor,
         )
 
-    def _config_of(self, order: Order) -> Config:
+    def _config_of(self, order: Order[S]) -> Config:
         checksum = order.item.checksum
         return self._config if checksum is None else self._config.merged(checksum=checksum)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from functools import partial
@@ -13,7 +12,7 @@ from fastget.core.governor import LIMIT, Governor, Sample, start_for
 from fastget.engine.descriptors import room_for_connections
 from fastget.engine.rescue import Watch
 from fastget.engine.task import Replan
-from fastget.engine.threads import PATIENCE, Thread
+from fastget.engine.threads import PATIENCE, Thread, usable_cores
 from fastget.engine.worker import FEW_WORKERS
 from fastget.errors import Cancelled
 
@@ -211,7 +210,7 @@ def governor_for(
         count = min(connections, chunks)
         return Governor(count, count, 1)
     limit = min(LIMIT, chunks, facts.bears or LIMIT)
-    start, cores = min(max(start_for(facts), at_least), limit), max(1, _cores() // processes)
+    start, cores = min(max(start_for(facts), at_least), limit), max(1, usable_cores() // processes)
     return Governor(start, limit, cores)
 
 
@@ -225,8 +224,3 @@ def raise_outcome(job: Job) -> None:
         raise Cancelled("the transfer was stopped")
     # Every worker has left, because ranges are refused and the discovery stream is gone.
     raise Replan(stream=True)
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

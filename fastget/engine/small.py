@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from fastget.engine.task import Tally
     from fastget.events import Verification
     from fastget.sinks.protocol import Sink
-    from fastget.sources.protocol import Source
+    from fastget.sources.protocol import PlainSource, Source
 
     # As `WholeSink.put`.
     Put = Callable[[memoryview, Identity | None], bool]
@@ -83,7 +83,7 @@ class SmallObjects:
         return self._lent.view[:size] if size <= len(self._lent) else None
 
     def fetch(
-        self, source: Source, sink: WholeSink, config: Config, *, is_vacant: bool = False, put: Put | None = None
+        self, source: PlainSource, sink: WholeSink, config: Config, *, is_vacant: bool = False, put: Put | None = None
     ) -> Result | None:
         """Fetch an object; None where that is up to a `Transfer`, and nothing has happened but a request.
 
@@ -114,7 +114,7 @@ class SmallObjects:
         return result
 
     def _take(
-        self, head: ResponseHead, source: Source, sink: WholeSink, put: Put, config: Config, began: float
+        self, head: ResponseHead, source: PlainSource, sink: WholeSink, put: Put, config: Config, began: float
     ) -> Result | None:
         self.found_size = head.content_length if head.status == 200 else None
         if head.status != 200 or not is_small(head) or source.as_stored(head) is not None:
@@ -256,7 +256,7 @@ def verdict(info: ObjectInfo, rungs: tuple[Check, ...], checks: tuple[Check, ...
 
 
 def _result(
-    source: Source,
+    source: PlainSource,
     sink: WholeSink,
     info: ObjectInfo,
     size: int,

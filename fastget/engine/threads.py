@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
@@ -14,6 +15,12 @@ PATIENCE = 2.0
 
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
+
+
+def usable_cores() -> int:
+    """The processors that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 class Thread:

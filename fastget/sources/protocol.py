@@ -48,7 +48,28 @@ class Correction(Enum):
     PLACE = "place"
 
 
-class Source(Protocol):
+class PlainSource(Protocol):
+    """As much of a source as an object takes that comes whole, in one answer. See `Source`."""
+
+    @property
+    def display_url(self) -> str: ...
+
+    @property
+    def store(self) -> str: ...
+
+    @property
+    def selection(self) -> str: ...
+
+    def traits(self, info: ObjectInfo) -> StoreTraits: ...
+
+    def get(self) -> Request: ...
+
+    def as_stored(self, head: ResponseHead) -> PlainSource | None: ...
+
+    def describe(self, head: ResponseHead) -> ObjectInfo: ...
+
+
+class Source(PlainSource, Protocol):
     """One object in one store. Requests come back signed for this moment: ask for one when it is about to be sent.
 
     Used by many threads at once.

@@ -250,6 +250,11 @@ class S3Source:
         return identity(self.head()) != identity(request)
 
     @property
+    def is_plain(self) -> bool:
+        """Whether an answer can be judged by its own fields: no customer's key, function or opaque ETag has a say."""
+        return not (self.parameters.secrets or self._is_transformed or self.bucket.endswith(DIRECTORY_BUCKETS))
+
+    @property
     def _is_transformed(self) -> bool:
         return ":s3-object-lambda:" in self.bucket or self.bucket.endswith("--ol-s3")
 

@@ -395,7 +395,7 @@ def test_a_redirect_to_a_url_that_ends_while_all_processes_are_at_work_is_follow
 def test_a_child_that_cannot_be_started_is_done_without(
     large: Content, large_bytes: bytes, client: Client, destination: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(descriptor: int) -> None:
+    def refuse(descriptor: int, module: str) -> None:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr("fastget.engine.processes.company.launch", refuse)

@@ -69,9 +69,10 @@ def _count(job: Job, sink: Sink, missing: Collection[int] | None) -> int:
     """How many processes: as many as are wanted, with enough bytes and a connection for each of them."""
     config, plan = job.task.config, job.task.plan
     # A limit on the rate is one of this process: what it holds back needs no second one.
-    if config.processes < 2 or config.limit_rate is not None or sink.path is None or not job.task.can_resume:
+    processes = config.processes or 1
+    if processes < 2 or config.limit_rate is not None or sink.path is None or not job.task.can_resume:
         return 1
     chunks = plan.chunks if missing is None else [plan.chunks[index] for index in missing]
     left = sum(chunk.span.length for chunk in chunks)
-    most = config.processes if plan.connections is None else plan.connections // LEAST_CONNECTIONS
-    return min(config.processes, left // LEAST_SHARE, len(chunks), most, config.max_memory // LEAST_MEMORY)
+    most = processes if plan.connections is None else plan.connections // LEAST_CONNECTIONS
+    return min(processes, left // LEAST_SHARE, len(chunks), most, config.max_memory // LEAST_MEMORY)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import threading
 from contextlib import suppress
@@ -14,6 +13,7 @@ from fastget.engine.cancellation import Cancellation
 from fastget.engine.crew import Crew, governor_for
 from fastget.engine.line import Line
 from fastget.engine.processes.channel import Channel
+from fastget.engine.processes.lifetime import check_parent, live_for
 from fastget.engine.processes.messages import Answer, Assignment, Given, Ready, Report, Stop
 from fastget.engine.processes.remote import Office, RemoteGate, RemoteJob, RemoteSource
 from fastget.engine.stores import Store
@@ -29,38 +29,10 @@ if TYPE_CHECKING:
 
     from fastget.events import Event
 
-# prctl(2): send this process a signal when the thread that started it ends.
-_SET_DEATH_SIGNAL = 1
-
 
 def main(sock: int, file: int, parent: int) -> NoReturn:
-    """Work for process `parent`, over an open socket, into an open file, until it says that it is over, or is gone.
-
-    Nothing is printed; what goes wrong is said over the socket, if at all.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process of the download
-    _die_with(parent)
-    status = 1
-    with suppress(BaseException):
-        _Child(socket.socket(fileno=sock), file, parent).run()
-        status = 0
-    # The interpreter is not taken to pieces: the other process waits for this one's end.
-    os._exit(status)
-
-
-def _die_with(parent: int) -> None:
-    """Have the system kill this process when `parent` ends, where it can; a closed socket says the same, but later."""
-    with suppress(Exception):
-        import ctypes
-
-        ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
-    _check(parent)
-
-
-def _check(parent: int) -> None:
-    """End where the parent is gone: its socket may live on in a process that it has forked."""
-    if os.getppid() != parent:
-        os._exit(1)
+    """Work for process `parent`, over an open socket, into an open file, until it says that it is over, or is gone."""
+    live_for(parent, lambda: _Child(socket.socket(fileno=sock), file, parent).run())
 
 
 class _Child:
@@ -126,7 +98,7 @@ class _Child:
             return Worker(job, Line(pool, job.cancellation), job.task.sink.write_at, _say_nothing, number)
 
         def on_tick(_: Crew) -> None:
-            _check(self._parent)
+            check_parent(self._parent)
             job.report()
 
         governor = governor_for(plan.connections, len(plan.chunks), job.task.store.facts, assignment.processes)

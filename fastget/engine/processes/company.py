@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from fastget.events import Event
     from fastget.sinks.file import FileSink
 
+# What a child runs.
+_CHILD = "fastget.engine.processes.child"
+
 
 class Company:
     """Use it as a context manager, in the thread of the download: the children live as long as its block.
@@ -108,7 +111,7 @@ class Company:
         self._lent.append(lent)
         try:
             with self._sink.lend() as descriptor:
-                launched = launch(descriptor)
+                launched = launch(descriptor, _CHILD)
             attendant = Attendant(launched, number, self._job, self._claims, self._notify)
             attendant.start(self._assignment())
         except (OSError, RuntimeError) as error:

@@ -16,9 +16,9 @@ from fastget.records import record
 # What the interpreter is told to run. `site` is left out: the paths that it would find are given.
 _PROGRAM = """\
 import sys
-sys.path[:] = sys.argv[4:]
-from fastget.engine.processes.child import main
-main(*map(int, sys.argv[1:4]))
+_, sock, file, parent, module, *sys.path[:] = sys.argv
+from importlib import import_module
+import_module(module).main(int(sock), int(file), int(parent))
 """
 _FLAGS = ("-S", "-P", "-c", _PROGRAM)
 
@@ -36,16 +36,17 @@ def can_launch() -> bool:
     return os.name == "posix" and bool(sys.executable) and not getattr(sys, "frozen", False)
 
 
-def launch(file: int) -> Launched:
-    """Start a child that inherits the open descriptor `file`. Raises OSError or RuntimeError where that is impossible.
+def launch(file: int, module: str) -> Launched:
+    """Start a child that inherits the open descriptor `file`, and runs `main` of `module` with it.
 
     From the thread that waits for its end: where the system can, it kills the child when that thread is gone.
+    Raises OSError or RuntimeError where that is impossible.
     """
     ours, theirs = socket.socketpair()
     try:
         numbers = (str(number) for number in (theirs.fileno(), file, os.getpid()))
         process = subprocess.Popen(  # noqa: S603 - this interpreter, this package
-            (sys.executable, *_FLAGS, *numbers, *_paths()),
+            (sys.executable, *_FLAGS, *numbers, module, *_paths()),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -1,0 +1,217 @@
+"""One child of a pull, seen from the process of the pull: what it holds, what has come of it, and its end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from fastget.bulk.processes.messages import Broken, Commission, Finish, Lot, Piece, Report
+from fastget.core.straggler import UNSERVED
+from fastget.engine.processes.channel import Channel
+from fastget.engine.processes.messages import Stop
+from fastget.engine.threads import PATIENCE, Thread
+from fastget.events import Done
+from fastget.warn import warn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastget.bulk.outcome import Sum
+    from fastget.bulk.puller import Order
+    from fastget.engine.processes.launch import Launched
+    from fastget.events import Event
+    from fastget.sources.protocol import Source
+
+# Orders that are looked at in vain, at most, before others are served.
+_MOST_VAIN = 32
+# What is counted of the time between two looks: a process that was stopped itself has not waited for its children.
+_LONGEST_LOOK = 1.0
+# Seconds that a child may take to come up on a busy machine, whatever the options call a stall.
+_LEAST_PATIENCE = 5.0
+
+
+class Orders(Protocol):
+    """What waits to be fetched by whoever is free next."""
+
+    def take(self) -> Order[Source] | None:
+        """The next one, if one is ready."""
+        ...
+
+    def give_back(self, order: Order[Source]) -> None:
+        """It is for others."""
+        ...
+
+
+class Attendant:
+    """Serves one child from a thread of its own, until it is gone; what it held then goes back to the `orders`.
+
+    `lend` makes a piece of an order, None where that is for this process; `keep` is told of those that have come back;
+    `shown` makes a result's path of an order's.
+    `finished` counts what is here, `threads` are those of the child.
+    """
+
+    def __init__(
+        self,
+        launched: Launched,
+        number: int,
+        orders: Orders,
+        total: Sum,
+        lend: Callable[[Order[Source]], Piece | None],
+        keep: Callable[[Order[Source]], None],
+        shown: Callable[[str], str],
+        notify: Callable[[Event], None] | None,
+    ) -> None:
+        self.finished = self.threads = self.returned = 0
+        self.has_died = False
+        self.error: BaseException | None = None
+        self._process = launched.process
+        self._channel = Channel(launched.sock, f"pull-process-{number}")
+        self._orders = orders
+        self._total = total
+        self._lend = lend
+        self._keep = keep
+        self._shown = shown
+        self._notify = notify
+        self._lock = threading.Lock()
+        self._held: dict[str, Order[Source]] = {}
+        self._due = self._given = 0
+        self._is_gone = self._is_ending = False
+        self._looked = self._silent = self._idle = 0.0
+        self._others = 0
+        self._thread = Thread(self._attend, f"fastget-pull-attendant-{number}")
+
+    # In the thread of the pull -----------------------------------------------------------------------------------
+
+    def start(self, commission: Commission) -> None:
+        """Begin. Raises RuntimeError where the system gives no more threads; the child is gone then."""
+        self._looked = time.monotonic()
+        try:
+            self._channel.open()
+            self._channel.post(commission)
+            self._thread.start()
+        except BaseException:
+            self._bury()
+            raise
+
+    def look(self, patience: float, others: int) -> None:
+        """Give what there is to give; end a child that says nothing for `patience` seconds, or has died unnoticed.
+
+        `others`: what the process of the pull has done itself. Where that grows, and the child holds pieces and brings
+        none, it is ended as well: the server may serve no more connections.
+        """
+        now = time.monotonic()
+        passed, self._looked = min(now - self._looked, _LONGEST_LOOK), now
+        self._silent += passed
+        self._idle = self._idle + passed if self._held else 0.0
+        if not self._idle:
+            self._others = others
+        if self._silent > max(patience, _LEAST_PATIENCE) or (self._idle > UNSERVED and others > self._others):
+            self._process.kill()
+        if self._process.poll() is not None:
+            self._channel.shut()  # a process that was forked from this one may hold the other end
+        self._give()
+
+    def finish(self) -> None:
+        """Ask it to end, once it holds nothing."""
+        self._is_ending = True
+        self._channel.post(Finish())
+
+    def stop(self) -> None:
+        """Ask it to end at once."""
+        self._is_ending = True
+        self._channel.post(Stop())
+
+    def has_ended(self, patience: float) -> bool:
+        """Whether the child and the thread are gone, within so many seconds."""
+        self._thread.join(patience)
+        return not self._thread.is_alive
+
+    def join(self, patience: float) -> None:
+        """Wait for its end, and bring it about after `patience` seconds, or an interrupt."""
+        try:
+            self._thread.join(patience)
+        finally:
+            self._process.kill()
+            self._process.wait()
+            self._thread.join(PATIENCE)
+
+    # In a thread of its own ------------------------------------------------------------------------------------
+
+    def _attend(self) -> None:
+        try:
+            for message in self._channel.receive():
+                self._silent = 0.0
+                if isinstance(message, Report):
+                    self._take(message)
+                elif isinstance(message, Broken):
+                    self.error = self.error or message.failure.unpacked()
+        except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
+            self.error = self.error or error
+        finally:
+            self._bury()
+            self._take_back()
+
+    def _take(self, report: Report) -> None:
+        if report.landed or report.returned:
+            self._idle = 0.0
+        self.threads = report.threads
+        self._due = report.due
+        for result in report.landed:
+            self._held.pop(result.path or "")
+            self._total.add(result)
+            if self._notify is not None:
+                self._notify(Done(result))
+        for path in report.returned:
+            order = self._held.pop(self._shown(path))
+            self._keep(order)
+            self._orders.give_back(order)
+        self.returned += len(report.returned)
+        # Last: whoever sees that all is done must find it in the sum.
+        self.finished += len(report.landed)
+        self._give()
+
+    def _give(self) -> None:
+        with self._lock:
+            if self._is_gone or self._is_ending:
+                return
+            pieces: list[Piece] = []
+            vain: list[Order[Source]] = []
+            while self._given < self._due and len(vain) < _MOST_VAIN and (order := self._orders.take()) is not None:
+                piece = self._lend(order)
+                if piece is None:
+                    vain.append(order)
+                    continue
+                self._held[self._shown(piece.path)] = order
+                self._given += 1
+                pieces.append(piece)
+            for order in vain:
+                self._orders.give_back(order)
+            if pieces:
+                self._channel.post(Lot(tuple(pieces)))  # does not wait
+
+    # Its end ---------------------------------------------------------------------------------------------------
+
+    def _bury(self) -> None:
+        """Nobody writes below the directory after this: the process has ended."""
+        self._process.kill()
+        self._process.wait()
+        self._channel.shut()
+        self._channel.close()
+
+    def _take_back(self) -> None:
+        """What the child held is fetched by this process."""
+        with self._lock:
+            self._is_gone = True
+            held, self._held = self._held, {}
+        self.threads = 0
+        if self._is_ending and not held:
+            self.has_died = self._process.returncode != 0
+            return
+        self.has_died = True
+        if not self._is_ending:
+            status = self._process.returncode
+            warn("fastget", "a process that shared the pull has ended early (status %s)", status)
+        for order in held.values():
+            self._keep(order)
+            self._orders.give_back(order)

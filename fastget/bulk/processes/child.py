@@ -1,0 +1,255 @@
+"""A child of a pull, from its first line to its last."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections import deque
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from fastget.bulk.batch import Batch, places
+from fastget.bulk.crew import Crew
+from fastget.bulk.folder import Folder
+from fastget.bulk.items import Item
+from fastget.bulk.processes.messages import Broken, Commission, Finish, Lot, Report
+from fastget.bulk.puller import Order, Puller
+from fastget.bulk.unserved import Asking
+from fastget.engine.cancellation import Cancellation
+from fastget.engine.processes.channel import Channel
+from fastget.engine.processes.lifetime import check_parent, live_for
+from fastget.engine.processes.messages import Stop, packed
+from fastget.engine.small import SmallObjects
+from fastget.engine.stores import Stores
+from fastget.engine.threads import Thread
+from fastget.errors import Cancelled, FastgetError
+from fastget.transport.pool import Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fastget.bulk.outcome import PullFailure
+    from fastget.bulk.processes.messages import Piece
+    from fastget.config import Config
+    from fastget.engine.small import Put
+    from fastget.events import Result
+    from fastget.sinks.protocol import Sink, WholeSink
+    from fastget.sources.lent import LentSource
+
+T = TypeVar("T")
+
+# Seconds of work that lie ready at most: what one child holds, no other can fetch.
+AHEAD = 0.1
+# Pieces that do so, whatever the rate: for each thread at least, and in all at most.
+LEAST_EACH, MOST = 4, 256
+# Seconds between two reports that have nothing to say.
+HEARTBEAT = 0.1
+
+
+def main(sock: int, file: int, parent: int) -> NoReturn:
+    """Work for process `parent`, over an open socket, below an open directory, until it says so, or is gone."""
+    live_for(parent, lambda: _Child(socket.socket(fileno=sock), file, parent).run())
+
+
+class _Elsewhere(FastgetError):
+    """It is for the process of the pull to fetch."""
+
+
+class Outcomes:
+    """What has come of the pieces, until it is told. Safe in many threads. It takes what a `Sum` takes."""
+
+    def __init__(self) -> None:
+        self._landed: deque[Result] = deque()
+        self._returned: deque[str] = deque()
+
+    def add(self, result: Result) -> None:
+        """An object that is here."""
+        self._landed.append(result)
+
+    def fail(self, failure: PullFailure) -> None:
+        """One that is not, whatever the reason: the process of the pull finds out."""
+        self._returned.append(failure.path or "")
+
+    def taken(self) -> tuple[tuple[Result, ...], tuple[str, ...]]:
+        """Those so far; none is given twice."""
+        return _all_of(self._landed), _all_of(self._returned)
+
+
+class Connections:
+    """A pool for each file of CAs that connections trust. Safe in many threads."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._lock = threading.Lock()
+        self._pools: dict[str | None, Pool] = {}
+
+    def trusting(self, ca_bundle: str | None) -> Pool:
+        """Connections that trust this file."""
+        with self._lock:
+            if ca_bundle not in self._pools:
+                self._pools[ca_bundle] = Pool(self._config.merged(ca_bundle=ca_bundle))
+            return self._pools[ca_bundle]
+
+
+class LentFetcher:
+    """Implements `Fetcher`: the plain requests that were lent, over a connection of its own, and nothing else."""
+
+    def __init__(self, connections: Connections, stores: Stores, cancellation: Cancellation) -> None:
+        self._connections = connections
+        self._stores = stores
+        self._cancellation = cancellation
+        self._small: dict[str | None, SmallObjects] = {}
+        self.found_size: int | None = None
+        self.asking = Asking()
+
+    def fetch_small(
+        self, source: LentSource, sink: WholeSink, config: Config, *, is_vacant: bool, put: Put | None = None
+    ) -> Result | None:
+        """See `SmallObjects.fetch`."""
+        small = self._small.get(source.ca_bundle)
+        if small is None:
+            small = SmallObjects(self._connections.trusting(source.ca_bundle), self._stores, self._cancellation)
+            self._small[source.ca_bundle] = small
+        self.asking.over(small.line)
+        return small.fetch(source, sink, config, is_vacant=is_vacant, put=put)
+
+    def fetch(self, source: LentSource, sink: Sink, config: Config) -> Result:
+        """Raises what sends the object back."""
+        del sink, config
+        raise _Elsewhere(f"{source.display_url} takes more than one plain request")
+
+    def rest(self) -> None:
+        """Let go of the connections until they are needed again."""
+        for small in self._small.values():
+            small.line.drop()
+
+    def make_room(self) -> None:
+        """No connection is idle here while its thread works."""
+
+    def close(self) -> None:
+        for small in self._small.values():
+            small.close()
+
+
+class _Child:
+    """Receives in one thread, reports from another, and fetches in those of a crew."""
+
+    def __init__(self, sock: socket.socket, file: int, parent: int) -> None:
+        self._file = file
+        self._parent = parent
+        self._channel = Channel(sock, "child")
+        self._inbox: SimpleQueue[Piece] = SimpleQueue()
+        self._outcomes = Outcomes()
+        self._cancellation = Cancellation()
+        self._is_over = threading.Event()
+        self._told = 0.0
+        self._arrived = 0
+
+    def run(self) -> None:
+        """Fetch what is given until told to end."""
+        messages = self._channel.receive()
+        commission: Commission = next(messages)
+        self._channel.open()
+        Thread(lambda: self._listen(messages), "fastget-listener").start()
+        try:
+            self._fetch(commission)
+        except Cancelled:
+            """What was here has been told of."""
+        except Exception as error:  # noqa: BLE001 - raised in the process of the pull
+            self._channel.post(Broken(packed(error)))
+        self._channel.close()
+
+    def _listen(self, messages: Iterator[object]) -> None:
+        for message in messages:
+            if isinstance(message, Lot):
+                for piece in message.pieces:
+                    self._inbox.put(piece)
+                self._arrived += len(message.pieces)
+            elif isinstance(message, Finish):
+                self._is_over.set()
+            elif isinstance(message, Stop):
+                self._cancellation.cancel()
+                self._is_over.set()
+        # The other end is gone: nothing may be written any more.
+        os._exit(1)
+
+    def _fetch(self, commission: Commission) -> None:
+        config = commission.config
+        connections, stores = Connections(config), Stores()
+        open_places = places()
+        with Folder.lent(self._file, commission.directory, is_new=commission.is_new, is_durable=config.fsync) as folder:
+
+            def recruit() -> Puller[LentSource]:
+                return Puller(
+                    folder,
+                    config,
+                    LentFetcher(connections, stores, self._cancellation),
+                    self._outcomes,
+                    threading.Semaphore(),
+                    Batch(folder, open_places) if config.fsync else None,
+                    self._cancellation,
+                )
+
+            crew = Crew(recruit, commission.jobs, self._on_look, processes=commission.processes)
+            self._work(crew)
+            if not self._cancellation.is_cancelled:
+                folder.flush()
+
+    def _work(self, crew: Crew[Order[LentSource]]) -> None:
+        pace = Pace()
+        try:
+            while not self._is_over.is_set():
+                arrived = self._arrived  # at least those are in the box
+                for piece in _all_in(self._inbox):
+                    item = Item("", size=piece.size, checksum=piece.checksum)
+                    crew.hand_out(Order(item, piece.source, piece.path))
+                crew.look()
+                wanted = pace.wanted(time.monotonic(), crew.finished, crew.outstanding, len(crew.hands))
+                self._report(arrived + wanted, len(crew.hands))
+        finally:
+            crew.stop()
+            self._report(self._arrived, len(crew.hands))
+
+    def _on_look(self) -> None:
+        check_parent(self._parent)
+
+    def _report(self, due: int, threads: int) -> None:
+        landed, returned = self._outcomes.taken()
+        now = time.monotonic()
+        if landed or returned or due > self._arrived or now - self._told >= HEARTBEAT:
+            self._told = now
+            self._channel.post(Report(landed, returned, due, threads))
+
+
+class Pace:
+    """How many pieces should lie ready: as many as take a moment, at the rate of the last looks."""
+
+    def __init__(self) -> None:
+        self._rate = 0.0
+        self._last: tuple[float, int] | None = None
+
+    def wanted(self, now: float, finished: int, outstanding: int, threads: int) -> int:
+        """How many more."""
+        if self._last is not None and now > self._last[0]:
+            rate = (finished - self._last[1]) / (now - self._last[0])
+            self._rate = max(rate, (self._rate + rate) / 2)
+        self._last = now, finished
+        most = min(MOST, max(LEAST_EACH * max(threads, 1), int(self._rate * AHEAD)))
+        return max(0, most - outstanding)
+
+
+def _all_in(queue: SimpleQueue[Piece]) -> Iterator[Piece]:
+    while True:
+        try:
+            yield queue.get_nowait()
+        except Empty:
+            return
+
+
+def _all_of(waiting: deque[T]) -> tuple[T, ...]:
+    found = []
+    while waiting:
+        found.append(waiting.popleft())
+    return tuple(found)
