@@ -32,6 +32,7 @@ IMPORTED_SELDOM = (
     "botocore.session",
     "configparser",
     "ctypes",
+    "fastget.bulk.processes.company",
     "fastget.engine.processes.company",
     "fastget.engine.scattered",
     "fastget.sources.capture",

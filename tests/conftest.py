@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
+import psutil
 import pytest
 from hypothesis import settings
 
@@ -85,6 +86,33 @@ def no_leaks() -> Iterator[None]:
     assert not running, f"threads that still run: {', '.join(running)}"
     opened = sorted(_descriptors() - descriptors)
     assert not opened, f"descriptors that are still open: {', '.join(opened)}"
+
+
+@pytest.fixture
+def no_children() -> Iterator[None]:
+    """No process that the test has started is left, not even a dead one that nobody has waited for."""
+    yield
+    assert psutil.Process().children() == []
+
+
+@pytest.fixture
+def busy_children() -> Callable[..., list[psutil.Process]]:
+    """Finds the processes that share the work of this one, or of process `parent`, and talk to a server's port."""
+
+    def find(port: int, parent: int | None = None) -> list[psutil.Process]:
+        return [child for child in psutil.Process(parent).children() if _is_busy(child, port)]
+
+    return find
+
+
+def _is_busy(child: psutil.Process, port: int) -> bool:
+    try:
+        # Between its fork and its exec it looks like this process, sockets and all.
+        has_begun = any(text.endswith("processes.child") for text in child.cmdline())
+        links = child.net_connections("tcp") if has_begun else []
+    except psutil.Error:  # it has just ended
+        return False
+    return any(link.raddr and link.raddr.port == port for link in links)
 
 
 def _descriptors() -> set[str]:

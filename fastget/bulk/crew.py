@@ -144,7 +144,7 @@ class Crew(Generic[T]):
         return sum(hand.finished for hand in self.hands)
 
     def take(self) -> T | None:
-        """From any thread: a piece that nobody has begun, if there is one. Whoever takes it counts it or."""
+        """From any thread: a piece that nobody has begun, if there is one: to be counted, or given back."""
         try:
             piece = self._queue.get_nowait()
         except Empty:
@@ -165,7 +165,6 @@ class Crew(Generic[T]):
         self._naming = None
         while self.outstanding >= AHEAD:
             self._look()
-            self._idle.wait(LOOK)
         self._handed_out += 1
         self._queue.put(piece)
         if self._borne is not None:
@@ -180,7 +179,6 @@ class Crew(Generic[T]):
         self._has_all = True
         while self.outstanding:
             self._look()
-            self._idle.wait(LOOK)
         self._end()
         self._join(None)
         if self._others is not None:
@@ -198,10 +196,9 @@ class Crew(Generic[T]):
             self._join(PATIENCE)
 
     def look(self) -> None:
-        """See to the number of threads, and wait a moment: for whoever has nothing to hand out now."""
+        """Wait a moment, and see to the number of threads: for whoever has nothing to hand out now."""
         self._naming = None
         self._look()
-        self._idle.wait(LOOK)
 
     def _look_on(self) -> None:
         self._check()
@@ -209,6 +206,7 @@ class Crew(Generic[T]):
 
     def _look(self) -> None:
         self._check()
+        self._idle.wait(LOOK)
         done, outstanding = self._done_here, self.outstanding
         flowing = sum(hand.finished > 0 for hand in self.hands)
         sample = Sample(time.monotonic(), done * GRAIN // SHOWN, time.process_time(), flowing)

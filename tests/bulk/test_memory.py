@@ -49,6 +49,9 @@ class Fetched:
     def fetch(self, *_: Any) -> Result:
         raise AssertionError("a small object was fetched")
 
+    def lend(self, _: Any) -> None:
+        """Nothing is lent."""
+
     def borne(self, _: Any) -> None:
         """Nothing is known."""
 
