@@ -77,8 +77,9 @@ class Attendant:
         self._held: dict[str, Order[Source]] = {}
         self._due = self._given = 0
         self._is_gone = self._is_ending = False
-        self._looked = self._silent = self._idle = 0.0
-        self._others = 0
+        self._looked = self._silent = 0.0
+        # Seconds since others have brought something, and this child nothing; and what they had brought before.
+        self._behind, self._others, self._has_news = 0.0, 0, False
         self._thread = Thread(self._attend, f"fastget-pull-attendant-{number}")
 
     # In the thread of the pull -----------------------------------------------------------------------------------
@@ -97,16 +98,17 @@ class Attendant:
     def look(self, patience: float, others: int) -> None:
         """Give what there is to give; end a child that says nothing for `patience` seconds, or has died unnoticed.
 
-        `others`: what the process of the pull has done itself. Where that grows, and the child holds pieces and brings
-        none, it is ended as well: the server may serve no more connections.
+        `others`: what the process of the pull has done itself. Where that has grown for long, and a child that holds
+        pieces brings none, it is ended as well: the server may serve no more connections.
         """
         now = time.monotonic()
         passed, self._looked = min(now - self._looked, _LONGEST_LOOK), now
         self._silent += passed
-        self._idle = self._idle + passed if self._held else 0.0
-        if not self._idle:
-            self._others = others
-        if self._silent > max(patience, _LEAST_PATIENCE) or (self._idle > UNSERVED and others > self._others):
+        if self._has_news or not self._held:
+            self._has_news, self._behind, self._others = False, 0.0, others
+        elif others > self._others:
+            self._behind += passed
+        if self._silent > max(patience, _LEAST_PATIENCE) or self._behind > UNSERVED:
             self._process.kill()
         if self._process.poll() is not None:
             self._channel.shut()  # a process that was forked from this one may hold the other end
@@ -154,7 +156,7 @@ class Attendant:
 
     def _take(self, report: Report) -> None:
         if report.landed or report.returned:
-            self._idle = 0.0
+            self._has_news = True
         self.threads = report.threads
         self._due = report.due
         for result in report.landed:
