@@ -91,16 +91,20 @@ def no_leaks() -> Iterator[None]:
 @pytest.fixture
 def no_children() -> Iterator[None]:
     """No process that the test has started is left, not even a dead one that nobody has waited for."""
+    before = set(psutil.Process().children())  # what multiprocessing keeps for other tests of this process, say
     yield
-    assert psutil.Process().children() == []
+    assert set(psutil.Process().children()) <= before
 
 
 @pytest.fixture
 def busy_children() -> Callable[..., list[psutil.Process]]:
-    """Finds the processes that share the work of this one, or of process `parent`, and talk to a server's port."""
+    """Finds the processes that share the work of this one, or of process `parent`, and talk to a server's port.
+
+    Those of its descendants, too.
+    """
 
     def find(port: int, parent: int | None = None) -> list[psutil.Process]:
-        return [child for child in psutil.Process(parent).children() if _is_busy(child, port)]
+        return [child for child in psutil.Process(parent).children(recursive=True) if _is_busy(child, port)]
 
     return find
 

@@ -22,21 +22,8 @@ SIZE = 128 * MIB
 HANG = 60.0
 
 
-def has_busy_child(parent: int, port: int) -> bool:
-    """Whether a child of the process talks to the server."""
-    for child in psutil.Process(parent).children():
-        try:
-            has_begun = any("fastget.engine.processes.child" in text for text in child.cmdline())
-            links = child.net_connections("tcp") if has_begun else []
-        except psutil.Error:  # it has just ended
-            continue
-        if any(link.raddr and link.raddr.port == port for link in links):
-            return True
-    return False
-
-
 def test_a_large_object_is_shared_and_the_result_says_among_how_many(
-    start: Start, serve: Serve, tmp_path: Path
+    start: Start, serve: Serve, tmp_path: Path, busy_children: Callable[..., list[psutil.Process]]
 ) -> None:
     content = Content.generated(SIZE, seed=31)
     released = threading.Event()
@@ -47,7 +34,7 @@ def test_a_large_object_is_shared_and_the_result_says_among_how_many(
     server = serve({"/k.bin": StoredObject(content, checksum=Algorithm.CRC64NVME)}, faults=waits)
     process = start(server.url("/k.bin"), "--processes", "2", "--connections", "4", "--json", "--no-fsync")
     deadline = time.monotonic() + HANG
-    while process.poll() is None and not has_busy_child(process.pid, server.port):
+    while process.poll() is None and not busy_children(server.port, process.pid):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     released.set()

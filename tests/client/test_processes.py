@@ -23,6 +23,7 @@ SIZE = 24 * MIB + 4321
 HANG = 60
 Serve = Callable[..., ObjectServer]
 Start = Callable[..., "subprocess.Popen[str]"]
+FindChildren = Callable[..., list[psutil.Process]]
 Await = Callable[[Callable[[], bool], str], None]
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -115,20 +116,6 @@ def server(serve: Serve, large: Content, released: threading.Event) -> ObjectSer
     return serve({"/b/k": StoredObject(large, checksum=Algorithm.CRC64NVME)}, faults=waits)
 
 
-def busy_children(parent: int, port: int) -> list[psutil.Process]:
-    """The descendants of a process that talk to a server, but for those that have such children themselves."""
-    found = []
-    for child in psutil.Process(parent).children(recursive=True):
-        try:
-            is_ours = any("fastget.engine.processes.child" in text for text in child.cmdline())
-            links = child.net_connections("tcp") if is_ours else []
-        except psutil.Error:  # it has just ended
-            continue
-        if any(link.raddr and link.raddr.port == port for link in links):
-            found.append(child)
-    return found
-
-
 def is_gone(process: psutil.Process) -> bool:
     """Whether it has ended; who inherits it may not have waited for it yet."""
     try:
@@ -154,9 +141,10 @@ def test_it_works_from(
     await_condition: Await,
     large_bytes: bytes,
     tmp_path: Path,
+    busy_children: FindChildren,
 ) -> None:
     process = start(PRELUDE + PROGRAMS[program] + TELL, server.url("/b/k"), tmp_path / "object.bin")
-    await_condition(lambda: process.poll() is not None or bool(busy_children(process.pid, server.port)), "children")
+    await_condition(lambda: process.poll() is not None or bool(busy_children(server.port, process.pid)), "children")
     released.set()
     stdout, stderr = process.communicate(timeout=HANG)
     assert (process.returncode, stderr) == (0, "")
@@ -165,14 +153,19 @@ def test_it_works_from(
 
 
 def test_it_works_from_a_program_that_is_no_file(
-    server: ObjectServer, released: threading.Event, await_condition: Await, large_bytes: bytes, tmp_path: Path
+    server: ObjectServer,
+    released: threading.Event,
+    await_condition: Await,
+    large_bytes: bytes,
+    tmp_path: Path,
+    busy_children: FindChildren,
 ) -> None:
     source = PRELUDE + PROGRAMS["a script without a guard"] + TELL
     command = [sys.executable, "-c", source, server.url("/b/k"), str(tmp_path / "object.bin")]
     home = str(Path(fastget.__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": home}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        await_condition(lambda: process.poll() is not None or bool(busy_children(process.pid, server.port)), "children")
+        await_condition(lambda: process.poll() is not None or bool(busy_children(server.port, process.pid)), "children")
         released.set()
         stdout, _ = process.communicate(timeout=HANG)
     assert stdout.split() == ["2", "True"]
@@ -189,6 +182,7 @@ def test_the_children_end_with_a_process_that_is_killed_and_another_one_goes_on(
     large_bytes: bytes,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    busy_children: FindChildren,
 ) -> None:
     monkeypatch.setattr("fastget.engine.processes.alone.LEAST_SHARE", MIB)
     before = set(psutil.Process().children())
@@ -196,8 +190,8 @@ def test_the_children_end_with_a_process_that_is_killed_and_another_one_goes_on(
     server = serve({"/b/k": stored}, behaviour=Behaviour(rate_per_connection=2 * MIB))
     url, path = server.url("/b/k"), tmp_path / "object.bin"
     process = start(PRELUDE + PROGRAMS["a script without a guard"], url, path)
-    await_condition(lambda: bool(busy_children(process.pid, server.port)), "children")
-    children = busy_children(process.pid, server.port)
+    await_condition(lambda: bool(busy_children(server.port, process.pid)), "children")
+    children = busy_children(server.port, process.pid)
     await_condition(lambda: claims_beside(path) >= 6, "some of it has landed")
     process.kill()
     process.wait(HANG)
@@ -232,8 +226,8 @@ fastget.download(url, path, **options)
 """
     )
     process = start(source, server.url("/b/k"), tmp_path / "object.bin")
-    await_condition(lambda: bool(busy_children(process.pid, server.port)), "children")
-    children = busy_children(process.pid, server.port)
+    await_condition(lambda: bool(busy_children(server.port, process.pid)), "children")
+    children = busy_children(server.port, process.pid)
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write("now\n")
@@ -270,11 +264,11 @@ anyio.run(work, backend=sys.argv[3])
 
 
 def test_ctrl_c_for_all_of_them_ends_all_of_them(
-    server: ObjectServer, start: Start, await_condition: Await, tmp_path: Path
+    server: ObjectServer, start: Start, await_condition: Await, tmp_path: Path, busy_children: FindChildren
 ) -> None:
     process = start(PRELUDE + INTERRUPTED, server.url("/b/k"), tmp_path / "object.bin")
-    await_condition(lambda: bool(busy_children(process.pid, server.port)), "children")
-    children = busy_children(process.pid, server.port)
+    await_condition(lambda: bool(busy_children(server.port, process.pid)), "children")
+    children = busy_children(server.port, process.pid)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
     stdout, stderr = process.communicate(timeout=HANG)
     assert (stdout, stderr) == ("interrupted 0\n", "")
@@ -284,10 +278,15 @@ def test_ctrl_c_for_all_of_them_ends_all_of_them(
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_task_that_is_cancelled_ends_all_of_them(
-    backend: str, server: ObjectServer, start: Start, await_condition: Await, tmp_path: Path
+    backend: str,
+    server: ObjectServer,
+    start: Start,
+    await_condition: Await,
+    tmp_path: Path,
+    busy_children: FindChildren,
 ) -> None:
     process = start(PRELUDE + CANCELLED, server.url("/b/k"), tmp_path / "object.bin", backend)
-    await_condition(lambda: bool(busy_children(process.pid, server.port)), "children")
+    await_condition(lambda: bool(busy_children(server.port, process.pid)), "children")
     stdout, stderr = process.communicate("now\n", timeout=HANG)
     assert (stdout, stderr) == ("interrupted 0\n", "")
     assert not (tmp_path / "object.bin").exists()

@@ -52,14 +52,6 @@ def _small_shares(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def no_children() -> Iterator[None]:
-    """No process that the test has started is left, not even a dead one that nobody has waited for."""
-    before = set(psutil.Process().children())  # what multiprocessing keeps for other tests of this process, say
-    yield
-    assert set(psutil.Process().children()) <= before
-
-
-@pytest.fixture
 def client() -> Iterator[Client]:
     with Client(**OPTIONS) as one:
         yield one
