@@ -208,7 +208,7 @@ def test_the_children_end_with_a_process_that_is_killed_and_another_one_goes_on(
 
 
 def test_the_children_end_though_a_fork_of_the_killed_process_lives_on(
-    server: ObjectServer, start: Start, await_condition: Await, tmp_path: Path
+    server: ObjectServer, start: Start, await_condition: Await, tmp_path: Path, busy_children: FindChildren
 ) -> None:
     source = (
         PRELUDE

@@ -285,8 +285,10 @@ def test_what_is_refused_to_every_process_is_read_from_the_first_answer(
     kind: str, retries: int, large: Content, large_bytes: bytes, destination: Path
 ) -> None:
     refusals = faults.slow_down().on(ranged=True, request=2).always()
+    # Its first chunk takes longer than it takes until the refusal of a child is known in this process.
+    slowly = faults.slow_start(MIB, rate=MIB).on(ranged=False).always()
     stored = StoredObject(large, **KINDS[kind])
-    with Stage(stored, others=[refusals]) as stage, Client(**{**OPTIONS, "retries": retries}) as client:
+    with Stage(stored, others=[refusals, slowly]) as stage, Client(**{**OPTIONS, "retries": retries}) as client:
         result = stage.run(client, destination)
         answers = [request.status for request in stage.server.requests]
     assert destination.read_bytes() == large_bytes
