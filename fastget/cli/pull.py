@@ -151,7 +151,10 @@ def _opened(list_file: str) -> Iterator[TextIO]:
     try:
         file = open(list_file, encoding="utf-8", errors="surrogateescape")  # noqa: PTH123, SIM115
     except OSError as error:
-        raise ConfigError(f"the list {list_file} cannot be read: {error.strerror}", hint="give a file of URLs, or - for standard input") from error
+        raise ConfigError(
+            f"the list {list_file} cannot be read: {error.strerror}",
+            hint="give a file of URLs, or - for standard input",
+        ) from error
     with file:
         yield file
 
