@@ -33,6 +33,7 @@ IMPORTED_SELDOM = (
     "configparser",
     "ctypes",
     "fastget.bulk.processes.company",
+    "fastget.bulk.processes.starting",
     "fastget.engine.processes.company",
     "fastget.engine.scattered",
     "fastget.sources.capture",

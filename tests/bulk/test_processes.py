@@ -285,7 +285,7 @@ def test_a_child_that_cannot_be_started_is_done_without(
     def refuse(file: int, module: str) -> None:
         raise BlockingIOError(11, f"Resource temporarily unavailable: {file}, {module}")
 
-    monkeypatch.setattr("fastget.bulk.processes.company.launch", refuse)
+    monkeypatch.setattr("fastget.bulk.processes.starting.launch", refuse)
     objects = {f"/b/{key}": stored(data) for key, data in KEYS.items()}
     with ObjectServer(objects, operations=[Listing(objects)]) as server:
         result = client.pull("s3://b", tmp_path / "out", endpoint_url=server.base_url, **OPTIONS)

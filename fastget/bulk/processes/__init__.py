@@ -6,6 +6,7 @@ way comes back to the process of the pull, which alone decides what it means. Ho
 
 messages   what they tell each other
 company    the children of one pull: whether they pay, and their end
+starting   how one of them begins
 attendant  one of them, seen from the process of the pull
 child      the process itself
 """

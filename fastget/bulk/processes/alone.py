@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastget.config import LEAST_MEMORY
-from fastget.engine.processes.launch import can_launch
 from fastget.engine.threads import usable_cores
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ class Alone:
 def company_for(folder: Folder, config: Config, lender: Lender) -> Alone | Company:
     """Who shares a pull; `config.on_event` may be called from any thread."""
     count = processes_for(config, usable_cores())
-    if count < 2 or not can_launch():
+    if count < 2:
         return Alone()
     from fastget.bulk.processes.company import Company
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fastget.bulk.puller import Order
     from fastget.engine.processes.launch import Launched
     from fastget.events import Event
+    from fastget.sources.lent import LentSource
     from fastget.sources.protocol import Source
 
 # Orders that are looked at in vain, at most, before others are served.
@@ -46,8 +47,8 @@ class Orders(Protocol):
 class Attendant:
     """Serves one child from a thread of its own, until it is gone; what it held then goes back to the `orders`.
 
-    `lend` makes a piece of an order, None where that is for this process; `keep` is told of those that have come back;
-    `shown` makes a result's path of an order's.
+    `lend` gives an order's plain request, None where it is for this process; `keep` is told of those that have come
+    back; `shown` makes a result's path of an order's.
     `finished` counts what is here, `threads` are those of the child.
     """
 
@@ -57,7 +58,7 @@ class Attendant:
         number: int,
         orders: Orders,
         total: Sum,
-        lend: Callable[[Order[Source]], Piece | None],
+        lend: Callable[[Order[Source]], LentSource | None],
         keep: Callable[[Order[Source]], None],
         shown: Callable[[str], str],
         notify: Callable[[Event], None] | None,
@@ -180,13 +181,13 @@ class Attendant:
             pieces: list[Piece] = []
             vain: list[Order[Source]] = []
             while self._given < self._due and len(vain) < _MOST_VAIN and (order := self._orders.take()) is not None:
-                piece = self._lend(order)
-                if piece is None:
+                source = self._lend(order)
+                if source is None:
                     vain.append(order)
                     continue
-                self._held[self._shown(piece.path)] = order
+                self._held[self._shown(order.path)] = order
                 self._given += 1
-                pieces.append(piece)
+                pieces.append(Piece(source, order.path, order.item.size, order.item.checksum))
             for order in vain:
                 self._orders.give_back(order)
             if pieces:

@@ -7,13 +7,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from fastget.bulk.outcome import Sum
-from fastget.bulk.processes.attendant import Attendant
-from fastget.bulk.processes.messages import Commission, Piece
-from fastget.config import LEAST_MEMORY
 from fastget.core.reinforcement import Load, Reinforcement
-from fastget.engine.processes.alone import share_of
-from fastget.engine.processes.company import without_secrets
-from fastget.engine.processes.launch import launch
 from fastget.engine.small import LARGEST as SMALL
 from fastget.engine.threads import PATIENCE
 from fastget.errors import FastgetError
@@ -23,13 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastget.bulk.folder import Folder
-    from fastget.bulk.processes.attendant import Orders
+    from fastget.bulk.processes.attendant import Attendant, Orders
     from fastget.bulk.puller import Order
     from fastget.config import Config
     from fastget.sources.lent import LentSource
     from fastget.sources.protocol import Source
 
-_CHILD = "fastget.bulk.processes.child"
 # Seconds between two looks at the end.
 _LOOK = 0.02
 # A child that sends back one of so many has the wrong kind of objects, or an ailing server, before it.
@@ -118,40 +111,29 @@ class Company:
             raise
 
     def _add(self, orders: Orders) -> None:
+        # Most pulls have no children, and load no more than they need.
+        from fastget.bulk.processes.starting import start
+
         number, total = len(self._attendants) + 1, Sum()
         try:
-            launched = launch(self._folder.descriptor, _CHILD)
-            attendant = Attendant(
-                launched, number, orders, total, self._lend, self._keep, self._folder.shown, self._config.on_event
-            )
-            attendant.start(self._commission())
+            attendant = start(self._folder, self._config, self.count, number, orders, total, self._lend, self._keep)
         except (OSError, RuntimeError) as error:
             warn("fastget", "no more processes can be started: %s", error)
+            attendant = None
+        if attendant is None:
             self._reinforcement.end()
             return
         self.sums.append(total)
         self._attendants.append(attendant)
 
-    def _commission(self) -> Commission:
-        config = self._config
-        memory = max(LEAST_MEMORY, config.max_memory // self.count)
-        return Commission(
-            config=without_secrets(config).merged(max_memory=memory),
-            directory=self._folder.path,
-            is_new=self._folder.is_new,
-            jobs=share_of(config.jobs, self.count),
-            processes=self.count,
-        )
-
-    def _lend(self, order: Order[Source]) -> Piece | None:
+    def _lend(self, order: Order[Source]) -> LentSource | None:
         size = order.item.size
         if not self._is_lending or order.path in self._kept or (size is not None and size > SMALL):
             return None
         try:
-            source = self._lender.lend(order.source)
+            return self._lender.lend(order.source)
         except FastgetError:
             return None  # whoever fetches it here says why
-        return None if source is None else Piece(source, order.path, size, order.item.checksum)
 
     def _keep(self, order: Order[Source]) -> None:
         self._kept.add(order.path)
