@@ -118,6 +118,14 @@ def stage(busy_children: FindChildren) -> Iterator[Open]:
 
 
 @pytest.fixture
+def syncs(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """One for each time that everything was brought to the disk."""
+    found: list[bool] = []
+    monkeypatch.setattr("fastget.bulk.processes.company.os.sync", lambda: found.append(True))
+    return found
+
+
+@pytest.fixture
 def client() -> Iterator[Client]:
     with Client() as one:
         yield one
@@ -131,7 +139,7 @@ def files(directory: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("fsync", [True, False])
 def test_all_objects_are_here_and_checked_by_whoever_has_fetched_them(
-    stage: Open, client: Client, tmp_path: Path, fsync: bool
+    stage: Open, client: Client, tmp_path: Path, fsync: bool, syncs: list[bool]
 ) -> None:
     scene = stage()
     result = client.pull("s3://b", tmp_path / "out", **scene.options(fsync=fsync))
@@ -140,6 +148,7 @@ def test_all_objects_are_here_and_checked_by_whoever_has_fetched_them(
     assert (result.processes, result.size) == (2, sum(map(len, KEYS.values())))
     assert result.bytes_received == result.size
     assert result.requests == COUNT
+    assert not syncs
     done = [event.result.path for event in scene.events if isinstance(event, Done)]
     assert sorted(done, key=str) == sorted(str(tmp_path / "out" / key) for key in KEYS)
 
@@ -190,13 +199,14 @@ def test_what_is_unusual_comes_back_and_means_the_same(stage: Open, client: Clie
 
 
 def test_a_child_that_dies_leaves_its_objects_to_the_others(
-    stage: Open, client: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    stage: Open, client: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture, syncs: list[bool]
 ) -> None:
     scene = stage(at_work=lambda children: children[0].kill())
     result = client.pull("s3://b", tmp_path / "out", **scene.options())
     assert files(tmp_path / "out") == KEYS
     assert (result.done, result.failed) == (COUNT, 0)
     assert "a process that shared the pull has ended early" in caplog.text
+    assert len(syncs) == 1
 
 
 def test_a_child_that_is_stopped_in_its_tracks_is_ended_and_its_objects_are_fetched_by_others(

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from fastget.bulk.processes.messages import Broken, Commission, Finish, Lot, Piece, Report
+from fastget.bulk.processes.messages import Broken, Commission, Finish, Finished, Lot, Piece, Report
 from fastget.core.straggler import UNSERVED
 from fastget.engine.processes.channel import Channel
 from fastget.engine.processes.messages import Stop
@@ -15,7 +15,7 @@ from fastget.events import Done
 from fastget.warn import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from fastget.bulk.outcome import Sum
     from fastget.bulk.puller import Order
@@ -75,6 +75,9 @@ class Attendant:
         self._shown = shown
         self._notify = notify
         self._lock = threading.Lock()
+        # Held by whoever gives: others have no need to.
+        self._giving = threading.Lock()
+        self._has_finished = False
         self._held: dict[str, Order[Source]] = {}
         self._due = self._given = 0
         self._is_gone = self._is_ending = False
@@ -147,6 +150,8 @@ class Attendant:
                 self._silent = 0.0
                 if isinstance(message, Report):
                     self._take(message)
+                elif isinstance(message, Finished):
+                    self._has_finished = True
                 elif isinstance(message, Broken):
                     self.error = self.error or message.failure.unpacked()
         except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
@@ -175,23 +180,33 @@ class Attendant:
         self._give()
 
     def _give(self) -> None:
+        """Make pieces of orders, as many as are due; nobody waits for whoever does so already."""
+        if not self._is_ending and self._giving.acquire(blocking=False):
+            try:
+                pieces = tuple(self._pieces())
+                if pieces:
+                    self._channel.post(Lot(pieces))  # does not wait
+            finally:
+                self._giving.release()
+
+    def _pieces(self) -> Iterator[Piece]:
+        vain: list[Order[Source]] = []
+        while self._given < self._due and len(vain) < _MOST_VAIN and (order := self._orders.take()) is not None:
+            source = self._lend(order)
+            if source is None or not self._hold(order):
+                vain.append(order)
+                continue
+            self._given += 1
+            yield Piece(source, order.path, order.item.size, order.item.checksum)
+        for order in vain:
+            self._orders.give_back(order)
+
+    def _hold(self, order: Order[Source]) -> bool:
+        """False where the child is gone."""
         with self._lock:
-            if self._is_gone or self._is_ending:
-                return
-            pieces: list[Piece] = []
-            vain: list[Order[Source]] = []
-            while self._given < self._due and len(vain) < _MOST_VAIN and (order := self._orders.take()) is not None:
-                source = self._lend(order)
-                if source is None:
-                    vain.append(order)
-                    continue
+            if not self._is_gone:
                 self._held[self._shown(order.path)] = order
-                self._given += 1
-                pieces.append(Piece(source, order.path, order.item.size, order.item.checksum))
-            for order in vain:
-                self._orders.give_back(order)
-            if pieces:
-                self._channel.post(Lot(tuple(pieces)))  # does not wait
+            return not self._is_gone
 
     # Its end ---------------------------------------------------------------------------------------------------
 
@@ -208,10 +223,9 @@ class Attendant:
             self._is_gone = True
             held, self._held = self._held, {}
         self.threads = 0
-        if self._is_ending and not held:
-            self.has_died = self._process.returncode != 0
+        self.has_died = not self._has_finished
+        if self._has_finished:
             return
-        self.has_died = True
         if not self._is_ending:
             status = self._process.returncode
             warn("fastget", "a process that shared the pull has ended early (status %s)", status)

@@ -14,7 +14,7 @@ from fastget.bulk.batch import Batch, places
 from fastget.bulk.crew import Crew
 from fastget.bulk.folder import Folder
 from fastget.bulk.items import Item
-from fastget.bulk.processes.messages import Broken, Commission, Finish, Lot, Report
+from fastget.bulk.processes.messages import Broken, Commission, Finish, Finished, Lot, Report
 from fastget.bulk.puller import Order, Puller
 from fastget.bulk.unserved import Asking
 from fastget.engine.cancellation import Cancellation
@@ -196,6 +196,7 @@ class _Child:
             self._work(crew)
             if not self._cancellation.is_cancelled:
                 folder.flush()
+                self._channel.post(Finished())
 
     def _work(self, crew: Crew[Order[LentSource]]) -> None:
         pace = Pace()

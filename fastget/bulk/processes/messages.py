@@ -66,6 +66,11 @@ class Report:
 
 
 @record
+class Finished:
+    """From a child: the names of all that it has fetched are on the disk, as far as they can be."""
+
+
+@record
 class Broken:
     """From a child: an error that ends the pull."""
 
