@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING, Protocol
 
 from fastget.bulk.processes.messages import Broken, Commission, Finish, Finished, Lot, Piece, Report
 from fastget.core.straggler import UNSERVED
-from fastget.engine.processes.channel import Channel
+from fastget.engine.processes.childprocess import ChildProcess
 from fastget.engine.processes.messages import Stop
-from fastget.engine.threads import PATIENCE, Thread
 from fastget.events import Done
 from fastget.warn import warn
 
@@ -26,10 +24,6 @@ if TYPE_CHECKING:
 
 # Orders that are looked at in vain, at most, before others are served.
 _MOST_VAIN = 32
-# What is counted of the time between two looks: a process that was stopped itself has not waited for its children.
-_LONGEST_LOOK = 1.0
-# Seconds that a child may take to come up on a busy machine, whatever the options call a stall.
-_LEAST_PATIENCE = 5.0
 
 
 class Orders(Protocol):
@@ -66,8 +60,7 @@ class Attendant:
         self.finished = self.threads = self.returned = 0
         self.has_died = False
         self.error: BaseException | None = None
-        self._process = launched.process
-        self._channel = Channel(launched.sock, f"pull-process-{number}")
+        self._child = ChildProcess(launched, f"pull-process-{number}", self._attend)
         self._orders = orders
         self._total = total
         self._lend = lend
@@ -81,23 +74,14 @@ class Attendant:
         self._held: dict[str, Order[Source]] = {}
         self._due = self._given = 0
         self._is_gone = self._is_ending = False
-        self._looked = self._silent = 0.0
         # Seconds since others have brought something, and this child nothing; and what they had brought before.
         self._behind, self._others, self._has_news = 0.0, 0, False
-        self._thread = Thread(self._attend, f"fastget-pull-attendant-{number}")
 
     # In the thread of the pull -----------------------------------------------------------------------------------
 
     def start(self, commission: Commission) -> None:
         """Begin. Raises RuntimeError where the system gives no more threads; the child is gone then."""
-        self._looked = time.monotonic()
-        try:
-            self._channel.open()
-            self._channel.post(commission)
-            self._thread.start()
-        except BaseException:
-            self._bury()
-            raise
+        self._child.start(commission)
 
     def look(self, patience: float, others: int) -> None:
         """Give what there is to give; end a child that says nothing for `patience` seconds, or has died unnoticed.
@@ -105,49 +89,38 @@ class Attendant:
         `others`: what the process of the pull has done itself. Where that has grown for long, and a child that holds
         pieces brings none, it is ended as well: the server may serve no more connections.
         """
-        now = time.monotonic()
-        passed, self._looked = min(now - self._looked, _LONGEST_LOOK), now
-        self._silent += passed
+        passed = self._child.look(patience)
         if self._has_news or not self._held:
             self._has_news, self._behind, self._others = False, 0.0, others
         elif others > self._others:
             self._behind += passed
-        if self._silent > max(patience, _LEAST_PATIENCE) or self._behind > UNSERVED:
-            self._process.kill()
-        if self._process.poll() is not None:
-            self._channel.shut()  # a process that was forked from this one may hold the other end
+        if self._behind > UNSERVED:
+            self._child.kill()
         self._give()
 
     def finish(self) -> None:
         """Ask it to end, once it holds nothing."""
         self._is_ending = True
-        self._channel.post(Finish())
+        self._child.post(Finish())
 
     def stop(self) -> None:
         """Ask it to end at once."""
         self._is_ending = True
-        self._channel.post(Stop())
+        self._child.post(Stop())
 
     def has_ended(self, patience: float) -> bool:
         """Whether the child and the thread are gone, within so many seconds."""
-        self._thread.join(patience)
-        return not self._thread.is_alive
+        return self._child.has_ended(patience)
 
     def join(self, patience: float) -> None:
-        """Wait for its end, and bring it about after `patience` seconds, or an interrupt."""
-        try:
-            self._thread.join(patience)
-        finally:
-            self._process.kill()
-            self._process.wait()
-            self._thread.join(PATIENCE)
+        """See `ChildProcess`."""
+        self._child.join(patience)
 
     # In a thread of its own ------------------------------------------------------------------------------------
 
     def _attend(self) -> None:
         try:
-            for message in self._channel.receive():
-                self._silent = 0.0
+            for message in self._child.messages():
                 if isinstance(message, Report):
                     self._take(message)
                 elif isinstance(message, Finished):
@@ -157,7 +130,7 @@ class Attendant:
         except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
             self.error = self.error or error
         finally:
-            self._bury()
+            self._child.bury()
             self._take_back()
 
     def _take(self, report: Report) -> None:
@@ -185,7 +158,7 @@ class Attendant:
             try:
                 pieces = tuple(self._pieces())
                 if pieces:
-                    self._channel.post(Lot(pieces))  # does not wait
+                    self._child.post(Lot(pieces))  # does not wait
             finally:
                 self._giving.release()
 
@@ -210,13 +183,6 @@ class Attendant:
 
     # Its end ---------------------------------------------------------------------------------------------------
 
-    def _bury(self) -> None:
-        """Nobody writes below the directory after this: the process has ended."""
-        self._process.kill()
-        self._process.wait()
-        self._channel.shut()
-        self._channel.close()
-
     def _take_back(self) -> None:
         """What the child held is fetched by this process."""
         with self._lock:
@@ -227,7 +193,7 @@ class Attendant:
         if self._has_finished:
             return
         if not self._is_ending:
-            status = self._process.returncode
+            status = self._child.status
             warn("fastget", "a process that shared the pull has ended early (status %s)", status)
         for order in held.values():
             self._keep(order)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Protocol
 from fastget.bulk.outcome import Sum
 from fastget.core.reinforcement import Load, Reinforcement
 from fastget.engine.small import LARGEST as SMALL
-from fastget.engine.threads import PATIENCE
 from fastget.errors import FastgetError
 from fastget.warn import warn
 
@@ -100,15 +99,10 @@ class Company:
 
     def stop(self) -> None:
         """End them all, at once."""
-        for attendant in self._attendants:
-            attendant.stop()
-        try:
-            for attendant in self._attendants:
-                attendant.join(PATIENCE)
-        except BaseException:
-            for attendant in self._attendants:
-                attendant.join(0)
-            raise
+        if self._attendants:
+            from fastget.engine.processes.childprocess import end_all
+
+            end_all(self._attendants)
 
     def _add(self, orders: Orders) -> None:
         # Most pulls have no children, and load no more than they need.

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from fastget.engine.processes.channel import Channel
+from fastget.engine.processes.childprocess import ChildProcess
 from fastget.engine.processes.messages import (
     Answer,
     Assignment,
@@ -25,7 +24,6 @@ from fastget.engine.processes.messages import (
     Wanted,
     packed,
 )
-from fastget.engine.threads import PATIENCE, Thread
 from fastget.warn import warn
 
 if TYPE_CHECKING:
@@ -41,10 +39,6 @@ if TYPE_CHECKING:
 
 # Sources that redirects have led to: those that a child's connections use now, and some more.
 _MOST_SOURCES = 1024
-# What is counted of the time between two looks: a process that was stopped itself has not waited for its children.
-_LONGEST_LOOK = 1.0
-# Seconds that a child may take to come up on a busy machine, whatever the options call a stall.
-_LEAST_PATIENCE = 5.0
 
 
 class Attendant:
@@ -58,8 +52,7 @@ class Attendant:
     ) -> None:
         self.report = Report()
         self.has_worked = False
-        self._process = launched.process
-        self._channel = Channel(launched.sock, f"process-{number}")
+        self._child = ChildProcess(launched, f"process-{number}", self._attend)
         self._job = job
         self._claims = claims
         self._notify = notify
@@ -70,69 +63,48 @@ class Attendant:
         self._entered = 0
         self._sources: OrderedDict[int, Source] = OrderedDict()
         self._is_gone = self._is_stopping = False
-        self._looked = self._silent = 0.0
-        self._thread = Thread(self._attend, f"fastget-attendant-{number}")
 
     # In the thread of the download -----------------------------------------------------------------------------
 
     def start(self, assignment: Assignment) -> None:
         """Begin. Raises RuntimeError where the system gives no more threads; the child is gone then."""
-        self._looked = time.monotonic()
-        try:
-            self._channel.open()
-            self._channel.post(assignment)
-            self._thread.start()
-        except BaseException:
-            self._bury()
-            raise
+        self._child.start(assignment)
 
     def look(self, patience: float) -> None:
         """Give what there is to give; end a child that says nothing for `patience` seconds, or has died unnoticed."""
-        now = time.monotonic()
-        self._silent += min(now - self._looked, _LONGEST_LOOK)
-        self._looked = now
-        if self._silent > max(patience, _LEAST_PATIENCE):
-            self._process.kill()
-        if self._process.poll() is not None:
-            self._channel.shut()  # a process that was forked from this one may hold the other end
+        self._child.look(patience)
         self._give()
 
     def stop(self) -> None:
         """Ask it to end."""
         self._is_stopping = True
-        self._channel.post(Stop())
+        self._child.post(Stop())
 
     def join(self, patience: float) -> None:
-        """Wait for its end, and bring it about after `patience` seconds, or an interrupt."""
-        try:
-            self._thread.join(patience)
-        finally:
-            self._process.kill()
-            self._process.wait()
-            self._thread.join(PATIENCE)
+        """See `ChildProcess`."""
+        self._child.join(patience)
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        return self._child.pid
 
     # In a thread of its own ------------------------------------------------------------------------------------
 
     def _attend(self) -> None:
         try:
-            for message in self._channel.receive():
-                self._silent = 0.0
+            for message in self._child.messages():
                 self._take(message)
         except BaseException as error:  # noqa: BLE001 - the job hands it to the caller's thread
             self._job.fail(error)
         finally:
-            self._bury()
+            self._child.bury()
             self._take_back()
 
     def _take(self, message: object) -> None:
         if isinstance(message, Report):
             self._take_report(message)
         elif isinstance(message, Call):
-            self._channel.post(self._answer(message))
+            self._child.post(self._answer(message))
         elif isinstance(message, Wanted):
             with self._lock:
                 self._wanted += 1
@@ -169,7 +141,7 @@ class Attendant:
                 self._wanted -= 1
                 self._pieces[piece.chunk.index] = piece
                 self.has_worked = True
-                self._channel.post(Given(piece.chunk, self._job.pin))  # does not wait
+                self._child.post(Given(piece.chunk, self._job.pin))  # does not wait
 
     # Its calls -------------------------------------------------------------------------------------------------
 
@@ -221,13 +193,6 @@ class Attendant:
 
     # Its end ---------------------------------------------------------------------------------------------------
 
-    def _bury(self) -> None:
-        """Nobody writes into the file after this: the process has ended."""
-        self._process.kill()
-        self._process.wait()
-        self._channel.shut()
-        self._channel.close()
-
     def _take_back(self) -> None:
         """What the child held is begun anew by others."""
         with self._lock:
@@ -235,7 +200,7 @@ class Attendant:
             pieces, self._pieces = self._pieces, {}
         if self._is_stopping:
             return  # what its workers have claimed in the end is of use to the next download
-        status = self._process.returncode
+        status = self._child.status
         warn("fastget", "a process that shared the download has ended early (status %s)", status)
         for _ in range(self._entered):
             self._job.task.store.gate.leave(None, is_served=False)

@@ -10,9 +10,9 @@ from fastget.config import LEAST_MEMORY
 from fastget.core.messages import Headers
 from fastget.engine.processes.alone import share_of
 from fastget.engine.processes.attendant import Attendant
+from fastget.engine.processes.childprocess import end_all
 from fastget.engine.processes.launch import launch
 from fastget.engine.processes.messages import Assignment
-from fastget.engine.threads import PATIENCE
 from fastget.warn import warn
 
 if TYPE_CHECKING:
@@ -138,15 +138,8 @@ class Company:
         )
 
     def _end(self) -> None:
-        for attendant in self._attendants:
-            attendant.stop()
         try:
-            for attendant in self._attendants:
-                attendant.join(PATIENCE)
-        except BaseException:
-            for attendant in self._attendants:
-                attendant.join(0)
-            raise
+            end_all(self._attendants)
         finally:
             for lent in self._lent:
                 lent.close()
