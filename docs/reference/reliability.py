@@ -60,8 +60,8 @@ on with it. Tries of each: {tries}; where they ended differently, the number sta
 - **wrong**: success, and other bytes
 - **hangs**: not done after 60 seconds
 
-Where fastget does worse than others: it ends where a server serves some ranges and then refuses all others, though the
-first connection might have brought the whole.
+Where fastget does worse than aria2: it ends where a server begins to refuse every range only after the first connection
+has been let go, though a request without a range might still bring the whole.
 
 """
 
