@@ -59,8 +59,8 @@ RUNS = (
     Run(
         "pulls",
         "kill -9 of pulls of 464 objects at random moments, 1 to 4 for each pull; 2 % of all requests meet a fault",
-        "passed, the short form: 5 kills, 2 pulls, 928 objects, 31 faults, 0 wrong or failed, 3.8% of the bytes sent "
-        "again for a kill, 0 stray files (28 s)",
+        "passed: 61 kills, 55 pulls, 25,520 objects, 611 faults, 0 wrong or failed, 9.0% of the bytes sent again for a "
+        "kill, 0 stray files (394 s)",
     ),
     Run(
         "signals",
