@@ -105,8 +105,8 @@ class Crew(Generic[T]):
         on_look: Callable[[], None],
         most: int = 1000,
         *,
+        others: Reinforcements[T],
         processes: int = 1,
-        others: Reinforcements[T] | None = None,
     ) -> None:
         self.hands: list[Hand[T]] = []
         self._recruit = recruit
@@ -133,7 +133,7 @@ class Crew(Generic[T]):
 
     @property
     def finished(self) -> int:
-        return self._done_here + (self._others.finished if self._others is not None else 0)
+        return self._done_here + self._others.finished
 
     @property
     def outstanding(self) -> int:
@@ -181,8 +181,7 @@ class Crew(Generic[T]):
             self._look()
         self._end()
         self._join(None)
-        if self._others is not None:
-            self._others.finish(self._look_on)
+        self._others.finish(self._look_on)
         self._check()
 
     def stop(self) -> None:
@@ -190,8 +189,7 @@ class Crew(Generic[T]):
         self._is_stopped = True
         self._end()
         try:
-            if self._others is not None:
-                self._others.stop()
+            self._others.stop()
         finally:
             self._join(PATIENCE)
 
@@ -211,12 +209,11 @@ class Crew(Generic[T]):
         flowing = sum(hand.finished > 0 for hand in self.hands)
         sample = Sample(time.monotonic(), done * GRAIN // SHOWN, time.process_time(), flowing)
         wanted = self._governor.observe(sample)
-        while len(self.hands) < self._bounded(min(wanted, len(self.hands) + self.outstanding)):
+        while len(self.hands) < self._bounded(min(wanted, len(self.hands) + outstanding)):
             if not self._start():
                 break
         self._dismiss_unserved()
-        if self._others is not None:
-            self._others.look(self, done, outstanding, may_grow=self._borne is None and not self._is_full)
+        self._others.look(self, done, outstanding, may_grow=self._borne is None and not self._is_full)
         self._on_look()
 
     def _bounded(self, wanted: int) -> int:
@@ -298,7 +295,7 @@ class Crew(Generic[T]):
             thread.join(patience)
 
     def _check(self) -> None:
-        error = self._error or (self._others.error if self._others is not None else None)
+        error = self._error or self._others.error
         if error is not None:
             raise error
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote, unquote_plus
+from urllib.parse import parse_qsl, quote, unquote, unquote_plus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -60,9 +60,10 @@ def repeats_secret(text: str, secrets: tuple[str, ...]) -> bool:
     return any(secret in text for secret in _long_spellings(secrets))
 
 
-def is_secret_parameter(name: str) -> bool:
-    """Whether a parameter of a query has the name of a secret."""
-    return _NAMED.fullmatch(f"{name}=x") is not None
+def secret_parameters(query: str) -> tuple[str, ...]:
+    """The values in a query that are secrets by the names that they have."""
+    found = parse_qsl(query, keep_blank_values=True)
+    return tuple(value for name, value in found if _NAMED.fullmatch(f"{name}=x"))
 
 
 @lru_cache(maxsize=16)

@@ -272,13 +272,12 @@ class HttpSource:
     def _named_secrets(self) -> tuple[str, ...]:
         """What is one by its name: other parameters of a query, as a version, are repeated with good reason."""
         fields = self._secret_fields()
-        queries = [url for url in (self.at, self.named) if url is not None and url.query]
+        queries = [url.query for url in (self.at, self.named) if url is not None and url.query]
         if not queries:
             return fields
-        from fastget.core.redaction import is_secret_parameter
+        from fastget.core.redaction import secret_parameters
 
-        found = (item for url in queries for item in _query_items(url))
-        return (*fields, *(value for name, value in found if is_secret_parameter(name)))
+        return (*fields, *(value for query in queries for value in secret_parameters(query)))
 
     def _secret_fields(self) -> tuple[str, ...]:
         """Those of the first origin, too: it may have named one in its redirect."""

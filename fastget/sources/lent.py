@@ -45,15 +45,11 @@ class LentSource:
     def _secrets(self) -> tuple[str, ...]:
         """What a server could repeat: it has seen nothing but the request."""
         fields = tuple(value for name, value in self.request.headers if is_secret(name))
-        query = self.request.url.query
-        if not query:
+        if not self.request.url.query:
             return fields
-        from urllib.parse import parse_qsl
+        from fastget.core.redaction import secret_parameters
 
-        from fastget.core.redaction import is_secret_parameter
-
-        found = parse_qsl(query, keep_blank_values=True)
-        return (*fields, *(value for name, value in found if is_secret_parameter(name)))
+        return (*fields, *secret_parameters(self.request.url.query))
 
 
 def lend(source: Source, ca_bundle: str | None) -> LentSource | None:

@@ -10,13 +10,10 @@ from fastget.engine.threads import usable_cores
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fastget.bulk.crew import Crew
     from fastget.bulk.folder import Folder
     from fastget.bulk.outcome import Sum
     from fastget.bulk.processes.company import Company, Lender
-    from fastget.bulk.puller import Order
     from fastget.config import Config
-    from fastget.sources.protocol import Source
 
 # Where as many as pay are wanted: more than these were never measured.
 AUTOMATIC = 4
@@ -30,7 +27,7 @@ class Alone:
     error = None
     sums: tuple[Sum, ...] = ()
 
-    def look(self, orders: Crew[Order[Source]], finished: int, outstanding: int, *, may_grow: bool) -> None:
+    def look(self, orders: object, finished: int, outstanding: int, *, may_grow: bool) -> None:
         """Nobody else is there."""
 
     def finish(self, on_look: Callable[[], None]) -> None:

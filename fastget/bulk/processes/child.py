@@ -14,6 +14,7 @@ from fastget.bulk.batch import Batch, places
 from fastget.bulk.crew import Crew
 from fastget.bulk.folder import Folder
 from fastget.bulk.items import Item
+from fastget.bulk.processes.alone import Alone
 from fastget.bulk.processes.messages import Broken, Commission, Finish, Finished, Lot, Report
 from fastget.bulk.puller import Order, Puller
 from fastget.bulk.unserved import Asking
@@ -24,7 +25,7 @@ from fastget.engine.processes.messages import Stop, packed
 from fastget.engine.small import SmallObjects
 from fastget.engine.stores import Stores
 from fastget.engine.threads import Thread
-from fastget.errors import Cancelled, FastgetError
+from fastget.errors import FastgetError
 from fastget.transport.pool import Pool
 
 if TYPE_CHECKING:
@@ -155,8 +156,6 @@ class _Child:
         Thread(lambda: self._listen(messages), "fastget-listener").start()
         try:
             self._fetch(commission)
-        except Cancelled:
-            """What was here has been told of."""
         except Exception as error:  # noqa: BLE001 - raised in the process of the pull
             self._channel.post(Broken(packed(error)))
         self._channel.close()
@@ -192,7 +191,7 @@ class _Child:
                     self._cancellation,
                 )
 
-            crew = Crew(recruit, commission.jobs, self._on_look, processes=commission.processes)
+            crew = Crew(recruit, commission.jobs, self._on_look, others=Alone(), processes=commission.processes)
             self._work(crew)
             if not self._cancellation.is_cancelled:
                 folder.flush()
