@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastget.bulk.items import Item, Pullable, from_listing, from_urls
-from fastget.bulk.unserved import Asking
+from fastget.bulk.lines import Lines
 from fastget.core.urls import URL
-from fastget.engine.small import SmallObjects
 from fastget.engine.transfer import Transfer
 from fastget.errors import ConfigError
 from fastget.sources.http import HttpSource
@@ -43,22 +42,17 @@ _SOME_KEY = "/k"
 _PLAIN_URL = re.compile(r"(https?://[a-z0-9.-]+(?::[0-9]{1,5})?)(/[A-Za-z0-9._~/-]*)")
 
 
-class Fetcher:
+class Fetcher(Lines):
     """What one thread fetches with: small objects over a connection of its own, others in the ordinary way."""
 
     def __init__(self, pools: Pools, ca_bundle: str | None, stores: Stores, cancellation: Cancellation) -> None:
+        super().__init__(pools.__getitem__, stores, cancellation)
         self._pools = pools
         self._ca_bundle = ca_bundle
-        self._stores = stores
-        self._cancellation = cancellation
-        self._small: dict[str | None, SmallObjects] = {}
-        self._latest: SmallObjects | None = None
-        self.asking = Asking()
 
     def rest(self) -> None:
         """Let go of the connections until they are needed again, and make room."""
-        for small in self._small.values():
-            small.line.drop()
+        self.drop()
         self.make_room()
 
     def make_room(self) -> None:
@@ -69,26 +63,11 @@ class Fetcher:
             while (connection := pool.acquire(origin)).is_reusable:
                 connection.close()
 
-    def close(self) -> None:
-        """Give the connections back."""
-        for small in self._small.values():
-            small.close()
-
-    @property
-    def found_size(self) -> int | None:
-        """See `SmallObjects`."""
-        return self._latest.found_size if self._latest is not None else None
-
     def fetch_small(
         self, source: Source, sink: WholeSink, config: Config, *, is_vacant: bool, put: Put | None = None
     ) -> Result | None:
         """See `SmallObjects.fetch`."""
-        bundle = _bundle_of(source, self._ca_bundle)
-        small = self._small.get(bundle)
-        if small is None:
-            small = self._small[bundle] = SmallObjects(self._pools[bundle], self._stores, self._cancellation)
-        self._latest = small
-        self.asking.over(small.line)
+        small = self.trusting(_bundle_of(source, self._ca_bundle))
         return small.fetch(source, sink, config, is_vacant=is_vacant, put=put)
 
     def fetch(self, source: Source, sink: Sink, config: Config) -> Result:

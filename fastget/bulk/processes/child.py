@@ -14,15 +14,14 @@ from fastget.bulk.batch import Batch, places
 from fastget.bulk.crew import Crew
 from fastget.bulk.folder import Folder
 from fastget.bulk.items import Item
+from fastget.bulk.lines import Lines
 from fastget.bulk.processes.alone import Alone
 from fastget.bulk.processes.messages import Broken, Commission, Finish, Finished, Lot, Report
 from fastget.bulk.puller import Order, Puller
-from fastget.bulk.unserved import Asking
 from fastget.engine.cancellation import Cancellation
 from fastget.engine.processes.channel import Channel
 from fastget.engine.processes.lifetime import check_parent, live_for
 from fastget.engine.processes.messages import Stop, packed
-from fastget.engine.small import SmallObjects
 from fastget.engine.stores import Stores
 from fastget.engine.threads import Thread
 from fastget.errors import FastgetError
@@ -94,27 +93,14 @@ class Connections:
             return self._pools[ca_bundle]
 
 
-class LentFetcher:
+class LentFetcher(Lines):
     """Implements `Fetcher`: the plain requests that were lent, over a connection of its own, and nothing else."""
-
-    def __init__(self, connections: Connections, stores: Stores, cancellation: Cancellation) -> None:
-        self._connections = connections
-        self._stores = stores
-        self._cancellation = cancellation
-        self._small: dict[str | None, SmallObjects] = {}
-        self.found_size: int | None = None
-        self.asking = Asking()
 
     def fetch_small(
         self, source: LentSource, sink: WholeSink, config: Config, *, is_vacant: bool, put: Put | None = None
     ) -> Result | None:
         """See `SmallObjects.fetch`."""
-        small = self._small.get(source.ca_bundle)
-        if small is None:
-            small = SmallObjects(self._connections.trusting(source.ca_bundle), self._stores, self._cancellation)
-            self._small[source.ca_bundle] = small
-        self.asking.over(small.line)
-        return small.fetch(source, sink, config, is_vacant=is_vacant, put=put)
+        return self.trusting(source.ca_bundle).fetch(source, sink, config, is_vacant=is_vacant, put=put)
 
     def fetch(self, source: LentSource, sink: Sink, config: Config) -> Result:
         """Raises what sends the object back."""
@@ -123,15 +109,10 @@ class LentFetcher:
 
     def rest(self) -> None:
         """Let go of the connections until they are needed again."""
-        for small in self._small.values():
-            small.line.drop()
+        self.drop()
 
     def make_room(self) -> None:
         """No connection is idle here while its thread works."""
-
-    def close(self) -> None:
-        for small in self._small.values():
-            small.close()
 
 
 class _Child:
@@ -184,7 +165,7 @@ class _Child:
                 return Puller(
                     folder,
                     config,
-                    LentFetcher(connections, stores, self._cancellation),
+                    LentFetcher(connections.trusting, stores, self._cancellation),
                     self._outcomes,
                     threading.Semaphore(),
                     Batch(folder, open_places) if config.fsync else None,
