@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from fastget.testing import Content, Fault, ObjectServer, StoredObject, faults
+from fastget.testing import Behaviour, Content, Fault, ObjectServer, StoredObject, faults
 from fastget.testing.answer import Answer, document
 from fastget.testing.documents import error
 from fastget.testing.received import ReceivedRequest
@@ -332,7 +332,8 @@ def test_what_changes_midway_into_a_secret_comes_out_nowhere(
     midway = [
         Fault(name="told", edit=changed_midway).on(path=path, request=2, ranged=True).always() for path in objects
     ]
-    server = serve(objects, faults=midway)
+    # Slow enough that further requests are made before the first stream has brought it all.
+    server = serve(objects, behaviour=Behaviour(rate_per_connection=8 * MIB), faults=midway)
     host = server.base_url.removeprefix("http://")
     common = ["--endpoint-url", server.base_url, "--header", f"X-Api-Key: {SECRETS['header']}", "--retries", "0"]
     commands = []
