@@ -33,9 +33,12 @@ PREAMBLE = b"fastget\x01"
 # A hundred thousand claims; a journal that is longer was not written by this program, or says nothing new any more.
 MAXIMUM_JOURNAL = 4 * 1024 * 1024
 MAXIMUM_HEADER = 64 * 1024
-# At most this much of what has landed is lost with the process, for each worker.
-SMALLEST_BLOCK = 4 * 1024 * 1024
-# Past 256 GiB blocks grow, or their claims would not fit.
+# A block is what each worker loses at most with the process: so small a share of the object that eight of them lose less
+# than a tenth of it, but no smaller, as each claim costs a call of the system (docs/design/0006-resume.md).
+USUAL_BLOCKS = 128
+SMALLEST_BLOCK = 256 * 1024
+LARGEST_BLOCK = 4 * 1024 * 1024
+# Past 256 GiB blocks grow beyond that, or their claims would not fit.
 MAXIMUM_BLOCKS = 65_536
 
 _HEADER, _CLAIM, _WITHDRAWAL, _FAREWELL = 1, 2, 3, 4
@@ -150,8 +153,10 @@ class Journal:
 
 
 def block_size_for(size: int) -> int:
-    """Bytes of one claim for an object of `size` bytes."""
+    """Bytes of one claim for an object of `size` bytes: a power of two."""
     block = SMALLEST_BLOCK
+    while block < LARGEST_BLOCK and 2 * block * USUAL_BLOCKS <= size:
+        block *= 2
     while -(-size // block) > MAXIMUM_BLOCKS:
         block *= 2
     return block

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fastget.core import journal
 from fastget.core.journal import (
+    LARGEST_BLOCK,
     MAXIMUM_BLOCKS,
     MAXIMUM_JOURNAL,
     PREAMBLE,
@@ -210,9 +211,16 @@ def test_blocks_are_small_and_their_number_is_bounded(size: int) -> None:
     block = block_size_for(size)
     assert block % SMALLEST_BLOCK == 0
     assert -(-size // block) <= MAXIMUM_BLOCKS
-    assert block == SMALLEST_BLOCK or size > 256 * 2**30
+    assert block <= LARGEST_BLOCK or size > 256 * 2**30
     claim = len(_claim(0, 1))
     assert len(START) + -(-size // block) * claim < MAXIMUM_JOURNAL
+
+
+@given(st.integers(20 * 2**20, 512 * 2**20))
+def test_eight_workers_lose_less_than_a_tenth_of_the_object_with_the_process(size: int) -> None:
+    block = block_size_for(size)
+    assert 8 * block <= size / 10
+    assert size // block <= 256, "each claim costs a call of the system"
 
 
 # Identities ------------------------------------------------------------------------------------------------------

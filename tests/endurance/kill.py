@@ -11,7 +11,7 @@ from fastget.testing import Algorithm, Behaviour, Content, ObjectServer, StoredO
 from tests.endurance.command import begin, can_resume, command, digest_at, digest_of, end, kill
 from tests.endurance.verdict import Verdict
 
-# 128 pieces over 8 connections, about a second and a half on the wire.
+# 128 pieces over 8 connections, about a second and a half on the wire; every other time 4 pieces of 8 MiB, as it is.
 SIZE, PIECE, CONNECTIONS = 32 * 2**20, "256K", "8"
 RATE = 3 * 2**20
 MOMENTS = 200
@@ -36,7 +36,8 @@ def run(seed: int, *, short: bool, without: tuple[str, ...]) -> Verdict:
             ObjectServer({"/k": stored}, behaviour=behaviour) as server,
         ):
             folder = Path(name)
-            words = command(server.url("/k"), "-o", "k", "-q", "--part-size", PIECE, "--connections", CONNECTIONS)
+            pieces = ("--part-size", PIECE) if rounds % 2 else ()
+            words = command(server.url("/k"), "-o", "k", "-q", "--connections", CONNECTIONS, *pieces)
             mine = _killed(words, folder, chance, wanted, verdict)
             kills += mine
             status, said = end(begin(words, folder))

@@ -14,7 +14,7 @@ import pytest
 import fastget
 from fastget.client import Client
 from fastget.core.checksums.algorithms import Algorithm
-from fastget.core.journal import SMALLEST_BLOCK, read_journal
+from fastget.core.journal import block_size_for, read_journal
 from fastget.engine.cancellation import Cancellation
 from fastget.engine.stores import Stores
 from fastget.errors import (
@@ -442,7 +442,7 @@ def test_a_worker_loses_at_most_one_block(large: Content, client: Client, destin
         client.download(server.url("/k"), destination, on_event=look, part_size=12 * MIB)
     assert found
     # Every worker of the pass may be in a block, and has one buffer that is not counted yet.
-    assert all(landed - claimed <= CONNECTIONS * (SMALLEST_BLOCK + MIB) for landed, claimed in found)
+    assert all(landed - claimed <= CONNECTIONS * (block_size_for(SIZE) + MIB) for landed, claimed in found)
 
 
 def test_small_objects_and_unknown_sizes_have_no_journal(client: Client, destination: Path) -> None:
@@ -489,7 +489,7 @@ def test_an_interrupt_while_what_was_left_is_read_again_keeps_it(
             with pytest.raises(Cancelled):
                 client.transfer_to_file(server.url("/k"), destination, scope, on_event=handle)
         result, _ = _fetch(client, server.url("/k"), destination)
-    assert result.bytes_resumed >= SIZE // 2 - CONNECTIONS * SMALLEST_BLOCK
+    assert result.bytes_resumed >= SIZE // 2 - CONNECTIONS * (block_size_for(SIZE) + MIB)
     assert destination.read_bytes() == large_bytes
 
 
