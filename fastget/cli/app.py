@@ -71,17 +71,23 @@ class Verbs(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from difflib import get_close_matches
-
-            near = get_close_matches(args[0], _VERBS, 1)
-            if not near:
+            near = _verb_meant_by(args[0])
+            if near is None:
                 raise
-            raise click.UsageError(f"{error.message.removesuffix('.')} (did you mean {near[0]}?)", ctx) from None
+            raise click.UsageError(f"{error.message.removesuffix('.')} (did you mean {near}?)", ctx) from None
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and _is_for_get(args[0]):
             args = ["get", *args]
         return super().parse_args(ctx, args)
+
+
+def _verb_meant_by(given: str) -> str | None:
+    from difflib import get_close_matches
+
+    from fastget.cli.habits import VERBS
+
+    return VERBS.get(given) or next(iter(get_close_matches(given, _VERBS, 1)), None)
 
 
 def group() -> click.Group:
@@ -156,7 +162,10 @@ def _show_usage_error(error: click.ClickException) -> None:
     message = _SECRETS.sub(r"\1…", " ".join(error.format_message().split())).removesuffix(".")
     context = error.ctx if isinstance(error, click.UsageError) else None
     sys.stderr.write(f"fastget: {printable(message)}\n")
-    sys.stderr.write(f"hint: see {context.command_path if context else 'fastget'} --help\n")
+    from fastget.cli.habits import hint_for
+
+    hint = hint_for(error) or f"see {context.command_path if context else 'fastget'} --help"
+    sys.stderr.write(f"hint: {hint}\n")
 
 
 def _is_for_get(first: str) -> bool:

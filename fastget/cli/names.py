@@ -24,9 +24,13 @@ def file_name(url: str) -> str:
     try:
         name = _source(url).filename
     except InvalidURL as error:
-        raise InvalidURL(error.message, hint=error.hint, url=display_url(url)) from None
+        hint = f"{error.hint}{_otherwise(url)}"
+        raise InvalidURL(error.message, hint=hint, url=display_url(url)) from None
     if not name:
-        raise ConfigError(f"the URL {display_url(url)} ends in no plain file name", hint="name the file with -o FILE")
+        raise ConfigError(
+            f"the URL {display_url(url)} ends in no plain file name",
+            hint=f"name the file with -o FILE{_otherwise(url)}",
+        )
     return name
 
 
@@ -57,6 +61,16 @@ def display_url(url: str) -> str:
     from fastget.sources import resolve
 
     return resolve.display_url(url)
+
+
+def _otherwise(url: str) -> str:
+    """What else may be meant by what names no file: where to put one, or all that is below a prefix."""
+    from fastget.sources.resolve import is_in_store
+
+    if "://" not in url:
+        return "; where files go is said by -o FILE or -d DIR"
+    is_prefix = is_in_store(url) and (url.endswith("/") or url.count("/") == len("//"))
+    return "; all that is below a prefix is for fastget pull" if is_prefix else ""
 
 
 def _source(url: str) -> Source:

@@ -216,5 +216,9 @@ command = Verb(
     help=_HELP,
     short_help="Show size, ETag, checksums and more of objects.",
     epilog=environment_help(),
-    params=[click.Argument(["urls"], nargs=-1, required=True), *request_flags(), *output_flags(quiet=False)],
+    params=[
+        click.Argument(["urls"], metavar="URL...", nargs=-1, required=True),
+        *request_flags(),
+        *output_flags(quiet=False),
+    ],
 )

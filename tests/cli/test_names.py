@@ -48,7 +48,6 @@ def test_a_file_is_named_after_the_last_segment(url: str, expected: str) -> None
         "https://host/a%0Ab",
         "https://host/a%1B%5B31m",
         "https://host/a%5Cb",
-        "s3://bucket/folder/",
         "s3://bucket/folder/..",
         "s3://bucket/a\nb",
     ],
@@ -63,13 +62,21 @@ def test_a_url_that_names_no_plain_file_is_refused(url: str) -> None:
 def test_a_bucket_alone_lacks_a_key_and_not_a_file_name(url: str) -> None:
     with pytest.raises(InvalidURL, match="names a bucket, not an object") as caught:
         file_name(url)
-    assert caught.value.hint == "write it as s3://bucket/key"
+    assert (caught.value.hint or "").startswith("write it as s3://bucket/key")
 
 
 def test_text_without_a_scheme_is_no_url() -> None:
     with pytest.raises(InvalidURL, match="lacks a scheme") as caught:
         file_name("host/a.bin")
     assert caught.value.url == "host/a.bin"
+    assert "-d DIR" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("url", ["s3://bucket", "s3://bucket/", "s3://bucket/images/"])
+def test_a_prefix_is_told_to_be_for_pull(url: str) -> None:
+    with pytest.raises((InvalidURL, ConfigError)) as caught:
+        file_name(url)
+    assert "fastget pull" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize("url", ["host/a?X-Amz-Signature=secret", "http://user:sec/ret@h/secret", "user:secret@host/x"])
