@@ -173,9 +173,15 @@ class Verifier:
         """
         if self._is_the_users_mistake(failures):
             return True
-        if self._task.can_resume:
-            return not self._find_and_repair(size)
         actual = tuple(digest for _, digest in failures)
+        if self._task.can_resume:
+            try:
+                return not self._find_and_repair(size)
+            except Replan as lesson:
+                if not lesson.stream:
+                    raise
+                # Only now is it seen that ranges are ignored: whatever was fetched again did not land.
+                raise Replan(stream=True, seen=actual) from None
         if self._seen is None and self._task.sink.is_seekable:
             raise Replan(stream=True, seen=actual)
         return self._seen == actual

@@ -121,14 +121,16 @@ def test_a_composite_over_parts_that_nobody_tells_is_inconclusive_only_if_the_sa
 class TestWithoutRanges:
     """What is damaged can only be fetched again as a whole."""
 
+    @pytest.mark.parametrize("connections", [1, 3])
     def test_damage_is_repaired(
-        self, content: Content, content_digest: str, destination: Path, accept_ranges: str
+        self, content: Content, content_digest: str, destination: Path, accept_ranges: str, connections: int
     ) -> None:
+        """Whether ranges are found to be ignored while the first answer comes, or only when a part is fetched again."""
         stored = StoredObject(content, checksum=Algorithm.CRC32C)
         behaviour = Behaviour(ranges=False, accept_ranges=accept_ranges)
         once = faults.flip_bit_of_body(offset=5)
         with ObjectServer({"/b/k": stored}, behaviour=behaviour, faults=[once]) as server:
-            result = fastget.download(server.url("/b/k"), destination, **QUICK)
+            result = fastget.download(server.url("/b/k"), destination, part_size=MIB, connections=connections)
         assert is_right(destination, content_digest)
         assert (result.verification.verified, result.repairs) == (True, 1)
 
