@@ -148,7 +148,8 @@ def test_an_object_that_changes_under_way_has_its_exit_status(
     run: Run, serve: Serve, stored: StoredObject, tmp_path: Path
 ) -> None:
     other = replace(stored, content=Content.generated(stored.content.size, seed=99), etag='"other"')
-    server = serve({"/b/x": stored}, faults=[faults.replaced(other).on(request=2)])
+    behaviour = Behaviour(rate_per_connection=4 * 2**20)  # so that there is a second request
+    server = serve({"/b/x": stored}, behaviour=behaviour, faults=[faults.replaced(other).on(request=2)])
     outcome = run(server.url("/b/x"), "-k", "1M", "-x", "2")
     assert outcome.returncode == 6
     assert names_in(tmp_path) == []

@@ -235,7 +235,10 @@ MOMENTS: dict[str, tuple[dict[str, Any], Faults, dict[str, Any], Ready]] = {
     ),
     "back-off of a piece": (
         {},
-        lambda _: [faults.slow_down(retry_after=100).on(ranged=True).always()],
+        lambda _: [
+            faults.slow_down(retry_after=100).on(ranged=True).always(),
+            faults.drip(rate=8 * MIB).on(ranged=False),
+        ],
         {"connections": 4, "part_size": MIB},
         is_backing_off,
     ),
@@ -248,7 +251,11 @@ MOMENTS: dict[str, tuple[dict[str, Any], Faults, dict[str, Any], Ready]] = {
     ),
     "repair of a part": (
         COMPOSITE,
-        lambda event: [faults.flip_bit_of_body(500).on(part=4), faults.hold(event, after=1000).on(part=4, request=2)],
+        lambda event: [
+            faults.drip(rate=8 * MIB).on(ranged=False),
+            faults.flip_bit_of_body(500).on(part=4),
+            faults.hold(event, after=1000).on(part=4, request=2),
+        ],
         {"connections": 4, "part_size": MIB},
         is_held,
     ),

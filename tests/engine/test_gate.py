@@ -14,7 +14,7 @@ from fastget.engine.cancellation import Cancellation
 from fastget.engine.gate import Gate
 from fastget.engine.stores import Stores
 from fastget.errors import Cancelled, ServerReply, Throttled
-from fastget.testing import Content, ObjectServer, StoredObject, faults
+from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults
 
 MIB = 1024 * 1024
 
@@ -69,7 +69,8 @@ def test_a_wait_ends_with_a_cancellation() -> None:
 @pytest.mark.fault("H40", "H44")
 def test_half_of_all_answers_may_be_refusals(destination: Path) -> None:
     stored = StoredObject(Content.generated(32 * MIB, seed=41), checksum=Algorithm.CRC64NVME)
-    with ObjectServer({"/o": stored}, faults=[faults.slow_down().every(2)]) as server:
+    behaviour = Behaviour(rate_per_connection=16 * MIB)  # so that the first answer does not bring it all
+    with ObjectServer({"/o": stored}, behaviour=behaviour, faults=[faults.slow_down().every(2)]) as server:
         result = fastget.download(server.url("/o"), destination, connections=8, part_size=MIB, retries=20, fsync=False)
 
         assert len(server.requests) <= 2.5 * 33

@@ -146,7 +146,8 @@ class TestAServerThatServesFewConnectionsAtOnce:
     def test_a_file_is_fetched_by_the_connections_that_are_served(
         self, most: int, stored: StoredObject, destination: Path
     ) -> None:
-        with ObjectServer({"/o": stored}, max_connections=most) as server:
+        behaviour = Behaviour(rate_per_connection=16 * MIB)  # so that others come before the first has brought it all
+        with ObjectServer({"/o": stored}, behaviour=behaviour, max_connections=most) as server:
             result = fastget.download(server.url("/o"), destination, connections=8, part_size=MIB, fsync=False)
 
         assert result.retries == 0
@@ -195,7 +196,7 @@ def test_a_pipe_does_not_wait_for_a_front_that_stands_still(destination: Path) -
     found: list[str] = []
     reader = threading.Thread(target=lambda: found.append(digest(destination)))
     reader.start()
-    with ObjectServer({"/o": stored}, faults=[still]) as server:
+    with ObjectServer({"/o": stored}, faults=[still], behaviour=Behaviour(rate_per_connection=16 * MIB)) as server:
         result = fastget.download(server.url("/o"), destination, connections=4, part_size=MIB, stall_timeout=60.0)
         stuck.set()
     reader.join()

@@ -16,7 +16,7 @@ from fastget.engine.cancellation import Cancellation
 from fastget.engine.reserve import Attempts
 from fastget.engine.stores import Store, Stores
 from fastget.errors import AccessDenied, FastgetError, NetworkError, ServerError, ServerReply, Throttled
-from fastget.testing import Content, ObjectServer, StoredObject, faults
+from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults
 from fastget.testing.fault import Fault
 
 MIB = 1024 * 1024
@@ -123,8 +123,9 @@ def test_pieces_that_fail_spend_what_objects_would_have(tmp_path: Path) -> None:
     large = StoredObject(Content.generated(12 * MIB, seed=3), checksum=Algorithm.CRC64NVME)
     cut = faults.reset(after=10).on(ranged=True).always()
     broken = faults.internal_error().on(ranged=False, request=2).always()
+    behaviour = Behaviour(rate_per_connection=8 * MIB)  # so that the first answer does not bring it all
     with (
-        ObjectServer({"/bucket/large": large, **small_objects()}, faults=[cut, broken]) as server,
+        ObjectServer({"/bucket/large": large, **small_objects()}, behaviour=behaviour, faults=[cut, broken]) as server,
         Client(retries=RETRIES) as client,
     ):
         with pytest.raises(NetworkError):

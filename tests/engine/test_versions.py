@@ -11,7 +11,7 @@ import fastget
 from fastget.core.checksums.algorithms import Algorithm
 from fastget.errors import AccessDenied, SourceChanged
 from fastget.events import Method
-from fastget.testing import Content, Fault, ObjectServer, StoredObject, faults
+from fastget.testing import Behaviour, Content, Fault, ObjectServer, StoredObject, faults
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +75,11 @@ def test_an_answer_of_another_version_with_the_same_etag_ends_the_download(
     stored: StoredObject, destination: Path
 ) -> None:
     other = faults.field("x-amz-version-id", "v-2").on(ranged=True)
-    with ObjectServer({"/bucket/key": stored}, faults=[other]) as server, pytest.raises(SourceChanged, match="version"):
+    behaviour = Behaviour(rate_per_connection=8 * MIB)  # so that a range is asked for
+    with (
+        ObjectServer({"/bucket/key": stored}, behaviour=behaviour, faults=[other]) as server,
+        pytest.raises(SourceChanged, match="version"),
+    ):
         fastget.download("s3://bucket/key", destination, **options(server))
     assert not list(destination.parent.iterdir())
 
