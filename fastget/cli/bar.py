@@ -154,7 +154,7 @@ class BarReporter:
     def _draw(self) -> RenderableType:
         transfer, pull = self._transfer, self._pull
         if pull is not None:
-            return Text(pull_line(pull, self._pull_window.rate(time.monotonic())), no_wrap=True, overflow="ellipsis")
+            return Text(pull_line(pull, self._pull_window.rate(time.monotonic()), self._console.width))
         if transfer is None:
             return Text()
         return picture(transfer, time.monotonic(), self._console.width)
@@ -167,10 +167,21 @@ def shown_name(path: str) -> str:
     return printable(os.path.basename(path))  # noqa: PTH119
 
 
-def pull_line(pull: PullProgress, rate: float | None) -> str:
+def pull_line(pull: PullProgress, rate: float | None, width: int) -> str:
     """The one line of a running pull."""
     facts = [pull_text(pull), *([rate_text(rate)] if rate is not None else ()), count_text(pull.jobs, "job")]
-    return ", ".join(facts)
+    return fitting(", ".join(facts), width)
+
+
+def fitting(line: str, width: int) -> str:
+    """As many of the line's facts as a terminal of this width has room for, and for the ^C that it echoes behind them.
+
+    A line that is full to its end would go on in the next one with that, and the picture could not be taken back.
+    """
+    room = max(width - len("^C"), 1)
+    while len(line) > room and ", " in line:
+        line = line.rpartition(", ")[0]
+    return line[:room]
 
 
 def picture(transfer: Transfer, now: float, width: int) -> RenderableType:
@@ -192,7 +203,7 @@ def picture(transfer: Transfer, now: float, width: int) -> RenderableType:
         finished_style="green",
     )
     table.add_row(Text(transfer.name, style="bold"), bar, share)
-    numbers = Text(f"  {', '.join(_numbers(transfer, now))}", style="dim", no_wrap=True, overflow="ellipsis")
+    numbers = Text(fitting(f"  {', '.join(_numbers(transfer, now))}", width), style="dim")
     return Group(table, numbers)
 
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from fastget.cli.bar import BarReporter, Transfer, picture
+from fastget.cli.bar import BarReporter, Transfer, picture, pull_line
 from fastget.cli.exit_codes import ExitCode
 from fastget.cli.wording import Summary
 from fastget.errors import NotFound
-from fastget.events import Method, Progress, Repaired, Result, Retried, Started, Verification
+from fastget.events import Method, Progress, PullProgress, Repaired, Result, Retried, Started, Verification
 
 MIB = 1024 * 1024
 STARTED = Started("http://h/big.bin", "dir/big.bin", 640 * MIB, '"e"', None, "part", 40, 8, Method.COMPOSITE, "crc32c")
@@ -57,6 +57,23 @@ def test_the_picture_stays_within_two_lines_of_any_terminal(width: int) -> None:
     lines = capture.get().splitlines()
     assert len(lines) == 2
     assert all(len(line) <= min(width, 200) for line in lines)
+
+
+@pytest.mark.parametrize("width", [24, 40, 60])
+def test_a_narrow_terminal_shows_whole_numbers_and_has_room_for_the_echo_of_an_interrupt(width: int) -> None:
+    console = Console(file=io.StringIO(), width=width, no_color=True, _environ={})
+    with console.capture() as capture:
+        console.print(picture(running(), 12.0, width))
+    second = capture.get().splitlines()[1].rstrip()
+    assert len(second) <= width - len("^C")
+    assert second.strip() in "416 of 640 MiB, 215 MiB/s, 1.0 s left, 8 connections, 50% verified"
+    assert second.endswith(("MiB", "MiB/s", "left", "connections", "verified"))
+
+
+def test_the_line_of_a_pull_ends_with_a_whole_number() -> None:
+    pull = PullProgress("d", 202, True, 200, 0, 1, 12 * MIB, 12 * MIB, 4, 2.0)
+    assert pull_line(pull, 6.0 * MIB, 40) == "200 of 202 objects, 12.0 MiB, 1 failed"
+    assert pull_line(pull, 6.0 * MIB, 80) == "200 of 202 objects, 12.0 MiB, 1 failed, 6.00 MiB/s, 4 jobs"
 
 
 def test_all_the_numbers_of_a_rough_transfer_fit_80_columns() -> None:
