@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 def spans_of(ranges: Iterable[tuple[int, int]]) -> list[Span]:
     """The ranges as spans. Raises ConfigError for one that is none."""
     spans = []
-    for number, (first, last) in enumerate(ranges):
+    for number, given in enumerate(ranges):
         try:
-            start, stop = index(first), index(last)
-        except TypeError:
+            start, stop = map(index, given)
+        except (TypeError, ValueError):
             raise ConfigError(f"range {number} is not two whole numbers", hint="give (start, stop)") from None
         if not 0 <= start <= stop <= MAXIMUM_SIZE:
             raise ConfigError(

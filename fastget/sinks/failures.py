@@ -25,16 +25,17 @@ _HINTS = {
     errno.EMFILE: "too many files are open: raise `ulimit -n`, or use fewer jobs",
     errno.ENFILE: "the system has too many open files",
     errno.EAGAIN: "give a writer that blocks until there is room",
+    errno.EBADF: "it is closed, or not open for writing: redirect it to a file or a pipe",
     errno.EPIPE: "the reader of the stream has gone",
 }
 
 
-def destination_error(error: OSError, doing: str, path: str | None) -> DestinationError:
-    """`error`, met while `doing` something to `path`, as the exception to raise from it.
+def destination_error(error: OSError, doing: str, path: str | None, *, shown: str = "the stream") -> DestinationError:
+    """`error`, met while `doing` something to `path`, or to what is `shown` so, as the exception to raise from it.
 
     No room on the disk, in the quota or under the file-size limit is NoSpace; the rest is DestinationError.
     """
     code = error.errno
     text = os.strerror(code) if code is not None else str(error)
     kind = NoSpace if code in _NO_SPACE else DestinationError
-    return kind(f"cannot {doing} {path or 'the stream'}: {text}", path=path, hint=_HINTS.get(code or 0))
+    return kind(f"cannot {doing} {path or shown}: {text}", path=path, hint=_HINTS.get(code or 0))

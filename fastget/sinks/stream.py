@@ -15,6 +15,8 @@ from fastget.sinks.handoff import Handoff
 from fastget.sinks.outlet import DescriptorOutlet, Outlet, RawWriter, WriterOutlet
 from fastget.sinks.protocol import HeldUp
 
+_STANDARD_OUTPUT = 1
+
 
 class StreamSink:
     """Sends bytes on in order, and holds those that came too early.
@@ -42,11 +44,13 @@ class StreamSink:
         max_memory: int = Config.max_memory,
     ) -> None:
         self._path: str | None = None
+        self._shown = "the stream"
         self._outlet: Outlet
         if isinstance(target, int):
+            self._shown = "standard output" if target == _STANDARD_OUTPUT else f"file descriptor {target}"
             self._outlet = DescriptorOutlet(target)
         elif isinstance(target, str | PathLike):
-            self._path = os.fsdecode(target)
+            self._path = self._shown = os.fsdecode(target)
             self._outlet = DescriptorOutlet(self._path)
         else:
             self._outlet = target if isinstance(target, Handoff) else WriterOutlet(target)
@@ -73,7 +77,7 @@ class StreamSink:
         try:
             self._outlet.check()
         except OSError as error:
-            raise destination_error(error, "write", self._path) from error
+            raise self._failure(error) from error
 
     def open(self, size: int | None) -> None:  # noqa: ARG002  a stream needs no room
         """Open the target; no room is needed. Raises DestinationError, Cancelled after `abort`."""
@@ -163,8 +167,8 @@ class StreamSink:
 
     def _failure(self, error: BaseException) -> DestinationError:
         if isinstance(error, OSError):
-            return destination_error(error, "write", self._path)
-        return DestinationError(f"cannot write {self._path or 'the stream'}: {error}", path=self._path)
+            return destination_error(error, "write", self._path, shown=self._shown)
+        return DestinationError(f"cannot write {self._shown}: {error}", path=self._path)
 
     def _is_first(self, offset: int, data: memoryview) -> bool:
         """True where the caller has the front and must send; False where its bytes were copied for later."""

@@ -48,7 +48,7 @@ def _translated(error: Exception, display_url: str, otherwise: type[FastgetError
         (boto.ParamValidationError, InvalidURL, "write it as s3://bucket/key"),
         (boto.HTTPClientError, NetworkError, "check the network and endpoint_url"),
         (boto.ConnectionError, NetworkError, "check the network and endpoint_url"),
-        (Exception, otherwise, "check endpoint_url, region, profile and the AWS config file"),
+        (Exception, otherwise, "check endpoint_url (https://host[:port]), region, profile and the AWS config file"),
     )
     kind, hint = next((kind, hint) for source, kind, hint in known if isinstance(error, source))
     return kind(f"{display_url}: {safe_text(str(error))}", hint=hint, url=display_url)

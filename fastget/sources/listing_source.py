@@ -46,7 +46,8 @@ class ListingSource(S3Source):
         if not isinstance(found, S3Source):
             raise InvalidURL(
                 "a web server lists nothing that can be relied on, so http and https URLs cannot be listed",
-                hint="name the bucket as s3://bucket/prefix, with endpoint_url for a store that is not AWS",
+                hint="name the bucket as s3://bucket/prefix, with endpoint_url for a store that is not AWS; what a web "
+                "server has is pulled as a list of URLs",
             )
         facts = {item.name: getattr(found, item.name) for item in fields(S3Source)}
         facts["key"] = found.key.removesuffix(_SOME_KEY) if found.key.endswith(_SOME_KEY) else ""

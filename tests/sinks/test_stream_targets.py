@@ -175,6 +175,11 @@ def test_targets_that_cannot_be_written_are_refused_before_any_request(pipe: tup
             StreamSink(target).check()
 
 
+def test_a_descriptor_that_cannot_be_written_is_told_with_what_it_is(pipe: tuple[int, int]) -> None:
+    with pytest.raises(DestinationError, match=rf"cannot write file descriptor {pipe[0]}: Bad file descriptor"):
+        StreamSink(pipe[0]).check()
+
+
 def test_a_path_that_cannot_be_opened_is_told_with_its_name(tmp_path: Path) -> None:
     sink = StreamSink(tmp_path / "missing")
     with pytest.raises(DestinationError, match=r"cannot open .*missing: No such file"):
