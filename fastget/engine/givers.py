@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ MOST_EXCUSES = 40
 class Givers:
     """The addresses that a transfer has to do with, over all of its passes. `home` has answered its first request.
 
-    Threads write of chunks that they hold alone; there is nothing here that more than one of them changes at a time.
+    Threads write of chunks that they hold alone; only the count of excuses is changed by several of them.
     """
 
     def __init__(self) -> None:
@@ -27,6 +28,7 @@ class Givers:
         # One of each: a set of its own for each chunk is a quarter of a kilobyte.
         self._sets: dict[frozenset[Peer], frozenset[Peer]] = {}
         self._excused = 0
+        self._lock = threading.Lock()  # around that count
 
     @property
     def count(self) -> int:
@@ -63,8 +65,9 @@ class Givers:
         """
         if self.home is None or peer is None or peer == self.home or peer.host is not self.home.host:
             return False
-        self._excused += 1
-        return self._excused <= MOST_EXCUSES
+        with self._lock:
+            self._excused += 1
+            return self._excused <= MOST_EXCUSES
 
 
 def _only(peers: frozenset[Peer] | None) -> Peer | None:

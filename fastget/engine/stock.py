@@ -43,6 +43,8 @@ class Stock:
         self._held: dict[Piece, int] = {}
         self._offered: set[Piece] = set()
         self._refused: set[int] = set()
+        # A stream has brought what was refused; whether the store serves others by now is not known.
+        self._is_doubtful = False
 
     @property
     def end(self) -> int:
@@ -98,7 +100,9 @@ class Stock:
         piece = piece or self._untouched_at(offset, even_returned=even_returned)
         if piece is not None:
             piece.attempts = 0
-            self._refused.discard(piece.chunk.index)
+            if piece.chunk.index in self._refused:
+                self._refused.remove(piece.chunk.index)
+                self._is_doubtful = True
             self._hand_out(piece)
         return piece
 
@@ -125,7 +129,8 @@ class Stock:
     def gap(self, offset: int) -> Span | None:
         """What a stream passes over, as it has landed, to get from `offset` to what nobody fetches; not all at once.
 
-        None where there is no such thing, or something lies before it that is being fetched: that may be given back.
+        To be asked where `at` finds nothing, not even returned. None where there is no such thing, or something lies
+        before it that is being fetched: that may be given back.
         """
         places = [piece.position for piece in (*self._shares, *self._offered) if piece.position >= offset]
         if (chunk := self._board.first_free(self._index(offset))) is not None:
@@ -162,7 +167,7 @@ class Stock:
     @property
     def is_refused(self) -> bool:
         """Whether anything was refused, and not served since."""
-        return bool(self._refused)
+        return bool(self._refused) or self._is_doubtful
 
     def refuse(self, piece: Piece) -> None:
         """The store has refused it."""
@@ -171,6 +176,7 @@ class Stock:
     def serve(self, piece: Piece) -> None:
         """The store serves it."""
         self._refused.discard(piece.chunk.index)
+        self._is_doubtful = False
 
     def are_others_served(self, piece: Piece) -> bool:
         """Whether others hold something, or anything has landed since this piece was handed out."""

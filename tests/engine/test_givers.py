@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -123,3 +124,10 @@ def test_another_version_is_excused_of_other_addresses_alone_and_not_for_ever(on
     assert not givers.excuse(Peer(Host("other.example", 80), address(2)))
 
     assert [givers.excuse(two) for _ in range(MOST_EXCUSES + 1)] == [True] * MOST_EXCUSES + [False]
+
+
+def test_many_threads_are_excused_as_often_as_one(one: Peer, two: Peer) -> None:
+    givers = Givers()
+    givers.home = one
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(lambda _: givers.excuse(two), range(10 * MOST_EXCUSES))) == MOST_EXCUSES

@@ -255,10 +255,12 @@ class RemoteJob(Job):
         """As in any job; what was left is begun anew, as its digests are here alone. Shares stay together."""
         may_leave = may_leave and piece.division is None
         if isinstance(error, Throttled):
-            self._stock.refuse(piece)
+            with self._changed:
+                self._stock.refuse(piece)
         retried = self._office.call("retry", piece.chunk.index, piece.position, packed(error), may_leave)
         if retried is None:
-            self._stock.serve(piece)  # not by this process
+            with self._changed:
+                self._stock.serve(piece)  # not by this process
             self.restart(piece)
         return cast("Retried | None", retried)
 
