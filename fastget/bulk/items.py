@@ -72,7 +72,7 @@ def from_lines(lines: Iterable[str]) -> Iterator[Item]:
             continue
         if url:
             yield Item(url, options.get("out"), checksum=options.get("checksum"))
-        url, options = line.strip(), {}
+        url, options = _only_url(line.strip(), number), {}
     if url:
         yield Item(url, options.get("out"), checksum=options.get("checksum"))
 
@@ -81,6 +81,16 @@ def from_listing(entries: Iterable[ObjectInfo], prefix: str) -> Iterator[Item]:
     """The objects of a listing of `prefix`."""
     for info in entries:
         yield Item(info.url, key=info.key or "", prefix=prefix, size=info.size)
+
+
+def _only_url(line: str, number: int) -> str:
+    """The URL of a line. Raises ConfigError for more than one: what aria2 takes for mirrors may not become a key."""
+    if "\t" in line:
+        raise ConfigError(
+            f"line {number} of the list holds a tab: fastget takes one URL a line, and no mirrors",
+            hint="write each URL on a line of its own; a tab within a URL as %09",
+        )
+    return line
 
 
 def _option(line: str, number: int, *, is_of_url: bool) -> tuple[str, str]:

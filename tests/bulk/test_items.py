@@ -39,6 +39,7 @@ def test_each_url_has_its_line_and_its_options() -> None:
         (["https://host/a", "  out"], 2),
         (["https://host/a", "  out="], 2),
         (["https://host/a", "", "x" * 70_000], 3),
+        (["s3://bucket/a", "https://host/a\thttps://mirror/a"], 2),
     ],
 )
 def test_a_line_that_means_nothing_is_named(lines: list[str], number: int) -> None:
