@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import field
 from enum import Enum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, KeysView
 
-    from fastget.core.moulds import Cast
+    from fastget.core.object_moulds import Reading
     from fastget.core.urls import URL
 
 # Header fields whose values are secrets, wherever a message is printed or sent on; a Location may be a presigned URL.
@@ -105,19 +105,31 @@ def value_bytes(value: str) -> bytes:
         return value.encode()
 
 
+class Casting(Protocol):
+    """What has seen an answer, and recognises those that are like it."""
+
+    def encode(self, request: Request) -> bytes | None:
+        """The bytes of the request's head, for a server that is asked without a proxy; None: in the ordinary way."""
+        ...
+
+    def recognise(self, data: bytes) -> tuple[ResponseHead, int] | None:
+        """The head that `data` begins with, and its length; None where it has to be read in the ordinary way."""
+        ...
+
+
 @record
 class Request:
     """One request, signed and ready to send. It has no body: fastget only reads.
 
     `public_only`: a redirect from the open internet led here, and must not lead into a private network (faults.md H30).
-    `cast`: it is like one that was answered before, but for its range.
+    `cast`: its answer is likely to be like one that came before.
     """
 
     method: str
     url: URL
     headers: Headers = field(default_factory=Headers)
     public_only: bool = False
-    cast: Cast | None = field(default=None, repr=False, compare=False)
+    cast: Casting | None = field(default=None, repr=False, compare=False)
 
 
 class Framing(Enum):
@@ -136,6 +148,7 @@ class ResponseHead:
     `content_length` is in bytes and set only where the framing is LENGTH. `is_from_public` is told of redirects alone:
     they came from an address of the open internet, without a proxy. `is_recognised`: it answers a cast of a
     mould, holds the range that was asked for, and is as acceptable as the mould's own was, whose `headers` it shows.
+    `reading`: what it says of its object, where it was recognised as being like the answer to another whole object.
     """
 
     status: int
@@ -145,3 +158,4 @@ class ResponseHead:
     reason: str = ""
     is_from_public: bool = False
     is_recognised: bool = False
+    reading: Reading | None = field(default=None, repr=False, compare=False)

@@ -90,8 +90,9 @@ class Cast:
         self._mould = mould
         self._span = span
 
-    def encode(self) -> bytes:
-        """As `Mould.encode`."""
+    def encode(self, request: Request) -> bytes:
+        """As `Mould.encode`: the request is the one that was cast."""
+        del request
         return self._mould.encode(self._span)
 
     def recognise(self, data: bytes) -> tuple[ResponseHead, int] | None:

@@ -16,6 +16,7 @@ from fastget.core.checksums.verification import choose, verified_by, verified_by
 from fastget.core.journal import Identity
 from fastget.core.messages import Framing
 from fastget.engine.line import ConnectionPool, Line
+from fastget.engine.moulding import Mouldings
 from fastget.engine.preparing import reason_for, rungs_of
 from fastget.engine.reserve import Attempts
 from fastget.engine.task import Replan
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from fastget.engine.announcer import Announcer
     from fastget.engine.cancellation import Cancellation
     from fastget.engine.discovery import Opening
+    from fastget.engine.moulding import Moulding
     from fastget.engine.stores import Store, Stores
     from fastget.engine.task import Tally
     from fastget.events import Verification
@@ -59,6 +61,7 @@ class SmallObjects:
     def __init__(self, pool: ConnectionPool, stores: Stores, cancellation: Cancellation) -> None:
         self.line = Line(pool, cancellation)
         self._stores = stores
+        self._mouldings = Mouldings()
         self._cancellation = cancellation
         self._lent: Buffer | None = None
         self.found_size: int | None = None
@@ -93,15 +96,17 @@ class SmallObjects:
         """
         began = time.monotonic()
         self.found_size = None
-        store = self._stores.of(source.store)
+        name = source.store
+        store, moulding = self._stores.of(name), self._mouldings.of(name, source)
         gate = store.gate
         # An endpoint that fails all the time is not asked twice for every object.
         if not (gate.is_open and not store.is_ailing and config.split != "part" and (is_vacant or sink.is_vacant())):
             return None
         try:
             with gate.passing(self._cancellation):
-                head = self.line.send(source.get())
-            result = self._take(head, source, sink, put or sink.put, config, began)
+                request = source.get()
+                head = self.line.send(moulding.cast(request))
+            result = self._take(head, source, moulding, sink, put or sink.put, config, began)
         except (Cancelled, DestinationError):
             self.line.drop()
             raise
@@ -110,17 +115,28 @@ class SmallObjects:
         if result is None:
             self.line.drop()
             return None
+        if head.reading is None:
+            moulding.learn(source, request, head)
         store.succeed()
         return result
 
     def _take(
-        self, head: ResponseHead, source: PlainSource, sink: WholeSink, put: Put, config: Config, began: float
+        self,
+        head: ResponseHead,
+        source: PlainSource,
+        moulding: Moulding,
+        sink: WholeSink,
+        put: Put,
+        config: Config,
+        began: float,
     ) -> Result | None:
         self.found_size = head.content_length if head.status == 200 else None
-        if head.status != 200 or not is_small(head) or source.as_stored(head) is not None:
+        if head.status != 200 or not is_small(head):
+            return None
+        if head.reading is None and source.as_stored(head) is not None:
             return None
         info = source.describe(head)
-        rungs = rungs_of(info, source.traits(info), config)
+        rungs = rungs_of(info, moulding.traits(source, info, head), config)
         checks = plain_checks(rungs, config)
         if checks is None:
             return None

@@ -19,6 +19,8 @@ def object_info(head: ResponseHead, display_url: str, secrets: tuple[str, ...] =
     They are printed and kept beside the file: a field that repeats one of `secrets` counts as not sent.
     """
     headers = _without_echoes(head.headers, secrets)
+    if head.reading is not None and headers is head.headers:
+        return head.reading.info(display_url, head)
     transcoded = is_transcoded(headers)
     return ObjectInfo(
         url=display_url,

@@ -16,7 +16,8 @@ from fastget.transport import plain_heads
 if TYPE_CHECKING:
     import h11
 
-    from fastget.core.moulds import Cast
+    from fastget.core.messages import Casting
+
 
 MAXIMUM_HEAD_BYTES = 300 * 1024
 MAXIMUM_FIELDS = 5000
@@ -146,16 +147,17 @@ class HeadExchange:
 
 
 class CastExchange(HeadExchange):
-    """The same for a request out of a mould: an answer that is like the mould's own is recognised, not read."""
+    """The same for a request that has a mould: an answer that is like the mould's own is recognised, not read."""
 
-    def __init__(self, request: Request, cast: Cast) -> None:
+    def __init__(self, request: Request, cast: Casting) -> None:
         super().__init__()
         self._whole = request
         self._cast = cast
 
     def encode(self, request: Request, *, target: str | None = None, extra: Headers | None = None) -> bytes:
         """As for any request. A proxy wants it in another form than the one that the mould has."""
-        return self._cast.encode() if target is None else super().encode(request, target=target, extra=extra)
+        encoded = self._cast.encode(request) if target is None else None
+        return super().encode(request, target=target, extra=extra) if encoded is None else encoded
 
     def feed(self, data: memoryview) -> Reception | None:
         """As for any request."""

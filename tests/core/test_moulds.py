@@ -83,7 +83,7 @@ def test_a_cast_is_the_request_for_its_span(span: Span) -> None:
     cast = made.cast(span)
     assert cast == request_for(span)
     assert cast.cast is not None
-    assert cast.cast.encode() == encoded(request_for(span))
+    assert cast.cast.encode(cast) == encoded(request_for(span))
 
 
 @given(span=SPANS, date=st.from_regex(r"[!-~]{1,20}( [!-~]{1,20}){0,3}", fullmatch=True))

@@ -235,3 +235,5 @@ _READERS: dict[str, Callable[[Headers], Iterator[DeclaredDigest]]] = {
     "content-md5": _content_md5,
     "x-goog-hash": _goog_digests,
 }
+# The fields that hold digests, by their names in lower case.
+DIGEST_FIELDS = frozenset(_S3_ORIGINS) | frozenset(_READERS)

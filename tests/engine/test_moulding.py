@@ -1,0 +1,333 @@
+"""What a mould recognises is what the ordinary way would have read, described and judged, to the last field."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from fastget.config import Config
+from fastget.core.checksums.declared import DIGEST_FIELDS
+from fastget.core.messages import Framing, Headers, Request, ResponseHead
+from fastget.core.object_moulds import ObjectMould
+from fastget.core.urls import URL
+from fastget.engine.moulding import FIRST_DUE, MOST_STORES, Moulding, Mouldings
+from fastget.engine.preparing import rungs_of
+from fastget.engine.small import is_small, plain_checks
+from fastget.errors import FastgetError
+from fastget.sources.http import HttpSource
+from fastget.sources.lent import LentSource, lend
+from fastget.sources.s3 import S3Source
+from fastget.transport.heads import CastExchange, HeadExchange, Reception
+
+Fields = tuple[tuple[str, str], ...]
+
+
+def base64(*octets: int) -> str:
+    return b64encode(bytes(octets)).decode()
+
+
+def source_at(path: str, **headers: str) -> HttpSource:
+    return HttpSource.of(URL.parse(f"http://host/b/{path}"), headers)
+
+
+SOURCE = source_at("first")
+FIELDS: Fields = (
+    ("Server", "AmazonS3"),
+    ("Date", "Wed, 02 Jan 2030 00:00:00 GMT"),
+    ("Content-Type", "binary/octet-stream"),
+    ("Content-Length", "2000"),
+    ("Last-Modified", "Tue, 01 Jan 2030 00:00:00 GMT"),
+    ("Connection", "keep-alive"),
+    ("ETag", '"0cc175b9c0f1b6a831c399e269772661"'),
+    ("Accept-Ranges", "bytes"),
+    ("x-amz-request-id", "8f2"),
+)
+# What stores say beside that, each in more ways than one.
+MORE = {
+    "x-amz-checksum-crc32": [base64(1, 2, 3, 4), base64(1, 2, 3, 4) + "-2", "AAAA", ""],
+    "x-amz-checksum-crc64nvme": [base64(*range(8)), base64(*range(8, 16)), base64(*range(7))],
+    "x-amz-checksum-sha256": [base64(*range(32)), base64(*range(1, 33)), base64(*range(32)) + "-1"],
+    "x-amz-checksum-xxhash128": [base64(*range(16))],
+    "x-amz-checksum-type": ["FULL_OBJECT", "COMPOSITE", "other"],
+    "x-goog-hash": [
+        "crc32c=" + base64(4, 3, 2, 1),
+        "md5=" + base64(*range(16)),
+        f"crc32c={base64(4, 3, 2, 1)},md5={base64(*range(16))}",
+        f"other={base64(4, 3, 2, 1)}",
+    ],
+    "Repr-Digest": [f"sha-256=:{base64(*range(32))}:", f"sha-256=:{base64(*range(32))}:;q=1", "sha-256=banana"],
+    "Content-Digest": [f"sha-512=:{base64(*range(64))}:"],
+    "Digest": ["crc32c=1f", f"SHA-256={base64(*range(32))}", f"md5={base64(*range(16))},sha={base64(*range(20))}"],
+    "Content-MD5": [base64(*range(16)), base64(*range(15))],
+    "Content-Encoding": ["gzip", "identity", "aws-chunked"],
+    "x-goog-stored-content-encoding": ["gzip", "identity"],
+    "Transfer-Encoding": ["chunked", "gzip"],
+    "Content-Range": ["bytes 0-1999/9000"],
+    "Connection": ["close", "keep-alive", "Keep-Alive, x"],
+    "Upgrade": ["h2c"],
+    "x-amz-version-id": ["v-1", "null", "", "two words"],
+    "x-amz-storage-class": ["STANDARD", "EXPRESS_ONEZONE"],
+    "x-amz-server-side-encryption": ["AES256", "aws:kms"],
+    "x-amz-server-side-encryption-customer-algorithm": ["AES256"],
+    "x-clv-request-id": ["1", "2"],
+    "ibm-sse-kp-enabled": ["true", "false"],
+    "x-amz-meta-note": ["one", "other", "\xe9t\xe9", "s3cr3t-s3cr3t"],
+    "Set-Cookie": ["a=1", "b=2"],
+    "Location": ["/elsewhere"],
+    "Etag": ['"11111111111111111111111111111111-3"', 'W/"x"', "", '""', "bare", "\xe9"],
+    "Content-Length": ["0", "1", "262144", "262145", "007", "9223372036854775808", "12, 12", "-1", "x"],
+    "Content-Type": ["text/html", ""],
+    "Last-Modified": ["yesterday", "", "Wed,  two blanks"],
+    "Date": ["now", "a\tb"],
+    "Server": ["nginx", "AmazonS3"],
+    "Accept-Ranges": ["none", "bytes"],
+}
+
+
+def changed(fields: Fields, change: tuple[str, str, str, int]) -> Fields:
+    """One field with another value, twice, gone, in front, or new."""
+    kind, name, value, place = change
+    if kind == "set":
+        return tuple((known, value if known.lower() == name.lower() else was) for known, was in fields)
+    if kind == "drop":
+        return tuple(field for field in fields if field[0].lower() != name.lower())
+    at = place % (len(fields) + 1)
+    return (*fields[:at], (name, value), *fields[at:])
+
+
+PAIRS = [(name, value) for name, values in MORE.items() for value in values]
+CHANGES = st.builds(
+    lambda kind, pair, text, place: (kind, pair[0], pair[1] if text is None else text, place),
+    st.sampled_from(["set", "add", "add", "drop"]),
+    st.sampled_from(PAIRS),
+    st.one_of(st.none(), st.none(), st.text(st.characters(codec="latin-1", max_codepoint=0xFF), max_size=8)),
+    st.integers(0, 20),
+)
+SHAPES = st.sampled_from(["", "", "", "", " folded", "bare", "wide", "1.0", "204", "no reason"])
+
+
+def on_wire(fields: Fields, shape: str = "") -> bytes:
+    status = {"204": "HTTP/1.1 204 OK", "1.0": "HTTP/1.0 200 OK", "no reason": "HTTP/1.1 200"}.get(shape)
+    colon = ":  " if shape == "wide" else ": "
+    ending = "\n" if shape == "bare" else "\r\n"
+    fold = "\r\n folded" if shape == " folded" else ""
+    lines = "".join(f"{name}{colon}{value}{fold}{ending}" for name, value in fields)
+    return f"{status or 'HTTP/1.1 200 OK'}\r\n{lines}\r\nbody".encode("latin-1")
+
+
+def received(exchange: HeadExchange, request: Request, data: bytes) -> Reception | None:
+    exchange.encode(request)
+    try:
+        return exchange.feed(memoryview(data))
+    except FastgetError:
+        return None
+
+
+def mould_of(fields: Fields, source: HttpSource = SOURCE) -> tuple[Moulding, Request]:
+    """What has been made of an answer with these fields, if it is taken in the ordinary way."""
+    moulding, request = Moulding(), source.get()
+    reception = received(HeadExchange(), request, on_wire(fields))
+    if reception is not None and judged(reception.head, source, Moulding()) is not None:
+        for _ in range(FIRST_DUE):
+            moulding.learn(source, request, reception.head)
+    return moulding, moulding.cast(request)
+
+
+def judged(head: ResponseHead, source: HttpSource | LentSource, moulding: Moulding) -> Any:
+    """What decides about the object; None where it is left to the ordinary way."""
+    if head.status != 200 or not is_small(head) or source.as_stored(head) is not None:
+        return None
+    info = source.describe(head)
+    try:
+        rungs = rungs_of(info, moulding.traits(source, info, head), Config())
+    except FastgetError:
+        return "contradiction"
+    checks = plain_checks(rungs, Config())
+    return None if checks is None else (info, checks, rungs)
+
+
+def assert_is_read_as_ever(fields: Fields, other: Fields, shape: str, secret: str) -> bool:
+    """Whether the answer was recognised; if so, all that comes of it is what came of it before."""
+    moulding, request = mould_of(fields)
+    data = on_wire(other, shape)
+    moulded = received(CastExchange(request, request.cast), request, data) if request.cast else None
+    if moulded is None or moulded.head.reading is None:
+        return False
+    ordinary = received(HeadExchange(), request, data)
+    assert ordinary is not None
+    assert ordinary.head == moulded.head
+    assert tuple(ordinary.head.headers) == tuple(moulded.head.headers)
+    assert (ordinary.is_kept_alive, ordinary.surplus) == (moulded.is_kept_alive, moulded.surplus)
+    source = replace(source_at("other"), headers=(("X-Token", secret),) if secret else ())
+    for one in (source, lend(source, None)):
+        assert one is not None
+        assert judged(moulded.head, one, moulding) == judged(ordinary.head, one, Moulding())
+    return True
+
+
+@given(
+    before=st.lists(CHANGES, max_size=3),
+    after=st.lists(CHANGES, max_size=2),
+    shape=SHAPES,
+    secret=st.sampled_from(["", "s3cr3t-s3cr3t"]),
+)
+@settings(max_examples=800)
+@example([("add", "x-amz-meta-note", "one", 0)], [("set", "x-amz-meta-note", "s3cr3t-s3cr3t", 0)], "", "s3cr3t-s3cr3t")
+@example([("add", "x-goog-hash", "crc32c=" + base64(4, 3, 2, 1), 3)], [("set", "Content-Length", "0", 0)], "", "")
+@example([("add", "x-goog-hash", "x", 3), ("add", "x-goog-hash", "y", 4)], [], "", "")
+def test_whatever_is_recognised_is_what_the_ordinary_way_makes_of_it(
+    before: list[tuple[str, str, str, int]], after: list[tuple[str, str, str, int]], shape: str, secret: str
+) -> None:
+    fields = FIELDS
+    for change in before:
+        fields = changed(fields, change)
+    other = fields
+    for change in after:
+        other = changed(other, change)
+    assert_is_read_as_ever(fields, other, shape, secret)
+
+
+DIGESTS: dict[str, tuple[str, ...]] = {
+    "x-amz-checksum-crc64nvme": (base64(*range(8)), base64(*range(8, 16))),
+    "x-amz-checksum-sha256": (base64(*range(32)), base64(*range(32, 64))),
+    "x-amz-checksum-sha512": (base64(*range(64)), base64(*range(64, 128))),
+    "content-md5": (base64(*range(16)), base64(*range(16, 32))),
+    "repr-digest": (f"sha-256=:{base64(*range(32))}:", f"sha-256=:{base64(*range(32, 64))}:"),
+    "digest": (f"SHA={base64(*range(20))}", f"SHA={base64(*range(20, 40))}"),
+    "x-goog-hash": ("crc32c=" + base64(1, 2, 3, 4), "crc32c=" + base64(250, 251, 252, 253)),
+}
+
+
+@pytest.mark.parametrize("name", DIGESTS)
+def test_another_object_of_a_store_is_recognised_with_its_own_digest(name: str) -> None:
+    first, second = DIGESTS[name]
+    told = {"ETag": '"e-2"', "Content-Length": "7", "Date": "then", "x-amz-request-id": "9", "Last-Modified": "now"}
+    other = tuple((known, told.get(known, value)) for known, value in FIELDS)
+    assert assert_is_read_as_ever((*FIELDS, (name, first)), (*other, (name, second)), "", "")
+
+
+def test_two_digests_in_two_fields_of_one_name_are_recognised() -> None:
+    md5, crc = "md5=" + base64(*range(16)), "crc32c=" + base64(1, 2, 3, 4)
+    others = "md5=" + base64(*range(16, 32)), "crc32c=" + base64(9, 2, 3, 4)
+    fields = [(*FIELDS, *(("x-goog-hash", value) for value in values)) for values in ((md5, crc), others)]
+    assert assert_is_read_as_ever(fields[0], fields[1], "", "")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        (("Connection", "close"),),
+        (("Content-Encoding", "gzip"), ("x-goog-stored-content-encoding", "identity")),
+        (("x-amz-checksum-crc32", base64(1, 2, 3, 4)), ("digest", "crc32c=1f")),
+        (("x-goog-hash", f"crc32c={base64(1, 2, 3, 4)},md5={base64(*range(16))}"),),
+        (("ETag", '"twice"'),),
+        (("X-Long", "x" * 5000),),
+    ],
+)
+def test_an_answer_that_is_unusual_is_no_mould_for_another_or_only_for_its_like(more: Fields) -> None:
+    other = tuple((name, "1" if name == "Content-Length" else value) for name, value in FIELDS)
+    assert not assert_is_read_as_ever((*FIELDS, *more), other, "", "")
+
+
+@pytest.mark.parametrize("change", [("Server", "nginx"), ("Accept-Ranges", "none"), ("x-amz-storage-class", "COLD")])
+def test_a_field_by_which_answers_are_judged_has_to_stay_the_same(change: tuple[str, str]) -> None:
+    fields = (*FIELDS, ("x-amz-storage-class", "STANDARD"))
+    assert assert_is_read_as_ever(fields, fields, "", "")
+    assert not assert_is_read_as_ever(fields, changed(fields, ("set", *change, 0)), "", "")
+
+
+class Watched(Headers):
+    """Tells which fields were asked for."""
+
+    asked: set[str]
+
+    def get(self, name: str) -> str | None:
+        self.asked.add(name)
+        return super().get(name)
+
+    def get_all(self, name: str) -> tuple[str, ...]:
+        self.asked.add(name)
+        return super().get_all(name)
+
+    def __contains__(self, name: object) -> bool:
+        self.asked.add(str(name))
+        return super().__contains__(name)
+
+
+def test_a_field_that_is_read_anywhere_is_taken_over_or_has_to_stay_the_same() -> None:
+    headers = Watched((*FIELDS, ("x-clv-a", "1"), ("x-goog-hash", "a")))
+    headers.asked = set()
+    head = ResponseHead(200, headers, Framing.LENGTH, 2000, "OK")
+    assert judged(head, SOURCE, Moulding()) is not None
+    bucket = S3Source.of("s3://b/k", Config(no_sign_request=True, region="us-east-1"))
+    bucket.describe(head)
+    bucket.traits(bucket.describe(head))
+    taken_over = {"content-length", "content-type", "etag", "last-modified", "x-amz-version-id"}
+    # Of a request id it counts only whether there is one, and a name is never another one.
+    for name in headers.asked - taken_over - DIGEST_FIELDS - {"x-amz-request-id"}:
+        others = tuple(field for field in FIELDS if field[0].lower() != name)
+        fields = [(*others, (name, value)) for value in ("one", "another")]
+        assert not assert_is_read_as_ever(fields[0], fields[1], "", "")
+
+
+@pytest.mark.parametrize("path", ["other", "folder/k%20v", "with?versionId=1"])
+def test_a_request_that_is_like_the_first_is_encoded_as_ever(path: str) -> None:
+    _, first = mould_of(FIELDS)
+    request = source_at(path).get()
+    assert first.cast is not None
+    assert first.cast.encode(request) == HeadExchange().encode(request)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        source_at("k", X="1").get(),
+        HttpSource.of(URL.parse("http://elsewhere/b/k"), {}).get(),
+        source_at("k").head(),
+        replace(source_at("k").get(), url=replace(source_at("k").url, path="/b/k\r\nX: y")),
+    ],
+    ids=["header", "host", "method", "target"],
+)
+def test_a_request_that_is_not_alike_is_encoded_in_the_ordinary_way(request_: Request) -> None:
+    _, first = mould_of(FIELDS)
+    assert first.cast is not None
+    assert first.cast.encode(request_) is None
+
+
+def test_a_request_with_a_secret_is_encoded_in_the_ordinary_way() -> None:
+    source = source_at("k", Authorization="Bearer s3cr3t")
+    _, first = mould_of(FIELDS, source)
+    assert first.cast is not None
+    assert first.cast.encode(source.get()) is None
+
+
+def test_the_more_answers_differ_the_more_seldom_a_mould_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[ObjectMould | None] = []
+    of = ObjectMould.of
+
+    def counted(*given: Any) -> ObjectMould | None:
+        made.append(of(*given))
+        return made[-1]
+
+    monkeypatch.setattr(ObjectMould, "of", counted)
+    moulding, request = Moulding(), SOURCE.get()
+    reception = received(HeadExchange(), request, on_wire(FIELDS))
+    assert reception is not None
+    for _ in range(1000):
+        moulding.learn(SOURCE, request, reception.head)
+    assert len(made) == 8
+
+
+def test_the_moulds_of_a_few_stores_are_kept() -> None:
+    kept = Mouldings()
+    first = kept.of("a", SOURCE)
+    assert kept.of("a", SOURCE) is first
+    assert kept.of("a", lend(SOURCE, None) or SOURCE) is not first
+    for number in range(MOST_STORES):
+        kept.of(f"b{number}", SOURCE)
+    assert kept.of("a", SOURCE) is not first
