@@ -96,12 +96,23 @@ def handshake(
     return secured
 
 
+# By X509_V_ERR_… of OpenSSL: where no other CA would help.
+_OF_ANOTHER_NAME = "ask by a name that the certificate has"
+_WAYS_OUT = {
+    9: "it is not valid yet: look at the clock of this machine",
+    10: "it has ended: look at the clock of this machine, or tell who runs the server",
+    62: _OF_ANOTHER_NAME,
+    64: _OF_ANOTHER_NAME,
+}
+
+
 def untrusted(host: str, error: ssl.SSLCertVerificationError) -> NetworkError:
     """What a refused certificate means; asking again does not help."""
     counts = authorities.what_counts()
+    way_out = _WAYS_OUT.get(error.verify_code) or f"name your own CA with --ca-bundle{f' ({counts})' if counts else ''}"
     return NetworkError(
-        f"the certificate of {host} is not trusted: {error.verify_message}",
-        hint=f"name your own CA with --ca-bundle{f' ({counts})' if counts else ''}; --insecure gives up the check",
+        f"the certificate of {host} is not trusted: {error.verify_message.rstrip('.')}",
+        hint=f"{way_out}; --insecure gives up the check",
         is_transient=False,
     )
 

@@ -54,15 +54,23 @@ def refused(authority: trustme.CA, fault: str) -> ssl.SSLContext:
 
 
 @pytest.mark.fault("N19")
-@pytest.mark.parametrize("fault", ["unknown authority", "other host", "expired", "not yet valid"])
+@pytest.mark.parametrize(
+    ("fault", "way_out"),
+    [
+        ("unknown authority", "--ca-bundle"),
+        ("other host", "a name that the certificate has"),
+        ("expired", "it has ended: look at the clock"),
+        ("not yet valid", "look at the clock"),
+    ],
+)
 def test_a_certificate_that_does_not_hold_is_refused_for_good(
-    secured: Mode, scripted: ServerMaker, authority: trustme.CA, fault: str
+    secured: Mode, scripted: ServerMaker, authority: trustme.CA, fault: str, way_out: str
 ) -> None:
     server = scripted(hello, context=refused(authority, fault))
     with pytest.raises(NetworkError, match=r"certificate of 127\.0\.0\.1 is not trusted") as caught:
         secured.connect(server).get()
     assert not caught.value.is_transient
-    assert "--ca-bundle" in (caught.value.hint or "")
+    assert way_out in (caught.value.hint or "")
     assert server.requests == []
 
 
