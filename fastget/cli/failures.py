@@ -24,7 +24,7 @@ def failure_lines(error: FastgetError, url: str | None = None, *, verbose: bool 
         lines.extend(f"  {line}" for line in _reply_lines(error.reply, message))
     if verbose:
         lines.extend(f"  {detail}" for detail in _details(error))
-    hint = error.hint or ("see fastget --help" if isinstance(error, ConfigError) else None)
+    hint = error.hint or ("see fastget get --help" if isinstance(error, ConfigError) else None)
     if hint:
         lines.append(f"hint: {hint}")
     return [printable(line) for line in lines]

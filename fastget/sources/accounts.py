@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastget.errors import CredentialsError
 from fastget.records import record
-from fastget.sources.failures import NO_CREDENTIALS_HINT, botocore_failures
+from fastget.sources.failures import NO_CREDENTIALS_HINT, NO_IBM_CREDENTIALS_HINT, botocore_failures
 from fastget.sources.plain_routes import DEFAULT_REGION
 from fastget.sources.signing import Credentials
 
@@ -81,9 +81,8 @@ def make_account(settings: S3Settings, tokens: Tokens | None, display_url: str) 
         credentials = None if settings.is_unsigned else session.get_credentials()
     if credentials is None and not settings.is_unsigned:
         client.close()
-        raise CredentialsError(
-            f"{display_url}: there are no AWS credentials", hint=NO_CREDENTIALS_HINT, url=display_url
-        )
+        owner, hint = ("IBM", NO_IBM_CREDENTIALS_HINT) if settings.store == "cos" else ("AWS", NO_CREDENTIALS_HINT)
+        raise CredentialsError(f"{display_url}: there are no {owner} credentials", hint=hint, url=display_url)
     return BotocoreAccount(Account(credentials, tokens), CapturingClient(client))
 
 

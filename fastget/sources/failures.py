@@ -13,7 +13,14 @@ from fastget.sources.replies import safe_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NO_CREDENTIALS_HINT = "for a public bucket use no_sign_request (--no-sign-request), else give a profile (--profile)"
+NO_CREDENTIALS_HINT = (
+    "for a public bucket use no_sign_request (--no-sign-request), else give a profile (--profile), or keys in "
+    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+)
+NO_IBM_CREDENTIALS_HINT = (
+    "give an API key in IBM_API_KEY_ID (ibm_api_key_id), or HMAC keys as access_key_id and secret_access_key; for a "
+    "public bucket use no_sign_request (--no-sign-request)"
+)
 
 
 @contextmanager

@@ -251,8 +251,16 @@ def test_what_only_botocore_can_know_is_left_to_it(
 
 def test_without_keys_botocore_is_asked_for_them() -> None:
     assert plain_route(S3Settings(), "bucket") is None
-    with pytest.raises(FastgetError, match="no AWS credentials"):
+    with pytest.raises(FastgetError, match="no AWS credentials") as caught:
         make_account(S3Settings(), None, "s3://bucket/k")
+    assert "AWS_ACCESS_KEY_ID" in (caught.value.hint or "")
+
+
+def test_who_has_no_keys_for_ibm_is_told_of_those_of_ibm() -> None:
+    settings = S3Settings(store="cos", endpoint_url="https://s3.us-south.cloud-object-storage.appdomain.cloud")
+    with pytest.raises(FastgetError, match="no IBM credentials") as caught:
+        make_account(settings, None, "cos://bucket/k")
+    assert "IBM_API_KEY_ID" in (caught.value.hint or "")
 
 
 def test_models_of_services_in_the_home_are_left_to_botocore(tmp_path: Path) -> None:
