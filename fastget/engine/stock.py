@@ -43,8 +43,6 @@ class Stock:
         self._held: dict[Piece, int] = {}
         self._offered: set[Piece] = set()
         self._refused: set[int] = set()
-        # A stream has brought what was refused; whether the store serves others by now is not known.
-        self._is_doubtful = False
 
     @property
     def end(self) -> int:
@@ -100,9 +98,7 @@ class Stock:
         piece = piece or self._untouched_at(offset, even_returned=even_returned)
         if piece is not None:
             piece.attempts = 0
-            if piece.chunk.index in self._refused:
-                self._refused.remove(piece.chunk.index)
-                self._is_doubtful = True
+            self._refused.discard(piece.chunk.index)
             self._hand_out(piece)
         return piece
 
@@ -167,7 +163,7 @@ class Stock:
     @property
     def is_refused(self) -> bool:
         """Whether anything was refused, and not served since."""
-        return bool(self._refused) or self._is_doubtful
+        return bool(self._refused)
 
     def refuse(self, piece: Piece) -> None:
         """The store has refused it."""
@@ -176,7 +172,6 @@ class Stock:
     def serve(self, piece: Piece) -> None:
         """The store serves it."""
         self._refused.discard(piece.chunk.index)
-        self._is_doubtful = False
 
     def are_others_served(self, piece: Piece) -> bool:
         """Whether others hold something, or anything has landed since this piece was handed out."""
