@@ -63,6 +63,10 @@ class Pace:
         shared = 0.0 if self._shared_rate is None else self._link.delay(length, self._shared_rate)
         return max(shared, self._own_delay(length))
 
+    def begin_anew(self) -> None:
+        """What was not sent in a pause is not caught up with."""
+        self._due = None
+
     def _own_delay(self, length: int) -> float:
         rate, _ = self._phase()
         self._position += length

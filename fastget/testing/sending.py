@@ -114,6 +114,7 @@ class Sender:
                 waiting = ()
             if hold and sent == hold.after:
                 self.pause(hold)
+                pace.begin_anew()
             self._stopping.wait(pace.delay(block.length))
             self._check()
             buffers = self._damaged(exchange, decision.flips, block, sent)
