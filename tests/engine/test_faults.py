@@ -255,13 +255,13 @@ def test_a_changed_object_ends_the_download(stored: StoredObject, destination: P
 def test_another_total_that_every_answer_names_under_one_etag_is_told_once_the_retries_are_spent(
     stored: StoredObject, destination: Path
 ) -> None:
-    # The first range is served rightly: where none is, the discovery stream is the download.
+    # The first range is served rightly, before the next is asked for: where none is, the stream is the download.
     wanted = faults.other_total().on(request=2, ranged=True).always()
     with (
         ObjectServer({"/b/k": stored}, behaviour=UNHURRIED, faults=[wanted]) as server,
         pytest.raises(ProtocolError, match=f"{stored.content.size} bytes") as caught,
     ):
-        fastget.download(server.url("/b/k"), destination, split="range", retries=1, **QUICK)
+        fastget.download(server.url("/b/k"), destination, split="range", retries=1, **{**QUICK, "connections": 2})
     assert str(stored.content.size + 1) in caught.value.message
     assert not list(destination.parent.iterdir())
 

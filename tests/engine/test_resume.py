@@ -415,7 +415,7 @@ def test_parts_that_are_good_stay_when_one_keeps_coming_damaged(
 ) -> None:
     stored = StoredObject(large, **KINDS["parts of sha"])
     bad = faults.flip_bit_of_body(500).on(part=3).always()
-    with ObjectServer({"/k": stored}, faults=[bad]) as server:
+    with ObjectServer({"/k": stored}, behaviour=SLOW, faults=[bad]) as server:
         with pytest.raises(ChecksumMismatch):
             client.download(server.url("/k"), destination, split="part", retries=5)
         port = server.port
