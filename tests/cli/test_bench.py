@@ -82,7 +82,7 @@ def test_a_server_that_throttles_is_told_apart(run: Run, serve: Serve) -> None:
 
 def test_a_server_with_few_slots_is_told_apart(run: Run, serve: Serve) -> None:
     few = serve(LARGE, behaviour=Behaviour(rate_per_connection=2e6), max_connections=3)
-    found = verdict_on(run, few, "-x", "1,3,9", "--seconds", "0.5")
+    found = verdict_on(run, few, "-x", "1,3,9", "--seconds", "1.0")
     assert found["limit"] == "slots"
     assert found["best"]["connections"] == 3
 
