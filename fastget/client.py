@@ -359,10 +359,7 @@ class Client:
         Raises ConfigError where those of a store cannot be read.
         """
         bundle = self._shared_endpoints().ca_bundle(config) if is_in_store(url) else bundle_for_servers(config)
-        if bundle is None:
-            return config
-        self._pools.share(bundle)
-        return config.merged(ca_bundle=bundle)
+        return config if bundle is None else self._pools.trusting(config, bundle)
 
     def _options(self, url: object, options: dict[str, Any]) -> Config:
         return self.settled(url, self.config.merged(**options))

@@ -105,15 +105,36 @@ class Folder:
 
     @contextmanager
     def directory(self, path: str) -> Iterator[Opened]:
-        """The open directory `path` below this one (empty: this one), made where it is missing.
-
-        Raises DestinationError where a part of it is a file or a link, or cannot be made.
-        """
-        found = self._hold(path)
+        """See `hold`."""
+        found = self.hold(path)
         try:
             yield found
         finally:
             self.let_go(found)
+
+    def hold(self, path: str) -> Opened:
+        """The open directory `path` below this one (empty: this one), made where it is missing; it is let go of later.
+
+        Raises DestinationError where a part of it is a file or a link, or cannot be made.
+        """
+        with self._lock:
+            if (found := self._opened.get(path)) is not None:
+                found.users += 1
+                self._opened.move_to_end(path)
+                return found
+        opened = self._open(path)
+        with self._lock:
+            found = self._opened.setdefault(path, opened)
+            found.users += 1
+            dropped = self._take_unused()
+        if found is not opened:
+            os.close(opened.descriptor)  # another thread was quicker
+        for unused in dropped:
+            try:
+                self._flush(unused.descriptor)
+            finally:
+                os.close(unused.descriptor)
+        return found
 
     def keep(self, found: Opened) -> None:
         """Leave a directory that is in use open until it is let go of once more."""
@@ -121,7 +142,7 @@ class Folder:
             found.users += 1
 
     def let_go(self, found: Opened) -> None:
-        """See `keep`."""
+        """See `hold` and `keep`."""
         with self._lock:
             found.users -= 1
 
@@ -164,26 +185,6 @@ class Folder:
         return True
 
     # Open directories ----------------------------------------------------------------------------------------------
-
-    def _hold(self, path: str) -> Opened:
-        with self._lock:
-            if (found := self._opened.get(path)) is not None:
-                found.users += 1
-                self._opened.move_to_end(path)
-                return found
-        opened = self._open(path)
-        with self._lock:
-            found = self._opened.setdefault(path, opened)
-            found.users += 1
-            dropped = self._take_unused()
-        if found is not opened:
-            os.close(opened.descriptor)  # another thread was quicker
-        for unused in dropped:
-            try:
-                self._flush(unused.descriptor)
-            finally:
-                os.close(unused.descriptor)
-        return found
 
     def _take_unused(self) -> list[Opened]:
         surplus = len(self._opened) - self._most_open

@@ -233,7 +233,8 @@ class Puller(Generic[S]):
             self._config.on_event(Done(result))
 
     def _fetch(self, order: Order[S]) -> None:
-        with self._folder.directory(order.folder) as directory:
+        directory = self._folder.hold(order.folder)
+        try:
             sink, config = self._sink(order, directory), self._config_of(order)
             size = order.item.size
             if size is None or size <= SMALL:
@@ -241,6 +242,8 @@ class Puller(Generic[S]):
                     return
                 size = self._fetcher.found_size
             self._fetch_large(sink, order.source, size, config)
+        finally:
+            self._folder.let_go(directory)
 
     def _fetch_small(self, order: Order[S], sink: KeptFile, config: Config, directory: Opened) -> bool:
         """Whether it is here, or waits for its flush."""

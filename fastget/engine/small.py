@@ -146,7 +146,7 @@ class SmallObjects:
         receive(self.line, data)
         if wrong_digests(data, checks) or not put(data, Identity.of(info.url, source.selection, info)):
             return None
-        return _result(source, sink, info, len(data), verdict(info, rungs, checks), time.monotonic() - began)
+        return _result(info.url, sink, info, len(data), verdict(info, rungs, checks), time.monotonic() - began)
 
 
 class AtOnce:
@@ -198,7 +198,7 @@ class AtOnce:
             url = self._source.display_url
             self._announcer.tell(Progress(url, size, tally.received, size, tally.verified, 1, seconds))
         tally.requests += line.requests
-        return _result(self._source, sink, info, size, verdict(info, rungs, checks), seconds, tally)
+        return _result(self._source.display_url, sink, info, size, verdict(info, rungs, checks), seconds, tally)
 
     def _receive(self, line: Line, data: memoryview, scope: Cancellation) -> None:
         try:
@@ -272,7 +272,7 @@ def verdict(info: ObjectInfo, rungs: tuple[Check, ...], checks: tuple[Check, ...
 
 
 def _result(
-    source: PlainSource,
+    url: str,
     sink: WholeSink,
     info: ObjectInfo,
     size: int,
@@ -281,7 +281,7 @@ def _result(
     tally: Tally | None = None,
 ) -> Result:
     return Result(
-        url=source.display_url,
+        url=url,
         path=sink.path,
         size=size,
         etag=info.etag,

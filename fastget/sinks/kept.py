@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from fastget.core.journal import Claim, Header, Identity, encode_claim, encode_withdrawal
@@ -118,19 +118,28 @@ class KeptFile(FileSink):
     def put(self, data: memoryview, identity: Identity | None) -> bool:
         self._check_aborted()
         try:
-            with self._held_directory() as directory, closing(self._write_whole(directory, data, identity)) as whole:
-                if self._fsync:
-                    whole.flush()
-                    self._check_aborted()
-                if not whole.appear():
-                    return False
-                if self._fsync and self._at is None:
-                    self._flush_directory_at(directory)
-                return True
+            if self._at is not None:
+                return self._put_in(self._at, data, identity)
+            with self._held_directory() as directory:
+                return self._put_in(directory, data, identity)
         except DestinationError:
             raise
         except OSError as error:
             raise self._failure(error, "write") from error
+
+    def _put_in(self, directory: int, data: memoryview, identity: Identity | None) -> bool:
+        whole = self._write_whole(directory, data, identity)
+        try:
+            if self._fsync:
+                whole.flush()
+                self._check_aborted()
+            if not whole.appear():
+                return False
+            if self._fsync and self._at is None:
+                self._flush_directory_at(directory)
+            return True
+        finally:
+            whole.close()
 
     def prepare(self, directory: int, data: memoryview, identity: Identity | None) -> WholeFile:
         """The first half of `put`: the file, written into its open directory, neither flushed nor named.

@@ -25,7 +25,8 @@ class Pools:
         self._config = config
         self._lock = threading.Lock()
         self._kept: dict[str | None, Pool] = {}
-        self._bundles = {config.ca_bundle}
+        # The client's own options with each of the bundles: to make and check them again would cost every call.
+        self._own = {config.ca_bundle: config}
         # Those of calls, by what they are made by, with how many use them.
         self._lent: dict[tuple[object, ...], tuple[Pool, int]] = {}
 
@@ -34,9 +35,11 @@ class Pools:
         """Whether there are connections, or were since it was closed."""
         return bool(self._kept)
 
-    def share(self, ca_bundle: str) -> None:
-        """From now on, calls that differ by trusting this file share connections with each other."""
-        self._bundles.add(ca_bundle)
+    def trusting(self, config: Config, ca_bundle: str) -> Config:
+        """These options, trusting this file; from now on, calls that differ by that alone share connections."""
+        if (own := self._own.get(ca_bundle)) is None:
+            own = self._own[ca_bundle] = self._config.merged(ca_bundle=ca_bundle)
+        return own if config is self._config else config.merged(ca_bundle=ca_bundle)
 
     @contextmanager
     def lend(self, config: Config) -> Iterator[Pool]:
@@ -46,7 +49,7 @@ class Pools:
         that lie idle have to make room for whoever else asks it.
         """
         made_by = connection_options(config)
-        if config.ca_bundle in self._bundles and made_by == connection_options(self._config):
+        if config.ca_bundle in self._own and made_by == connection_options(self._config):
             yield self._keep(config)
             return
         key = (config.ca_bundle, *made_by)

@@ -69,6 +69,6 @@ def test_options_that_differ_share_nothing(config: Config) -> None:
 def test_a_bundle_that_is_shared_later_is_still_given_back(config: Config) -> None:
     pools, own = Pools(config), config.merged(ca_bundle="/other.pem")
     with pools.lend(own) as before:
-        pools.share("/other.pem")
+        assert pools.trusting(config, "/other.pem") == config.merged(ca_bundle="/other.pem")
         with pools.lend(own) as after:
             assert after is not before
