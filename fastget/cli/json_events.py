@@ -40,10 +40,15 @@ class JsonReporter:
 
     def handle(self, event: Event) -> None:
         """From any thread."""
-        if isinstance(event, Done | Failed) or self.lost is not None:
+        if not isinstance(event, Done | Failed):
+            self._tell(type(event).__name__.lower(), asdict(event))
+
+    def _tell(self, name: str, fields: dict[str, Any]) -> None:
+        """Within a handler of events: what goes wrong there is not raised, and stops the transfer from outside."""
+        if self.lost is not None:
             return
         try:
-            write_line(type(event).__name__.lower(), asdict(event))
+            write_line(name, fields)
         except (BrokenPipeError, OutputLost) as error:
             self._lose(error)
 
@@ -56,7 +61,8 @@ class JsonReporter:
             interrupt_main_thread()
 
     def finished(self, result: Result) -> None:
-        write_line("done", result.as_dict())
+        """A pull calls it from its handler."""
+        self._tell("done", result.as_dict())
 
     def failed(self, error: FastgetError, url: str | None, code: ExitCode) -> None:
         """People read standard error as well, so the error is there too."""

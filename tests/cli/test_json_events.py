@@ -117,3 +117,16 @@ def _wait_for(worker: Thread) -> None:
         worker.start()
         worker.join()
         signal.pause()
+
+
+def test_a_reader_that_has_gone_when_an_object_of_a_pull_is_done_stops_it_too(
+    result: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: bytes) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("fastget.cli.json_events.write_output", refuse)
+    reporter = JsonReporter()
+    with pytest.raises(Interrupted), clean_stop():
+        reporter.finished(result)
+    assert isinstance(reporter.lost, BrokenPipeError)

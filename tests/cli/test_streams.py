@@ -121,6 +121,18 @@ def test_output_that_cannot_be_written_is_a_failure_of_its_own(
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_a_pull_whose_lines_cannot_be_written_ends_as_a_download_does(
+    start: Start, serve: Serve, stored: StoredObject, tmp_path: Path, spoilt: Spoilt, way: str
+) -> None:
+    server = serve({f"/{number}": stored for number in range(3)})
+    (tmp_path / "list").write_text("".join(f"{server.url(f'/{number}')}\n" for number in range(3)))
+    status, stderr = without_output(start, spoilt(way), "pull", "-i", "list", "-d", "there", "--json")
+    assert "Traceback" not in stderr
+    assert status == (141 if way == "broken" else 8)
+    assert bool(stderr) == (way != "broken")
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_a_download_to_a_file_has_no_use_for_standard_output(
     start: Start, serve: Serve, stored: StoredObject, content: Content, tmp_path: Path, spoilt: Spoilt, way: str
 ) -> None:
