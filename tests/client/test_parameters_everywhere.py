@@ -88,7 +88,7 @@ def test_every_request_of_a_download_carries_every_parameter(
     split: str, stored: StoredObject, serve: Serve, destination: Path
 ) -> None:
     breaks = [faults.reset(after=1000).on(request=number) for number in (4, 8)]
-    server = serve({"/bucket/a key": stored}, behaviour=Behaviour(rate_per_connection=8 * MIB), faults=breaks)
+    server = serve({"/bucket/a key": stored}, behaviour=Behaviour(rate_per_connection=4 * MIB), faults=breaks)
     options = {**OPTIONS, **CONDITIONS, "split": split, "part_size": 512 * KIB, "connections": 3}
     result = fastget.download("s3://bucket/a key", destination, endpoint_url=server.base_url, **options)
     assert destination.read_bytes() == stored.content.read()

@@ -211,7 +211,7 @@ def test_https_goes_through_a_tunnel_and_is_checked_against_the_stores_name(
     assert_idle: AssertIdle,
 ) -> None:
     proxy = tunnel(secured.port)
-    secured.behaviour = Behaviour(rate_per_connection=8 * MIB)  # so that there is something left for other connections
+    secured.behaviour = Behaviour(rate_per_connection=4 * MIB)  # so that there is something left for other connections
     url = f"https://{STORE}/b/k?X-Amz-Signature=5ec2e7"
     result = fastget.download(
         url, destination, proxy=f"http://user:pass@127.0.0.1:{proxy.port}", ca_bundle=bundle, **SEVERAL

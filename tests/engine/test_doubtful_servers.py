@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 MISLEADING = (2 * MIB, 3 * MIB, 1 * MIB, 4321)
 QUICK = {"part_size": MIB, "connections": 3}
-UNHURRIED = Behaviour(rate_per_connection=8 * MIB)
+UNHURRIED = Behaviour(rate_per_connection=4 * MIB)
 OPAQUE = '"opaque"'
 
 

@@ -36,7 +36,7 @@ QUICK = {"part_size": MIB, "connections": 4}
 IMPATIENT = {**QUICK, "stall_timeout": 0.5, "response_timeout": 1.0}
 
 # Slow enough that one stream does not fetch everything before the others have asked.
-UNHURRIED = Behaviour(rate_per_connection=8 * MIB)
+UNHURRIED = Behaviour(rate_per_connection=4 * MIB)
 
 # Faults that a second request sets right.
 PASSING: dict[str, Fault] = {
@@ -270,7 +270,7 @@ def test_another_total_that_every_answer_names_under_one_etag_is_told_once_the_r
 def test_another_total_without_a_version_that_was_asked_for_ends_the_download(
     content: Content, destination: Path
 ) -> None:
-    behaviour = Behaviour(rate_per_connection=8 * MIB, etags=ETags.NONE)
+    behaviour = Behaviour(rate_per_connection=4 * MIB, etags=ETags.NONE)
     stored = StoredObject(content, checksum=Algorithm.CRC32C)
     wanted = faults.other_total().on(request=2, ranged=True)
     with (

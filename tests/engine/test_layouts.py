@@ -345,7 +345,7 @@ def test_numbers_with_gaps_are_not_taken_for_another_object(
     stored = StoredObject(
         content, part_sizes=EVEN, part_numbers=(1, 3, 7, 9), checksum=Algorithm.CRC32C, checksum_type="COMPOSITE"
     )
-    with ObjectServer({"/b/k": stored}, behaviour=Behaviour(rate_per_connection=8 * MIB)) as server:
+    with ObjectServer({"/b/k": stored}, behaviour=Behaviour(rate_per_connection=4 * MIB)) as server:
         result = fetch(server, destination)
     assert_verified(result, destination, content_digest)
     assert result.split == "range"

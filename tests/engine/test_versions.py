@@ -75,7 +75,7 @@ def test_an_answer_of_another_version_with_the_same_etag_ends_the_download(
     stored: StoredObject, destination: Path
 ) -> None:
     other = faults.field("x-amz-version-id", "v-2").on(ranged=True)
-    behaviour = Behaviour(rate_per_connection=8 * MIB)  # so that a range is asked for
+    behaviour = Behaviour(rate_per_connection=4 * MIB)  # so that a range is asked for
     with (
         ObjectServer({"/bucket/key": stored}, behaviour=behaviour, faults=[other]) as server,
         pytest.raises(SourceChanged, match="version"),

@@ -21,7 +21,7 @@ Fetch = Callable[..., Result]
 Check = Callable[[], None]
 
 PARTS = (MIB, 2 * MIB, 4321)
-UNHURRIED = Behaviour(rate_per_connection=8 * MIB)
+UNHURRIED = Behaviour(rate_per_connection=4 * MIB)
 
 
 @pytest.mark.fault("C5")

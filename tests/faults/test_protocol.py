@@ -46,7 +46,7 @@ Fetch = Callable[..., Result]
 Check = Callable[[], None]
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
-UNHURRIED = Behaviour(rate_per_connection=8 * MIB)
+UNHURRIED = Behaviour(rate_per_connection=4 * MIB)
 
 
 @pytest.mark.fault("H13")
