@@ -104,7 +104,7 @@ def test_a_slice_ends_where_the_object_does(serve: Serve, stored: StoredObject, 
 
 def test_a_long_slice_comes_over_several_connections(serve: Serve) -> None:
     content = Content.generated(40 * MIB + 11, seed=3)
-    server = serve({"/b/k": StoredObject(content)})
+    server = serve({"/b/k": StoredObject(content)}, behaviour=Behaviour(rate_per_connection=16 * MIB))
     into = array("d", bytes(32 * MIB))
     result = fastget.read_into(server.url("/b/k"), into, 1000, connections=3)
     assert into.tobytes() == content.read(1000, 1000 + 32 * MIB)

@@ -17,7 +17,7 @@ from fastget.engine import worker
 from fastget.engine.cancellation import Cancellation
 from fastget.errors import Cancelled, ChecksumMismatch, ConfigError, InvalidURL, NotFound, RangeNotSupported
 from fastget.events import Event, Progress
-from fastget.testing import Content, ObjectServer, StoredObject, faults
+from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults
 
 KIB, MIB = 1024, 1024 * 1024
 Serve = Callable[..., ObjectServer]
@@ -72,7 +72,7 @@ def test_a_slice_is_that_of_the_bytes(
 
 def test_a_slice_of_several_pieces_comes_in_order_over_several_connections(serve: Serve) -> None:
     content = Content.generated(20 * MIB + 77, seed=4)
-    server = serve({"/k": StoredObject(content)})
+    server = serve({"/k": StoredObject(content)}, behaviour=Behaviour(rate_per_connection=8 * MIB))
     stream = fastget.stream(server.url("/k"), 1001, -1001, connections=4)
     assert joined(stream) == content.read(1001, content.size - 1001)
     assert stream.result is not None

@@ -77,7 +77,7 @@ def test_a_single_put_is_verified_by_its_full_object_checksum_whatever_the_algor
     content: Content, content_digest: str, destination: Path, algorithm: Algorithm
 ) -> None:
     stored = StoredObject(content, checksum=algorithm)
-    with served(stored) as server:
+    with served(stored, rate_per_connection=8 * MIB) as server:  # so that others come before the first has it all
         result = fastget.download(server.url("/bucket/key"), destination, part_size=MIB, connections=3)
     assert_is(destination, content_digest)
     assert result.verification.method is Method.FULL_OBJECT
