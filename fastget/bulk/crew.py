@@ -114,6 +114,7 @@ class Crew(Generic[T]):
         most = _most_jobs(min(most, LIMIT if jobs is None else jobs))
         start, cores = max(1, START // processes), max(1, usable_cores() // processes)
         self._governor = Governor(min(start, most), most, cores) if jobs is None else Governor(most, most, 1)
+        self._processes = processes
         self._others = others
         self._is_free = jobs is None
         # How many the servers are known to serve at once; None: as many as there are.
@@ -142,6 +143,10 @@ class Crew(Generic[T]):
     @property
     def _done_here(self) -> int:
         return sum(hand.finished for hand in self.hands)
+
+    def begin_with(self, count: int) -> None:
+        """Begin with so many threads, in all processes together, instead of two; unless that has been outgrown."""
+        self._governor.begin_with(max(1, count // self._processes))
 
     def take(self) -> T | None:
         """From any thread: a piece that nobody has begun, if there is one: to be counted, or given back."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fastget.bulk.items import Item, Pullable, from_listing, from_urls
 from fastget.bulk.lines import Lines
+from fastget.core.governor import start_for
 from fastget.core.urls import URL
 from fastget.engine.transfer import Transfer
 from fastget.errors import ConfigError
@@ -127,6 +128,11 @@ class Lent:
         if not store.gate.is_open or store.is_ailing or store.facts.bears is not None:
             return None
         return lend(source, _bundle_of(source, self._ca_bundle))
+
+    def start(self, source: Source) -> int | None:
+        """How many requests at once to begin with; None where its store has answered nothing yet."""
+        facts = self._stores.of(source.store).facts
+        return None if facts.wait is None else start_for(facts)
 
     def borne(self, source: Source) -> int | None:
         """How many requests at once the source's server is known to answer; None where it is not known."""

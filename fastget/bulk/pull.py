@@ -61,6 +61,10 @@ class Means(Protocol):
         """
         ...
 
+    def start(self, source: Source) -> int | None:
+        """How many requests at once to begin with; None where its store has answered nothing yet."""
+        ...
+
     def borne(self, source: Source) -> int | None:
         """How many requests at once the source's server is known to answer; None where it is not known."""
         ...
@@ -91,6 +95,8 @@ class Pull:
         self._found = 0
         self._is_listed = False
         self._may_be_short = True
+        self._first: Source | None = None
+        self._has_started = False
         self._large = threading.Semaphore(LARGE_AT_ONCE)
         self._places = places()
         self._company = company_for(folder, self._config, means)
@@ -144,6 +150,7 @@ class Pull:
             if order is None:
                 self._found -= 1
             else:
+                self._first = self._first or order.source
                 self._crew.hand_out(order, self._borne(order))
 
     def _order(self, item: Item) -> Order[Source] | None:
@@ -177,8 +184,16 @@ class Pull:
         self._may_be_short = borne is not None
         return borne
 
+    def _start(self) -> None:
+        """Learned from the first answer of the first object's store: how far away it is, and what it is made for."""
+        if self._has_started or self._first is None or (start := self._means.start(self._first)) is None:
+            return
+        self._has_started = True
+        self._crew.begin_with(start)
+
     def _look(self) -> None:
         self._cancellation.check()
+        self._start()
         self._deliver()
         now = time.monotonic()
         if self._announcer.is_heard and now - self._told >= TICK:

@@ -101,6 +101,13 @@ class Governor:
         """Whether the number is final."""
         return self._is_settled
 
+    def begin_with(self, count: int) -> int:
+        """The number to begin with, learned after the beginning; what was measured meanwhile decides instead."""
+        if not self.has_judged and count > self._start:
+            self._start = self._wanted = min(count, self._limit)
+            self._is_settled = self._wanted == self._limit
+        return self._wanted
+
     def observe(self, sample: Sample) -> int:
         """Take a sample and answer how many connections to have; the same number until enough has been seen."""
         if self._is_settled or not sample.received:

@@ -19,7 +19,6 @@ from fastget.engine.line import ConnectionPool, Line
 from fastget.engine.task import Replan, Tally, Task
 from fastget.engine.worker import LARGE_BUFFER, SMALL_BUFFER, Worker, Write
 from fastget.errors import NetworkError, ProtocolError, RangeNotSupported, SourceError, Unverifiable
-from fastget.sources.stores import is_object_store
 from fastget.transport.heads import HeadExchange
 
 if TYPE_CHECKING:
@@ -170,7 +169,7 @@ class RangePass:
             store=self._store,
         )
         if len(plan.chunks) > 1:
-            self._store.learn(wait=self._opening.waited, is_object_store=is_object_store(self._opening.head.headers))
+            self._store.learn_from(self._opening.head.headers, self._opening.waited)
         try:
             self._fetch(_RangeJob(task, self.tally, self._cancellation), write, window)
         except Replan:

@@ -106,6 +106,8 @@ class SmallObjects:
             with gate.passing(self._cancellation):
                 request = source.get()
                 head = self.line.send(moulding.cast(request))
+            if store.facts.wait is None:
+                store.learn_from(head.headers, self.line.waited)
             result = self._take(head, source, moulding, sink, put or sink.put, config, began)
         except (Cancelled, DestinationError):
             self.line.drop()

@@ -12,10 +12,12 @@ from fastget.core.store_memory import StoreFacts
 from fastget.engine.gate import Gate
 from fastget.engine.reserve import Reserve
 from fastget.records import record
+from fastget.sources.stores import is_object_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fastget.core.messages import Headers
     from fastget.errors import FastgetError
 
 # Seconds after which a store is asked anew: it may have been upgraded, or a permission granted.
@@ -49,6 +51,10 @@ class Store:
             return
         with self._lock:
             self._facts = replace(self._facts, **facts)
+
+    def learn_from(self, headers: Headers, waited: float) -> None:
+        """What the answer to a plain GET tells, which took so many seconds to come."""
+        self.learn(wait=waited, is_object_store=is_object_store(headers))
 
     def may_retry(self, error: FastgetError, retries: int) -> bool:
         """Take one of the endpoint's retries, for a request that may have `retries`; False where none is left."""

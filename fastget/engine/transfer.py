@@ -32,7 +32,6 @@ from fastget.engine.worker import Worker, Write
 from fastget.errors import ChecksumMismatch, FastgetError, NetworkError, RangeNotSupported, SourceError, Unverifiable
 from fastget.events import Done, Failed, Method, Progress, Result, Started, Unchanged, Verification
 from fastget.sinks.memory import window_of
-from fastget.sources.stores import is_object_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -192,7 +191,7 @@ class Transfer:
 
     def _prepare(self, opening: Opening, known: Knowledge) -> Prepared:
         store = self._stores.of(opening.source.store)
-        store.learn(wait=opening.waited, is_object_store=is_object_store(opening.head.headers))
+        store.learn_from(opening.head.headers, opening.waited)
 
         def find_layout(parts: int | None, by_number: bool) -> PartLayout | None:
             return self._find_layout(opening, store, parts, known, by_number=by_number)

@@ -31,7 +31,8 @@ def serve_bucket() -> Iterator[ServeBucket]:
                 f"/b/{key}": data if isinstance(data, StoredObject) else stored(data) for key, data in keys.items()
             }
             listing = Listing(objects, page_size=options.pop("page_size", 1000))
-            return servers.enter_context(ObjectServer(objects, operations=[listing], **options))
+            operations = [listing, *options.pop("operations", ())]
+            return servers.enter_context(ObjectServer(objects, operations=operations, **options))
 
         yield begin
 

@@ -52,6 +52,9 @@ class Fetched:
     def lend(self, _: Any) -> None:
         """Nothing is lent."""
 
+    def start(self, _: Any) -> None:
+        """Nothing is known."""
+
     def borne(self, _: Any) -> None:
         """Nothing is known."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import pytest
 
 import fastget
 from fastget.bulk.items import from_lines
+from fastget.core.governor import FAR, MANY, START
 from fastget.errors import (
     AccessDenied,
     ChecksumMismatch,
@@ -23,7 +25,8 @@ from fastget.errors import (
     NotFound,
 )
 from fastget.events import Done, Event, Failed, PullProgress, Unchanged
-from fastget.testing import Algorithm, Content, ObjectServer, StoredObject, faults
+from fastget.testing import Algorithm, Behaviour, Content, ObjectServer, StoredObject, faults
+from fastget.testing.received import ReceivedRequest
 
 MIB = 1024 * 1024
 ServeBucket = Callable[..., ObjectServer]
@@ -85,6 +88,24 @@ def test_large_and_small_objects_come_side_by_side(serve_bucket: ServeBucket, di
     found = files(directory)
     assert found.pop("large") == bytes(large.read(0, large.size))
     assert found == keys
+
+
+def test_a_distant_object_store_is_asked_for_many_objects_at_once_from_its_first_answer_on(
+    serve_bucket: ServeBucket, directory: Path
+) -> None:
+    """Two are under way when it comes; from the third on, nobody is answered before as many ask as there are to be."""
+    numbers, together = itertools.count(1), threading.Barrier(MANY)
+
+    def answer(_: ReceivedRequest) -> None:
+        if next(numbers) > START:
+            together.wait(30.0)
+
+    keys = {f"{number:02}": b"small" for number in range(START + MANY)}
+    distant = Behaviour(first_byte_delay=(2 * FAR, 2 * FAR))
+    server = serve_bucket(keys, behaviour=distant, operations=[answer])
+    result = fastget.pull([server.url(f"/b/{key}") for key in keys], directory, retries=0)
+    assert (result.done, result.failed) == (len(keys), 0)
+    assert not together.broken
 
 
 def test_an_object_that_fails_keeps_no_other_away(serve_bucket: ServeBucket, directory: Path) -> None:

@@ -230,6 +230,28 @@ def test_the_number_to_begin_with_is_what_paid_before_or_what_the_first_answer_s
     assert start_for(facts) == start
 
 
+def test_the_number_to_begin_with_may_come_after_the_beginning() -> None:
+    begun = governor()
+    assert begun.observe(Sample(0.0, 10, 0.0, 1)) == START
+    assert begun.begin_with(MANY) == begun.wanted == MANY
+    assert not begun.has_judged
+    counts = World(each=45 * MB, first_byte=0.05).run(begun)
+    assert counts[-1] == LIMIT
+
+
+def test_what_was_measured_is_not_undone_by_a_number_to_begin_with() -> None:
+    grown, set_by_hand = governor(), Governor(4, 4, 1)
+    World(each=10 * MB, link=80 * MB).run(grown)
+    found = grown.wanted
+    assert found > START
+    assert (grown.begin_with(LIMIT), set_by_hand.begin_with(LIMIT)) == (found, 4)
+
+
+def test_a_number_to_begin_with_is_bounded_and_never_less_than_there_are() -> None:
+    assert Governor(START, 5, 2).begin_with(MANY) == 5
+    assert governor().begin_with(1) == START
+
+
 def test_processors_that_are_full_send_connections_away_down_to_the_number_that_was_proven() -> None:
     busy = Governor(MANY, LIMIT, 2)
     counts = World(each=10 * MB, work=2.0 / (16 * 10 * MB)).run(busy)
