@@ -33,8 +33,8 @@ PREAMBLE = b"fastget\x01"
 # A hundred thousand claims; a journal that is longer was not written by this program, or says nothing new any more.
 MAXIMUM_JOURNAL = 4 * 1024 * 1024
 MAXIMUM_HEADER = 64 * 1024
-# A block is what each worker loses at most with the process: so small a share of the object that eight of them lose less
-# than a tenth of it, but no smaller, as each claim costs a call of the system (docs/design/0006-resume.md).
+# A block is what each worker loses at most with the process: so small a share of the object that eight of them lose
+# less than a tenth of it, but no smaller, as each claim costs a call of the system (docs/design/0006-resume.md).
 USUAL_BLOCKS = 128
 SMALLEST_BLOCK = 256 * 1024
 LARGEST_BLOCK = 4 * 1024 * 1024
