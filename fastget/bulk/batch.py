@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fastget.sinks.whole import WholeFile
 
 # Files of one thread that wait at most, and seconds that the first of them waits while others come.
-MOST, LONGEST = 64, 0.25
+MOST, LONGEST = 64, 0.1
 # Files that wait in all threads together: each is open, and keeps its directory open.
 MOST_OPEN = 1024
 
