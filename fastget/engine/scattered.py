@@ -43,18 +43,21 @@ def spans_of(ranges: Iterable[tuple[int, int]]) -> list[Span]:
     return spans
 
 
-def memories_for(spans: Sequence[Span], into: WriteableBuffer | Sequence[WriteableBuffer] | None) -> list[memoryview]:
-    """Memory for each span, in bytes: of the caller's `into`, one after another or each its own, or one new block.
+def memories_in(into: WriteableBuffer | Sequence[WriteableBuffer], spans: Sequence[Span]) -> list[memoryview]:
+    """Memory for each span, in bytes: of the caller's buffer one after another, or each its own.
 
-    Raises ConfigError for buffers that are too few, too small or not writable, NoSpace without memory.
+    Raises ConfigError for buffers that are too few, too small or not writable.
     """
-    if into is None:
-        return _consecutive(spans, allocate(sum(span.length for span in spans)))
     try:
         block = memoryview(into)  # type: ignore[arg-type]
     except TypeError:
         return _separate(spans, list(into))  # type: ignore[arg-type]
     return _consecutive(spans, as_bytes(block))
+
+
+def new_memories(spans: Sequence[Span]) -> list[memoryview]:
+    """Memory for each span, in bytes, one after another in one new block. Raises NoSpace without memory."""
+    return _consecutive(spans, allocate(sum(span.length for span in spans)))
 
 
 def _consecutive(spans: Sequence[Span], block: memoryview) -> list[memoryview]:
@@ -100,32 +103,33 @@ class ScatteredRead:
     def run(
         self, ranges: Iterable[tuple[int, int]], into: WriteableBuffer | Sequence[WriteableBuffer] | None
     ) -> list[memoryview]:
-        """The bytes of every (start, stop), in memory as `memories_for` gives it.
+        """The bytes of every (start, stop), in the caller's memory (`memories_in`), or in new one.
 
         Raises ConfigError for ranges and buffers that do not fit, Unverifiable where a digest is required,
         RangeNotSupported for a range beyond the object's end and where the server has no ranges or no size, and the
         errors of a download. What the memories hold then is undefined.
         """
         spans = spans_of(ranges)
-        memories = memories_for(spans, into)
-        self._fill(spans, memories)
-        return memories
-
-    def _fill(self, spans: Sequence[Span], memories: Sequence[memoryview]) -> None:
+        memories = None if into is None else memories_in(into, spans)
         fetches = coalesce(spans)
         with self._pass:
             self._pass.check_options()
             if not fetches:
-                return
+                return memories or new_memories(spans)
             info, size = self._pass.begin(fetches[0].span)
             self._check(spans, size)
-            fetches = self._held_together(fetches, info)
-            sink = ScatteredSink(spans, memories, fetches, self._config.max_memory)
-            try:
-                self._pass.run(self._plan(fetches), sink, sink.window)
-                sink.publish(sum(fetch.span.length for fetch in fetches))
-            finally:
-                sink.discard()
+            # New memory only now: what goes beyond the end of the object may be more than there is.
+            memories = memories or new_memories(spans)
+            self._fill(spans, memories, self._held_together(fetches, info))
+        return memories
+
+    def _fill(self, spans: Sequence[Span], memories: Sequence[memoryview], fetches: list[Fetch]) -> None:
+        sink = ScatteredSink(spans, memories, fetches, self._config.max_memory)
+        try:
+            self._pass.run(self._plan(fetches), sink, sink.window)
+            sink.publish(sum(fetch.span.length for fetch in fetches))
+        finally:
+            sink.discard()
 
     def _check(self, spans: Sequence[Span], size: int) -> None:
         for number, span in enumerate(spans):

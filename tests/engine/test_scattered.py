@@ -181,7 +181,7 @@ def test_what_is_no_range_is_refused_by_its_number(server: ObjectServer, asked: 
         fastget.read_ranges(server.url("/b/k"), [(0, 5), asked])
 
 
-@pytest.mark.parametrize("asked", [(SIZE - 5, SIZE + 1), (SIZE, SIZE + 1), (9 * SIZE, 9 * SIZE + 5)])
+@pytest.mark.parametrize("asked", [(SIZE - 5, SIZE + 1), (SIZE, SIZE + 1), (9 * SIZE, 9 * SIZE + 5), (0, 2**62)])
 @pytest.mark.parametrize("others", [[], [(0, 10)]], ids=["alone", "with others"])
 def test_a_range_beyond_the_end_is_an_error_that_names_it(
     server: ObjectServer, others: list[tuple[int, int]], asked: tuple[int, int]
