@@ -170,10 +170,12 @@ class Config:
 
         Raises ConfigError for an option that does not exist or a value that it cannot have.
         """
+        if not options:
+            return self
         unknown = sorted(set(options) - {item.name for item in fields(self)})
         if unknown:
             raise ConfigError(f"there is no option {unknown[0]!r}", hint="the options are the fields of fastget.Config")
-        return replace(self, **options) if options else self
+        return replace(self, **options)
 
 
 def environment_names() -> dict[str, str]:

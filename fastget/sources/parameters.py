@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from fastget.errors import ConfigError, ProtocolError
 
@@ -39,6 +39,8 @@ _OF_CONFIG = (
     "mirror_destination",
 )
 _DATES = ("if_modified_since", "if_unmodified_since", "response_expires")
+_ALL_OF_CONFIG = (*_OF_CONFIG, *_DATES, "sse_c_key")
+_NOT_GIVEN = [None] * len(_ALL_OF_CONFIG)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,13 +79,16 @@ class Parameters:
         if self.sse_customer_key is not None and self.sse_customer_algorithm is None:
             raise ConfigError("a customer's key goes with its algorithm", hint="it is AES256 (wire-spec.md row 16)")
 
-    @classmethod
-    def of(cls, config: Config) -> Self:
+    @staticmethod
+    def of(config: Config) -> Parameters:
         """The parameters among the options. Raises ConfigError for a date or a key that cannot be read."""
+        # Most objects are asked for without any, and many of them one after the other.
+        if [getattr(config, name) for name in _ALL_OF_CONFIG] == _NOT_GIVEN:
+            return _NONE
         given: dict[str, Any] = {name: getattr(config, name) for name in _OF_CONFIG}
         given |= {name: _moment(name, getattr(config, name)) for name in _DATES}
         key = _customer_key(config.sse_c_key)
-        return cls(**given, sse_customer_key=key, sse_customer_algorithm="AES256" if key else None)
+        return Parameters(**given, sse_customer_key=key, sse_customer_algorithm="AES256" if key else None)
 
     def headers(self, *, pinned: bool) -> Fields:
         """The header fields of every request; the conditions only of those that are not pinned to an answer yet."""
@@ -146,6 +151,9 @@ class Parameters:
             ("response-content-type", self.response_content_type),
             ("response-expires", _imf_fixdate(self.response_expires)),
         )
+
+
+_NONE = Parameters()
 
 
 def _present(*items: tuple[str, str | None]) -> Fields:

@@ -84,6 +84,8 @@ def check_conditions(parameters: Parameters) -> None:
 
 def check_given_twice(parameters: Parameters, headers: Collection[str]) -> None:
     """Refuses a parameter that stands in the user's headers as well."""
+    if not headers:
+        return
     given = {name.lower() for name in headers}
     for name, _ in parameters.headers(pinned=False):
         if name.lower() in given and name != "x-amz-checksum-mode":
