@@ -60,8 +60,8 @@ on with it. Tries of each: {tries}; where they ended differently, the number sta
 - **wrong**: success, and other bytes
 - **hangs**: not done after 60 seconds
 
-Where fastget does worse than aria2: it ends where a server begins to refuse every range only after the first connection
-has been let go, though a request without a range might still bring the whole.
+503 to every range: fastget goes on over the connection that brought the first answer. Where a server begins to refuse
+ranges only after that one has been let go, it ends in an error, keeps what it has, and the same command goes on later.
 
 """
 
