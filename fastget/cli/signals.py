@@ -42,7 +42,9 @@ def clean_stop() -> Iterator[None]:
 
 def interrupt_main_thread() -> None:
     """Stop the main thread, from any thread, as Ctrl-C would: it may be waiting for the others."""
-    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    # Commands in the background have SIGINT ignored.
+    is_ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM if is_ignored else signal.SIGINT)
 
 
 def _raise_again(otherwise: Callable[[sys.UnraisableHookArgs], object]) -> Callable[[sys.UnraisableHookArgs], None]:

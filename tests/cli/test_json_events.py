@@ -119,14 +119,21 @@ def _wait_for(worker: Thread) -> None:
         signal.pause()
 
 
+@pytest.mark.parametrize("otherwise", [signal.default_int_handler, signal.SIG_IGN], ids=["heeded", "ignored"])
 def test_a_reader_that_has_gone_when_an_object_of_a_pull_is_done_stops_it_too(
-    result: Result, monkeypatch: pytest.MonkeyPatch
+    result: Result, monkeypatch: pytest.MonkeyPatch, otherwise: Any
 ) -> None:
+    """Also in the background, where a shell has Ctrl-C ignored."""
+
     def refuse(_: bytes) -> None:
         raise BrokenPipeError
 
     monkeypatch.setattr("fastget.cli.json_events.write_output", refuse)
     reporter = JsonReporter()
-    with pytest.raises(Interrupted), clean_stop():
-        reporter.finished(result)
+    before = signal.signal(signal.SIGINT, otherwise)
+    try:
+        with pytest.raises(Interrupted), clean_stop():
+            reporter.finished(result)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert isinstance(reporter.lost, BrokenPipeError)
