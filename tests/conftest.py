@@ -6,9 +6,9 @@ import gc
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import psutil
 import pytest
@@ -41,6 +41,31 @@ def _clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         # Otherwise a look for credentials would ask 169.254.169.254, outside of this machine.
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield
+
+
+@pytest.fixture
+def watched() -> Callable[[Iterable[tuple[str, str]]], Any]:
+    """Makes headers of fields that keep, as `asked`, which of them were asked for."""
+    from fastget.core.messages import Headers
+
+    class Watched(Headers):
+        def __init__(self, fields: Iterable[tuple[str, str]]) -> None:
+            super().__init__(fields)
+            self.asked: set[str] = set()
+
+        def get(self, name: str) -> str | None:
+            self.asked.add(name)
+            return super().get(name)
+
+        def get_all(self, name: str) -> tuple[str, ...]:
+            self.asked.add(name)
+            return super().get_all(name)
+
+        def __contains__(self, name: object) -> bool:
+            self.asked.add(str(name))
+            return super().__contains__(name)
+
+    return Watched
 
 
 @pytest.fixture(scope="session")
