@@ -21,7 +21,7 @@ _LARGEST_HEAD = 4096
 # Fields by which answers are judged or their bodies read, beside all those of the content: they have to stay the same.
 _MEANT = frozenset({"connection", "etag", "last-modified", "transfer-encoding", "upgrade", "x-amz-version-id"})
 # Others may change from answer to answer (RFC 9110 §5.5, without the octets beyond ASCII).
-_ANYTHING = rb"(?:[!-~]++(?: [!-~]++)*+)?+"
+ANYTHING = "(?:[!-~]++(?: [!-~]++)*+)?+"
 
 
 class Mould:
@@ -100,8 +100,20 @@ class Cast:
         return self._mould.recognise(data, self._span)
 
 
+def is_plainly_framed(head: ResponseHead) -> bool:
+    """Whether the head is framed by its length and by nothing else, keeps the connection open, and is not too long."""
+    headers = head.headers
+    return (
+        head.framing is Framing.LENGTH
+        and not any(value.lower() != "keep-alive" for value in headers.get_all("connection"))
+        and "transfer-encoding" not in headers
+        and "upgrade" not in headers
+        and sum(len(name) + len(value) for name, value in headers) <= _LARGEST_HEAD
+    )
+
+
 def _is_plain(head: ResponseHead, span: Span) -> bool:
-    """Whether the head is framed by its length, holds all of the span, and keeps the connection open."""
+    """Whether the head is plainly framed, and holds all of the span."""
     headers = head.headers
     ranges = headers.get_all("content-range")
     found = ContentRange.parse(ranges[0]) if len(ranges) == 1 else None
@@ -110,12 +122,8 @@ def _is_plain(head: ResponseHead, span: Span) -> bool:
         and found.span == span
         and found.total is not None
         and ranges[0].startswith(f"bytes {span.start}-{span.stop - 1}/")
-        and head.framing is Framing.LENGTH
         and headers.get_all("content-length") == (str(span.length),)
-        and not any(value.lower() != "keep-alive" for value in headers.get_all("connection"))
-        and "transfer-encoding" not in headers
-        and "upgrade" not in headers
-        and sum(len(name) + len(value) for name, value in headers) <= _LARGEST_HEAD
+        and is_plainly_framed(head)
     )
 
 
@@ -132,7 +140,7 @@ def _value(name: str, value: str) -> bytes:
         return rb"bytes (?P<first>[0-9]{1,19})-(?P<last>[0-9]{1,19})/" + _literal(value.partition("/")[2])
     if name == "content-length":
         return rb"(?P<length>[0-9]{1,19})"
-    return _literal(value) if name in _MEANT or name.startswith("content-") else _ANYTHING
+    return _literal(value) if name in _MEANT or name.startswith("content-") else ANYTHING.encode()
 
 
 def _literal(text: str) -> bytes:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from fastget.core.checksums.declared import DIGEST_FIELDS, DeclaredDigest
 from fastget.core.checksums.structured import decode_base64
 from fastget.core.messages import Framing, Headers, ResponseHead, is_secret
+from fastget.core.moulds import ANYTHING, is_plainly_framed
 from fastget.core.objectinfo import ObjectInfo
 from fastget.core.ranges import MAXIMUM_SIZE
 from fastget.records import record
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
     from fastget.core.messages import Request
 
-# Characters of names and values; what is longer does not come in one piece, and its pattern would take time to make.
-_LARGEST_HEAD = 4096
 # Fields that may differ from object to object, and the groups of the pattern that their values are taken from.
 _TAKEN_OVER = {
     "content-length": "size",
@@ -48,8 +47,6 @@ _MEANINGLESS = frozenset(
     }
 )
 _MEANINGLESS_KINDS = ("x-amz-meta-", "x-goog-meta-")
-# RFC 9110 §5.5, without tabs, blanks in a row and the octets beyond ASCII.
-_ANYTHING = "(?:[!-~]++(?: [!-~]++)*+)?+"
 _TARGET = re.compile("[!-~]+")
 # What stands before the one digest of a field, in base64: nothing, its name, or its name in a structured field.
 _BEFORE_DIGEST = re.compile("(?:[A-Za-z0-9-]+=:?)?")
@@ -151,16 +148,11 @@ class ObjectMould:
 
 
 def _is_plain(head: ResponseHead) -> bool:
-    """Whether the head is framed by its length, keeps the connection open, and says once what is taken over."""
-    headers = head.headers
+    """Whether the head is plainly framed, and says once what is taken over."""
     return (
         head.status == 200
-        and head.framing is Framing.LENGTH
-        and not any(value.lower() != "keep-alive" for value in headers.get_all("connection"))
-        and "transfer-encoding" not in headers
-        and "upgrade" not in headers
-        and not any(len(headers.get_all(name)) > 1 for name in _TAKEN_OVER)
-        and sum(len(name) + len(value) for name, value in headers) <= _LARGEST_HEAD
+        and is_plainly_framed(head)
+        and not any(len(head.headers.get_all(name)) > 1 for name in _TAKEN_OVER)
     )
 
 
@@ -191,7 +183,7 @@ def _value(name: str, value: str, number: int | None, declared: Sequence[Declare
         return re.escape(before) + digest + re.escape(after)
     if name == "content-length":
         return "[0-9]{1,19}"
-    return _ANYTHING if name not in DIGEST_FIELDS and _varies(name) else re.escape(value)
+    return ANYTHING if name not in DIGEST_FIELDS and _varies(name) else re.escape(value)
 
 
 def _varies(name: str) -> bool:
