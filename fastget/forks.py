@@ -34,6 +34,7 @@ IMPORTED_SELDOM = (
     "ctypes",
     "fastget.bulk.processes.company",
     "fastget.bulk.processes.starting",
+    "fastget.core.object_moulds",
     "fastget.engine.processes.company",
     "fastget.engine.scattered",
     "fastget.sources.capture",

@@ -6,12 +6,12 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from fastget.core.messages import Request
-from fastget.core.object_moulds import ObjectMould
 from fastget.sources.stores import is_transcoded
 from fastget.transport.heads import HeadExchange
 
 if TYPE_CHECKING:
     from fastget.core.messages import ResponseHead
+    from fastget.core.object_moulds import ObjectMould
     from fastget.core.objectinfo import ObjectInfo
     from fastget.sources.protocol import PlainSource, StoreTraits
 
@@ -57,6 +57,9 @@ class Moulding:
         self._mould = self._traits = None
         # What depends on how it was asked for, or repeats a secret, says nothing of others.
         if not is_transcoded(head.headers) and info.headers is head.headers:
+            # Most commands fetch too few objects for one.
+            from fastget.core.object_moulds import ObjectMould
+
             self._mould = ObjectMould.of(request, HeadExchange().encode(request), head, info)
             self._traits = source.traits(info)
 
