@@ -57,6 +57,8 @@ _PENALTIES = {
     Trouble.DAMAGED: LONGEST_PENALTY,
     Trouble.DIFFERENT: 30.0,
 }
+# More than the longest penalty, and far from what no number holds: thousands may try one server in vain.
+_DOUBLED = 10
 _MAY_BE_CHANCE = frozenset({Trouble.BROKEN, Trouble.FAILING, Trouble.SLOW})
 
 
@@ -128,7 +130,7 @@ class AddressBook:
         seconds = _PENALTIES[trouble]
         if trouble not in _MAY_BE_CHANCE:
             record.strikes = record.strikes + 1 if now - record.until < LONGEST_PENALTY else 1
-            seconds = min(seconds * 2.0 ** (record.strikes - 1), LONGEST_PENALTY)
+            seconds = min(seconds * 2.0 ** min(record.strikes - 1, _DOUBLED), LONGEST_PENALTY)
         record.until = max(record.until, now + seconds)
         self._last_trouble = now
 

@@ -50,6 +50,14 @@ def test_an_address_in_trouble_comes_last_and_is_tried_again_later(trouble: Trou
     assert book.order(100.0 + LONGEST_PENALTY) == [A, B]
 
 
+def test_an_address_that_thousands_have_tried_in_vain_is_bad_for_no_longer_than_any_other() -> None:
+    book = AddressBook()
+    book.update([A, B], 0.0)
+    for attempt in range(5000):
+        book.blame(A, Trouble.UNREACHABLE, attempt / 1000)
+    assert book.order(5.0 + LONGEST_PENALTY) == [A, B]
+
+
 def test_trouble_that_comes_back_counts_longer_each_time() -> None:
     book, now, waits = book_of(A, B), 0.0, []
     for _ in range(8):
