@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from fastget.bulk.unserved import Asker, Watch
-from fastget.core.governor import GRAIN, START, Governor, Sample
+from fastget.core.governor import GRAIN, LIMIT, START, Governor, Sample
 from fastget.engine.descriptors import room_for_connections
 from fastget.engine.threads import PATIENCE, Thread, usable_cores
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 
-# Past this the waits for first bytes are hidden, and threads only take the processor from each other.
-LIMIT = 32
 # So many objects are named ahead of the threads: a page of a listing, so that the next one is fetched meanwhile.
 AHEAD = 1000
 # Seconds between two looks: often enough to fill the queue again, seldom enough to cost nothing.
@@ -111,9 +109,13 @@ class Crew(Generic[T]):
         self.hands: list[Hand[T]] = []
         self._recruit = recruit
         self._on_look = on_look
-        most = _most_jobs(min(most, LIMIT if jobs is None else jobs))
+        self._most = _most_jobs(most if jobs is None else min(most, jobs))
         start, cores = max(1, START // processes), max(1, usable_cores() // processes)
-        self._governor = Governor(min(start, most), most, cores) if jobs is None else Governor(most, most, 1)
+        self._governor = (
+            Governor(min(start, self._most), min(LIMIT, self._most), cores)
+            if jobs is None
+            else Governor(self._most, self._most, 1)
+        )
         self._processes = processes
         self._others = others
         self._is_free = jobs is None
@@ -144,9 +146,12 @@ class Crew(Generic[T]):
     def _done_here(self) -> int:
         return sum(hand.finished for hand in self.hands)
 
-    def begin_with(self, count: int) -> None:
-        """Begin with so many threads, in all processes together, instead of two; unless that has been outgrown."""
-        self._governor.begin_with(max(1, count // self._processes))
+    def begin_with(self, count: int, limit: int) -> None:
+        """Begin with so many threads, in all processes together, instead of two, and have `limit` in this one at most.
+
+        Unless that has been outgrown.
+        """
+        self._governor.begin_with(max(1, count // self._processes), min(limit, self._most))
 
     def take(self) -> T | None:
         """From any thread: a piece that nobody has begun, if there is one: to be counted, or given back."""

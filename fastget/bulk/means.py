@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fastget.bulk.items import Item, Pullable, from_listing, from_urls
 from fastget.bulk.lines import Lines
-from fastget.core.governor import start_for
+from fastget.core.governor import limit_for, start_for
 from fastget.core.urls import URL
 from fastget.engine.transfer import Transfer
 from fastget.errors import ConfigError
@@ -129,10 +129,10 @@ class Lent:
             return None
         return lend(source, _bundle_of(source, self._ca_bundle))
 
-    def start(self, source: Source) -> int | None:
-        """How many requests at once to begin with; None where its store has answered nothing yet."""
+    def start(self, source: Source) -> tuple[int, int] | None:
+        """How many requests at once to begin with, and at most; None where its store has answered nothing yet."""
         facts = self._stores.of(source.store).facts
-        return None if facts.wait is None else start_for(facts)
+        return None if facts.wait is None else (start_for(facts), limit_for(facts))
 
     def borne(self, source: Source) -> int | None:
         """How many requests at once the source's server is known to answer; None where it is not known."""

@@ -61,8 +61,8 @@ class Means(Protocol):
         """
         ...
 
-    def start(self, source: Source) -> int | None:
-        """How many requests at once to begin with; None where its store has answered nothing yet."""
+    def start(self, source: Source) -> tuple[int, int] | None:
+        """How many requests at once to begin with, and at most; None where its store has answered nothing yet."""
         ...
 
     def borne(self, source: Source) -> int | None:
@@ -189,7 +189,7 @@ class Pull:
         if self._has_started or self._first is None or (start := self._means.start(self._first)) is None:
             return
         self._has_started = True
-        self._crew.begin_with(start)
+        self._crew.begin_with(*start)
 
     def _look(self) -> None:
         self._cancellation.check()

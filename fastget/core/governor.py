@@ -21,9 +21,10 @@ START = 2
 # of a store's depths. A server on the same machine or in the same rack answers sooner.
 FAR = 0.02
 # What to begin with there: as many as browsers open to any server, and what stores with the S3 interface are made for.
-SOME, MANY = 6, 16
-# Past this a single client gains nothing on one endpoint that it does not lose in contention.
-LIMIT = 32
+SOME, MANY = 6, 32
+# Past this a single client is a burden to one server. A store with the S3 interface is a thousand of them, each of
+# which gives a connection what it gives, so that only their number fills a fast link.
+LIMIT, STORE_LIMIT = 32, 96
 # Once every connection delivers, their rate shows in this time: servers that cap it send in bursts of 20 to 50 ms.
 WINDOW = 0.06
 # Slow connections are read in strides of 256 KiB: with fewer bytes than this from each, a window shows little but where
@@ -40,6 +41,8 @@ LEAST_GAIN, CLEAR_GAIN = 0.25, 0.6
 STEP, STRIDE = 2, 4
 # Sharing the machine with the server, or with hashing, threads past this only take the processor from each other.
 FULL = 0.9
+# Whoever has grown to just that stays; only where nothing is left at all do connections go.
+SWAMPED = 0.97
 # What they have room for beside that is taken by connections slower than this, in bytes a second, for those wait and do
 # not compute, if it is so many times as many at least.
 SLOW, LEAST_ROOM = 100e6, 1.25
@@ -65,6 +68,11 @@ def start_for(facts: StoreFacts) -> int:
     if facts.wait is None or facts.wait < FAR:
         return START
     return MANY if facts.is_object_store else SOME
+
+
+def limit_for(facts: StoreFacts) -> int:
+    """The most connections that its server is worth asking for."""
+    return min(STORE_LIMIT if facts.is_object_store else LIMIT, facts.bears or STORE_LIMIT)
 
 
 class Governor:
@@ -101,11 +109,15 @@ class Governor:
         """Whether the number is final."""
         return self._is_settled
 
-    def begin_with(self, count: int) -> int:
-        """The number to begin with, learned after the beginning; what was measured meanwhile decides instead."""
-        if not self.has_judged and count > self._start:
-            self._start = self._wanted = min(count, self._limit)
-            self._is_settled = self._wanted == self._limit
+    def begin_with(self, count: int, limit: int) -> int:
+        """The number to begin with and the most there can be, learned after the beginning.
+
+        What was measured meanwhile decides instead.
+        """
+        if not self.has_judged:
+            self._limit = limit
+            self._start = self._wanted = min(max(count, self._start), limit)
+            self._is_settled = self._wanted == limit
         return self._wanted
 
     def observe(self, sample: Sample) -> int:
@@ -152,7 +164,7 @@ class Governor:
             self._grow(step)
             self._remember(rate, now.flowing)
             self._grown, self._window = now.at, WINDOW
-        elif load > FULL and self._wanted > START:
+        elif load > SWAMPED and self._wanted > START:
             self._shrink(max(START, self._wanted // STEP))
         else:
             # A closer look, in which bursts and lulls even out, and what a transfer takes to begin.

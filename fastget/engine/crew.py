@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fastget.buffers import shared_buffers
-from fastget.core.governor import LIMIT, Governor, Sample, start_for
+from fastget.core.governor import Governor, Sample, limit_for, start_for
 from fastget.engine.descriptors import room_for_connections
 from fastget.engine.rescue import Watch
 from fastget.engine.task import Replan
@@ -209,7 +209,7 @@ def governor_for(
     if connections is not None:
         count = min(connections, chunks)
         return Governor(count, count, 1)
-    limit = min(LIMIT, chunks, facts.bears or LIMIT)
+    limit = min(limit_for(facts), chunks)
     start, cores = min(max(start_for(facts), at_least), limit), max(1, usable_cores() // processes)
     return Governor(start, limit, cores)
 

@@ -19,10 +19,12 @@ from fastget.core.governor import (
     SOME,
     START,
     STEP,
+    STORE_LIMIT,
     STRIDE,
     WINDOW,
     Governor,
     Sample,
+    limit_for,
     start_for,
 )
 from fastget.core.store_memory import StoreFacts
@@ -144,12 +146,13 @@ def test_a_stride_is_taken_only_where_the_processors_carry_it() -> None:
 
 def test_slow_connections_take_the_room_that_the_processors_have_though_it_is_less_than_for_twice_as_many() -> None:
     work = 2 * (FULL / 1.5) / (MANY * 45 * MB)
-    assert World(each=45 * MB, work=work).run(Governor(MANY, LIMIT, 2))[-1] == MANY * 3 // 2
-    assert World(each=150 * MB, work=work / 3).run(Governor(MANY, LIMIT, 2))[-1] == MANY
+    assert World(each=45 * MB, work=work).run(Governor(MANY, STORE_LIMIT, 2))[-1] == MANY * 3 // 2
+    assert World(each=150 * MB, work=work / 3).run(Governor(MANY, STORE_LIMIT, 2))[-1] == MANY
 
 
 def test_what_a_transfer_takes_to_begin_is_no_load_that_lasts() -> None:
-    assert World(each=45 * MB, work=0.3 / (600 * MB), beginning=0.1).run(Governor(MANY, LIMIT, 2))[-1] == LIMIT
+    world = World(each=45 * MB, work=0.3 / (800 * MB), beginning=0.1)
+    assert world.run(Governor(MANY, STORE_LIMIT, 2))[-1] == STORE_LIMIT
 
 
 @given(count=st.integers(1, 1000), data=st.data())
@@ -207,11 +210,11 @@ def test_whatever_is_measured_the_number_grows_by_a_stride_at_most_within_its_bo
 
 
 @pytest.mark.parametrize("first_byte", [0.03, 0.045, 0.06, 0.2])
-def test_an_object_store_far_away_is_asked_by_many_at_once_and_one_window_later_by_all(first_byte: float) -> None:
-    begun = Governor(start_for(StoreFacts(wait=first_byte, is_object_store=True)), LIMIT, 2)
-    counts = World(each=45 * MB, first_byte=first_byte).run(begun)
-    assert sorted(set(counts)) == [MANY, LIMIT]
-    assert counts.index(LIMIT) * TICK < first_byte + WINDOW + 3 * TICK
+def test_an_object_store_far_away_is_asked_by_many_at_once_and_two_windows_later_by_all(first_byte: float) -> None:
+    facts = StoreFacts(wait=first_byte, is_object_store=True)
+    counts = World(each=45 * MB, first_byte=first_byte).run(Governor(start_for(facts), limit_for(facts), 2))
+    assert sorted(set(counts)) == [MANY, STEP * MANY, STORE_LIMIT]
+    assert counts.index(STORE_LIMIT) * TICK < 2 * (first_byte + WINDOW + 3 * TICK)
 
 
 @pytest.mark.parametrize(
@@ -230,13 +233,39 @@ def test_the_number_to_begin_with_is_what_paid_before_or_what_the_first_answer_s
     assert start_for(facts) == start
 
 
+@pytest.mark.parametrize(
+    ("facts", "limit"),
+    [
+        (StoreFacts(), LIMIT),
+        (StoreFacts(is_object_store=True), STORE_LIMIT),
+        (StoreFacts(is_object_store=True, bears=5), 5),
+        (StoreFacts(bears=40), LIMIT),
+    ],
+)
+def test_an_object_store_is_asked_by_more_than_one_server_unless_it_is_known_to_leave_some_waiting(
+    facts: StoreFacts, limit: int
+) -> None:
+    assert limit_for(facts) == limit
+
+
 def test_the_number_to_begin_with_may_come_after_the_beginning() -> None:
     begun = governor()
     assert begun.observe(Sample(0.0, 10, 0.0, 1)) == START
-    assert begun.begin_with(MANY) == begun.wanted == MANY
+    assert begun.begin_with(SOME, LIMIT) == begun.wanted == SOME
     assert not begun.has_judged
     counts = World(each=45 * MB, first_byte=0.05).run(begun)
     assert counts[-1] == LIMIT
+
+
+def test_the_limit_may_come_after_the_beginning_too() -> None:
+    begun = governor()
+    begun.begin_with(1, STORE_LIMIT)
+    assert World(each=45 * MB).run(begun)[-1] == begun.limit == STORE_LIMIT
+
+
+def test_the_room_that_the_processors_had_is_not_given_up_as_soon_as_it_is_taken() -> None:
+    world = World(each=45 * MB, work=2 * (FULL / 1.4) / (MANY * 45 * MB), noise=0.03)
+    assert world.run(Governor(MANY, STORE_LIMIT, 2))[-1] >= MANY
 
 
 def test_what_was_measured_is_not_undone_by_a_number_to_begin_with() -> None:
@@ -244,19 +273,19 @@ def test_what_was_measured_is_not_undone_by_a_number_to_begin_with() -> None:
     World(each=10 * MB, link=80 * MB).run(grown)
     found = grown.wanted
     assert found > START
-    assert (grown.begin_with(LIMIT), set_by_hand.begin_with(LIMIT)) == (found, 4)
+    assert (grown.begin_with(MANY, STORE_LIMIT), set_by_hand.begin_with(MANY, STORE_LIMIT)) == (found, 4)
 
 
 def test_a_number_to_begin_with_is_bounded_and_never_less_than_there_are() -> None:
-    assert Governor(START, 5, 2).begin_with(MANY) == 5
-    assert governor().begin_with(1) == START
+    assert Governor(START, 5, 2).begin_with(MANY, 5) == 5
+    assert governor().begin_with(1, LIMIT) == START
 
 
 def test_processors_that_are_full_send_connections_away_down_to_the_number_that_was_proven() -> None:
-    busy = Governor(MANY, LIMIT, 2)
+    busy = Governor(MANY, STORE_LIMIT, 2)
     counts = World(each=10 * MB, work=2.0 / (16 * 10 * MB)).run(busy)
     assert counts[-1] < MANY
-    swamped = Governor(MANY, LIMIT, 2)
+    swamped = Governor(MANY, STORE_LIMIT, 2)
     assert World(each=200 * MB, link=200 * MB, work=2.0 / (200 * MB)).run(swamped)[-1] == START
     assert swamped.is_settled
 
