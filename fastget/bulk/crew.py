@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from fastget.bulk.unserved import Asker, Watch
-from fastget.core.governor import GRAIN, LIMIT, START, Governor, Sample
+from fastget.core.governor import GRAIN, LIMIT, Governor, Sample
 from fastget.engine.descriptors import room_for_connections
 from fastget.engine.threads import PATIENCE, Thread, usable_cores
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 
+# One thread waits for the server a third of the time that a small object takes; two fill that.
+START = 2
 # So many objects are named ahead of the threads: a page of a listing, so that the next one is fetched meanwhile.
 AHEAD = 1000
 # Seconds between two looks: often enough to fill the queue again, seldom enough to cost nothing.

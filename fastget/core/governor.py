@@ -15,8 +15,8 @@ from fastget.records import record
 if TYPE_CHECKING:
     from fastget.core.store_memory import StoreFacts
 
-# Two: the discovery stream, and one that proves that ranges work.
-START = 2
+# The discovery stream. From a server on the same machine it takes all that a second one would, for less processor time.
+START = 1
 # Where a request waits, requests wait together: an answer that took so long, in seconds, crossed a network or came out
 # of a store's depths. A server on the same machine or in the same rack answers sooner.
 FAR = 0.02
@@ -86,6 +86,7 @@ class Governor:
         self._rate_before = 0.0
         self._flowing_before = 0
         self._grown = 0.0
+        self._is_on_trial = False
         self._window = WINDOW
         self._is_settled = start >= limit
 
@@ -159,17 +160,32 @@ class Governor:
             self._grown = now.at  # a silence says nothing about the number of connections, however long
             return
         load = (now.processor - opened.processor) / (now.at - opened.at) / self._cores
-        step = self._carried(self._step(self._gain(rate, now.flowing)), load, rate / max(now.flowing, 1))
+        gain = self._gain(rate, now.flowing)
+        step = self._carried(self._step(gain), load, rate / max(now.flowing, 1))
         if step > 1:
-            self._grow(step)
-            self._remember(rate, now.flowing)
-            self._grown, self._window = now.at, WINDOW
-        elif load > SWAMPED and self._wanted > START:
-            self._shrink(max(START, self._wanted // STEP))
+            self._grow(step, rate, now)
+        elif self._is_on_trial and gain < LEAST_GAIN:
+            self._shrink(START)
+        elif load > SWAMPED and self._wanted > self._cores:
+            self._shrink(max(self._cores, self._wanted // STEP))
         else:
-            # A closer look, in which bursts and lulls even out, and what a transfer takes to begin.
-            is_close, self._window = self._window == INTERVAL, INTERVAL
-            self._is_settled = (is_close and load * STEP > FULL) or now.at - self._grown >= PATIENCE
+            self._look_closer(load, rate, now)
+
+    def _look_closer(self, load: float, rate: float, now: Sample) -> None:
+        """A longer look next, in which bursts and lulls even out, and what a transfer takes to begin.
+
+        If this was one, the number is final; but one thread that fills one of several processors cannot tell whether
+        the others are free or the server's: a second one tries that out, so late that it costs little if it fails.
+        """
+        is_close, self._window = self._window == INTERVAL, INTERVAL
+        is_over = now.at - self._grown >= PATIENCE
+        if self._wanted == START < min(self._cores, self._limit):
+            if is_over:
+                self._grow(STEP, rate, now)
+                self._is_on_trial = True
+        else:
+            self._is_on_trial = False
+            self._is_settled = is_over or (is_close and load * STEP > FULL)
 
     def _carried(self, step: int, load: float, each: float) -> float:
         """How much of a step the processors carry, with `load` of them busy, for connections that bring `each`."""
@@ -180,15 +196,18 @@ class Governor:
             return STEP
         return room if step > 1 and each < SLOW and room >= LEAST_ROOM else 1
 
-    def _grow(self, step: float) -> None:
+    def _grow(self, step: float, rate: float, now: Sample) -> None:
         self._wanted = min(max(int(self._wanted * step), self._wanted + 1), self._limit)
         self._is_settled = self._wanted == self._limit
+        self._remember(rate, now.flowing)
+        self._grown, self._window = now.at, WINDOW
+        self._is_on_trial = False
 
     def _shrink(self, wanted: int) -> None:
         """Fewer from now on: what was too much once is not tried again in the same transfer."""
         self._wanted = self._limit = wanted
         self._window = INTERVAL
-        self._is_settled = wanted == START
+        self._is_settled = wanted <= self._cores
 
     def _gain(self, rate: float, flowing: int) -> float:
         """What each connection that came last brings, in shares of what one brought before."""
