@@ -53,7 +53,7 @@ Examples:
   3. Closer, between two numbers of connections
      fastget bench s3://bucket/model.bin -x 8,12,16 -k 16M --seconds 3
 """
-_DEFAULT_COUNTS, _DEFAULT_SIZES = "1,2,4,8,16,32", "1M,8M,32M"
+_DEFAULT_COUNTS, _DEFAULT_SIZES = "1,2,4,8,16,32,64", "1M,8M,32M"
 _MOST_CONNECTIONS = 256
 _MOST_VALUES = 16
 _LONGEST = 60.0

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fastget.sources.protocol import Source
 
 MIB = 1024 * 1024
-COUNTS = (1, 2, 4, 8, 16, 32)
+COUNTS = (1, 2, 4, 8, 16, 32, 64)
 SIZES = (1 * MIB, 8 * MIB, 32 * MIB)
 SECONDS = 1.0
 MOST_BYTES = 4 * 1024 * MIB
