@@ -98,6 +98,15 @@ def _nothing_known_of_stores() -> None:
 
 
 @pytest.fixture
+def two_to_begin_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From servers next door a download of this process is begun by two connections, so that ranges are asked for.
+
+    One would do, and might fetch all of a small object before there is a second one.
+    """
+    monkeypatch.setattr("fastget.core.governor.START", 2)
+
+
+@pytest.fixture
 def no_leaks() -> Iterator[None]:
     """The test leaves no thread running and no descriptor open that was not there before it."""
     threads, descriptors = set(threading.enumerate()), _descriptors()

@@ -14,8 +14,9 @@ import anyio
 import pytest
 
 import fastget
+from fastget.bulk.crew import START
 from fastget.bulk.items import from_lines
-from fastget.core.governor import FAR, MANY, START
+from fastget.core.governor import FAR, MANY
 from fastget.errors import (
     AccessDenied,
     ChecksumMismatch,

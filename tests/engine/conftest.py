@@ -20,6 +20,11 @@ def sha256_of(content: Content) -> str:
     return hasher.hexdigest()
 
 
+@pytest.fixture(autouse=True)
+def _asked_for_ranges(two_to_begin_with: None) -> None:
+    """What goes wrong with ranges shows only where some are asked for."""
+
+
 @pytest.fixture(scope="session")
 def content() -> Content:
     """6 MiB and some bytes: uneven against every part and piece size here."""

@@ -85,6 +85,11 @@ class RawServer:
             thread.join(_LIMIT)
 
 
+@pytest.fixture(autouse=True)
+def _asked_for_ranges(two_to_begin_with: None) -> None:
+    """What goes wrong with ranges shows only where some are asked for."""
+
+
 @pytest.fixture
 def raw() -> Iterator[Callable[..., RawServer]]:
     """Start raw servers that end with the test: a handler gets the server, a connection and its number."""

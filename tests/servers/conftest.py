@@ -48,6 +48,11 @@ START_TIMEOUT = 90.0
 NotFound = Callable[[str, str], NoReturn]
 
 
+@pytest.fixture(autouse=True)
+def _asked_for_ranges(two_to_begin_with: None) -> None:
+    """What a server does with ranges shows only where some are asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """An object that every server holds."""
