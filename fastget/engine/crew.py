@@ -50,7 +50,7 @@ class Crew:
         self._looked = 0.0
         self._told = 0.0
         self._watch = Watch(job)
-        self._most = governor.limit
+        self._most = self._most_useful = governor.limit
         self._buffers = shared_buffers(job.task.config.max_memory)
         self._is_short = False
         self._left = 0
@@ -109,8 +109,12 @@ class Crew:
         store, bears = self._job.task.store, self._watch.bears
         if bears is not None:
             store.learn(bears=bears)
-        if self._job.task.plan.connections is None and self._job.has_succeeded and self._governor.has_judged:
-            store.learn(connections=self._governor.wanted)
+        wanted = self._governor.wanted
+        # An object of few pieces shows that so many paid, and nothing of more.
+        is_bounded = wanted == self._most_useful < limit_for(store.facts)
+        is_found = self._governor.has_judged and not is_bounded
+        if self._job.task.plan.connections is None and self._job.has_succeeded and is_found:
+            store.learn(connections=wanted)
 
     @property
     def _pause(self) -> float:
