@@ -56,7 +56,7 @@ class Client:
 
         Raises ConfigError.
         """
-        self.config = (config or Config.from_environment()).merged(**options)
+        self.config = Config.of(config, **options)
         self._forget()
         forks.tell(self)
 

@@ -165,6 +165,18 @@ class Config:
             found["proxy"] = ""
         return cls(**found).merged(**{name: value for name, value in options.items() if value is not None})
 
+    @classmethod
+    def of(cls, given: object, **options: Any) -> Config:
+        """The config that is given, or that of the environment for None, with options on top.
+
+        Raises ConfigError, also for anything else that is given.
+        """
+        config = cls.from_environment() if given is None else given
+        if not isinstance(config, Config):
+            hint = "options are given by name, as in Client(connections=8), and a URL to the verbs"
+            raise ConfigError(f"{type(config).__name__!r} stands where a Config is expected", hint=hint)
+        return config.merged(**options)
+
     def merged(self, **options: Any) -> Self:
         """A copy with the given options changed.
 

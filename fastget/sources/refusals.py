@@ -78,10 +78,17 @@ _NO_KEY = _Meaning(
 )
 _FAILED = _Meaning(ServerError, "the server failed", "try again later")
 _REFUSED = _Meaning(ServerError, "the server refused the request")
+_SPEAKS_TLS = _Meaning(
+    ServerError, "the server speaks TLS on that port", "write https:// instead of http://, in endpoint_url as well"
+)
 
 _CONDITIONS = ("If-Match", "If-Unmodified-Since")
 _VALIDATORS = ("If-None-Match", "If-Modified-Since")
 _KMS_WORDS = re.compile(r"\bkms\b|kms:|ciphertext refers to a customer master key", re.IGNORECASE)
+# nginx, Go (MinIO, rclone) and Apache to one who speaks plain HTTP where they speak TLS.
+_SPEAKS_TLS_WORDS = re.compile(
+    rb"plain HTTP request was sent to HTTPS port|HTTP request to an HTTPS server|plain HTTP to an SSL-enabled"
+)
 _SSE_C_WORDS = re.compile(
     r"stored using a form of server side encryption|requires.*customer.*encryption key", re.IGNORECASE
 )
@@ -151,14 +158,21 @@ def refusal_error(head: ResponseHead, body: bytes, display_url: str, secrets: It
     `body` is the start of the answer's body, at most 64 KiB of it count. None of `secrets` is repeated.
     """
     known = tuple(secrets)
-    return error_of_reply(head, server_reply(head, body, known), display_url, known)
+    meaning = _SPEAKS_TLS if head.status == 400 and _SPEAKS_TLS_WORDS.search(body) else None
+    return _error(head, server_reply(head, body, known), display_url, known, meaning)
 
 
 def error_of_reply(
     head: ResponseHead, reply: ServerReply, display_url: str, secrets: Iterable[str] = ()
 ) -> FastgetError:
     """The same, for a reply that has been read already."""
-    meaning = _meaning(head, reply)
+    return _error(head, reply, display_url, secrets)
+
+
+def _error(
+    head: ResponseHead, reply: ServerReply, display_url: str, secrets: Iterable[str], meaning: _Meaning | None = None
+) -> FastgetError:
+    meaning = meaning or _meaning(head, reply)
     facts, more = _facts(head, reply, meaning.kind, secrets)
     return meaning.kind(
         f"{display_url}: {meaning.says}{more} ({_own_words(head, reply)})",

@@ -90,6 +90,13 @@ def test_what_is_no_text_is_no_url(destination: Path, value: Any) -> None:
         fastget.read(value)
 
 
+@pytest.mark.parametrize("value", ["http://host/key", {"connections": 2}, 4])
+def test_what_is_no_config_is_refused_with_the_way_that_options_are_given(value: Any) -> None:
+    with pytest.raises(ConfigError, match=type(value).__name__) as caught:
+        fastget.Client(value)
+    assert "connections=8" in (caught.value.hint or "")
+
+
 @pytest.mark.fault("N13")
 def test_a_host_name_that_nobody_knows_is_told_at_once_and_not_asked_for_again(destination: Path) -> None:
     error = failure(f"http://name.invalid/object?{SECRET}", destination, retries=5)

@@ -129,6 +129,14 @@ def test_a_certificate_for_another_name_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_plain_request_to_the_port_of_tls_is_told_to_use_https(
+    nginx_tls: Server, medium: Sample, tmp_path: Path
+) -> None:
+    with pytest.raises(fastget.errors.ServerError, match="speaks TLS") as caught:
+        fastget.download(nginx_tls.url(medium.name).replace("https:", "http:"), tmp_path / "copy")
+    assert "https://" in (caught.value.hint or "")
+
+
 def test_insecure_fetches_in_spite_of_an_unknown_authority(nginx_tls: Server, large: Sample, tmp_path: Path) -> None:
     fastget.download(nginx_tls.url(large.name), tmp_path / "copy", insecure=True)
     assert (tmp_path / "copy").read_bytes() == large.content

@@ -103,6 +103,22 @@ def test_common_refusals_say_what_to_do(status: int, answer: Answer) -> None:
     assert refusal_error(answer(status), b"", URL).hint
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>",
+        b"Client sent an HTTP request to an HTTPS server.\n",
+        b"Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />",
+    ],
+    ids=["nginx", "go", "apache"],
+)
+def test_who_asks_without_tls_where_the_server_speaks_it_is_told_to_use_https(body: bytes, answer: Answer) -> None:
+    error = refusal_error(answer(400), body, URL)
+    assert type(error) is ServerError
+    assert "https://" in (error.hint or "")
+    assert "https://" not in (refusal_error(answer(400), b"Bad Request", URL).hint or "")
+
+
 @pytest.mark.row(77)
 def test_access_denied_may_mean_missing(answer: Answer) -> None:
     error = refusal_error(answer(403), document("AccessDenied"), URL)
