@@ -6,7 +6,6 @@ Every method takes the lock for its own few lines and does no I/O under it.
 from __future__ import annotations
 
 import random
-import threading
 from typing import TYPE_CHECKING
 
 from fastget.core import retry
@@ -17,6 +16,7 @@ from fastget.engine.running_on import RunningOn
 from fastget.engine.shares import divide
 from fastget.engine.stock import Stock
 from fastget.engine.task import Replan
+from fastget.engine.threads import lock_and_condition
 from fastget.errors import ChecksumMismatch, FastgetError, ProtocolError, RangeNotSupported, SourceChanged, Throttled
 from fastget.events import Repaired, Retried
 
@@ -56,7 +56,7 @@ class Job:
         self.tally = tally
         self.cancellation = cancellation
         self.error: BaseException | None = None
-        self._changed = threading.Condition()
+        self._lock, self._changed = lock_and_condition()
         self._recorder = recorder
         self._algorithms = tuple(algorithms)
         lead = 0 if task.in_order else task.plan.lead
@@ -79,7 +79,7 @@ class Job:
 
     def claim(self) -> Piece | None:
         """The next piece to fetch. Waits while others may still give one back; None when there is nothing left."""
-        with self._changed:
+        with self._lock:
             while not (self._is_over or self._ranges_refused):
                 if self.stream.may_others_ask and (piece := self._stock.next()) is not None:
                     self.stream.note_asked()
@@ -94,7 +94,7 @@ class Job:
         server turns out to ignore ranges, this stream is the download. So it is for as long as nobody else is served.
         """
         stream, stock = self.stream, self._stock
-        with self._changed:
+        with self._lock:
             while not self._is_over and offset < stock.end:
                 is_needed = stream.should_go_on(is_proven=self._ranges_proven)
                 if (piece := stock.at(offset, even_returned=is_needed)) is not None:
@@ -111,7 +111,7 @@ class Job:
     @property
     def has_free_chunks(self) -> bool:
         """Whether one more worker would find something to do."""
-        with self._changed:
+        with self._lock:
             return self._stock.has_free and not self._is_over
 
     @property
@@ -124,14 +124,14 @@ class Job:
 
         None before a range has been served: what to do where none is, is settled in this process.
         """
-        with self._changed:
+        with self._lock:
             if self._is_over or not self._ranges_proven or self.stream.is_lean:
                 return None
             return self._stock.next_untouched()
 
     def discard(self, count: int) -> None:
         """So many bytes that were received do not count."""
-        with self._changed:
+        with self._lock:
             self.tally.discarded += count
 
     def give_back(self, piece: Piece, shares: int = 1) -> None:
@@ -141,7 +141,7 @@ class Job:
         """
         # The discovery stream, which takes over where there are no ranges, knows nothing of shares.
         parts = divide(piece, shares, self._new_piece) if shares > 1 and self._ranges_proven else []
-        with self._changed:
+        with self._lock:
             self._stock.give_back(piece, parts)
             self.stream.note_returned()
 
@@ -178,7 +178,7 @@ class Job:
 
     def _is_always_odd(self) -> bool:
         """Whether no range was ever answered rightly, in a few attempts: then a stream may still work."""
-        with self._changed:
+        with self._lock:
             self._odd_answers += 1
             return self._odd_answers >= ODD_ANSWERS and not self._ranges_proven
 
@@ -187,7 +187,7 @@ class Job:
 
         Raises RangeNotSupported, unless a range has been served before: then the server is failing, not unable.
         """
-        with self._changed:
+        with self._lock:
             if self._ranges_proven:
                 return
             self._ranges_refused = True
@@ -204,7 +204,7 @@ class Job:
 
         False where the version is the caller's own wish, or all that there is to pin by.
         """
-        with self._changed:
+        with self._lock:
             if self._pin.version_id is None or self._pin.if_match is None or self.task.config.version_id is not None:
                 return False
             self._pin = self._pin.without_version()
@@ -216,7 +216,7 @@ class Job:
 
         False where a pinned request has been served before: then the object has changed.
         """
-        with self._changed:
+        with self._lock:
             if self._pin != refused:
                 return True  # another worker has found that out
             if self._is_pin_accepted or not self.task.traits.may_refuse_its_etag:
@@ -245,7 +245,7 @@ class Job:
     def note_served(self, piece: Piece) -> None:
         """The store serves a range: a piece, or a part of it."""
         if not self._ranges_proven or self.stream.is_lean or self._stock.is_refused:
-            with self._changed:
+            with self._lock:
                 self._ranges_proven, self._ranges_refused = True, False
                 self._stock.serve(piece)
                 self.stream.rejoin()
@@ -263,7 +263,7 @@ class Job:
     def _whole(self, piece: Piece) -> Piece | None:
         """What is complete with this piece: itself, or what it is a share of; None where other shares are missing."""
         while (division := piece.division) is not None:
-            with self._changed:
+            with self._lock:
                 self._stock.land_share(piece)
                 is_last = division.land()
                 self.stream.note_landed()
@@ -277,7 +277,7 @@ class Job:
         piece.declared = piece.declared or piece.listed_digest(self.task.plan.layout)
         if piece.declared is not None and not piece.declared.holds(digests):
             return self._refetch(piece, piece.declared.value.hex(), digests[piece.declared.algorithm].hex())
-        with self._changed:
+        with self._lock:
             is_enough = self._recorder.record(piece.chunk.index, digests)
             self._stock.land(piece)
             self.stream.note_landed()
@@ -293,7 +293,7 @@ class Job:
     def _refetch(self, piece: Piece, expected: str, actual: str) -> Repaired:
         url, span = self.task.source.display_url, piece.chunk.span
         algorithm = str(piece.declared.algorithm) if piece.declared else ""
-        with self._changed:
+        with self._lock:
             times = self._repairs[piece.chunk.index] = self._repairs.get(piece.chunk.index, 0) + 1
             self.tally.repairs += 1
         self.restart(piece)
@@ -312,13 +312,13 @@ class Job:
 
     def restart(self, piece: Piece) -> None:
         """What has landed of a piece cannot be believed: begin it anew."""
-        with self._changed:
+        with self._lock:
             self.tally.discarded += piece.landed
         piece.restart()
 
     def wait_for_front(self, offset: int) -> int:
         """Wait until everything up to an offset beyond the given one has landed; the same one when the pass is over."""
-        with self._changed:
+        with self._lock:
             while True:
                 front = self._stock.front
                 if front > offset or self._is_over:
@@ -329,7 +329,7 @@ class Job:
 
     def progress(self, piece: Piece) -> None:
         """A failing attempt has brought a good deal: the object moves, however bad the line."""
-        with self._changed:
+        with self._lock:
             piece.attempts = 0
             self.task.store.succeed()
 
@@ -339,7 +339,7 @@ class Job:
         None where the store refuses it, and it was left to those who are served, if it `may`. Raises `error` when
         another try is not worth it, or nobody has one left.
         """
-        with self._changed:
+        with self._lock:
             is_refusal = isinstance(error, Throttled)
             may_leave = may_leave and is_refusal
             if is_refusal:
@@ -373,7 +373,7 @@ class Job:
 
     def fail(self, error: BaseException) -> None:
         """End the pass: the first error counts, and every sibling is woken."""
-        with self._changed:
+        with self._lock:
             self.error = self.error or error
         self.cancellation.cancel()
         # The next plan writes to the same sink, where that can take the same bytes twice, or has none yet.
@@ -382,7 +382,7 @@ class Job:
 
     def abort(self) -> None:
         """The scope was cancelled: let everyone who waits look again."""
-        with self._changed:
+        with self._lock:
             self._is_over = True
             self._changed.notify_all()
 
@@ -393,7 +393,7 @@ class Job:
 
     def wait(self, seconds: float) -> bool:
         """Wait until something has changed, at most `seconds`; True when the pass is over."""
-        with self._changed:
+        with self._lock:
             if not self._is_over:
                 self._changed.wait(seconds)
             return self._is_over

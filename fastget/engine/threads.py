@@ -23,13 +23,26 @@ def usable_cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
+def lock_and_condition() -> tuple[threading.RLock, threading.Condition]:
+    """A lock, and the condition that goes with it.
+
+    Who may be interrupted by a signal takes the lock, in one step of C: the condition is taken in several of Python,
+    and an interrupt between them would leave it locked for ever.
+    """
+    lock = threading.RLock()
+    return lock, threading.Condition(lock)
+
+
 class Thread:
     """One run of `work`. Unlike that of the standard library it can be joined after an interrupt within `start`."""
 
     def __init__(self, work: Callable[[], None], name: str) -> None:
         self._work = work
         self._is_begun = False
-        self._ended = threading.Event()
+        self._has_ended = False
+        # No Event: it holds a condition, which an interrupt within `join` might leave locked.
+        self._running = threading.Lock()
+        self._running.acquire()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -47,14 +60,16 @@ class Thread:
 
     def join(self, patience: float | None) -> None:
         """Wait for its end, at most `patience` seconds; not at all where it was never begun."""
-        if self._is_begun and self._ended.wait(patience):
+        seconds = -1.0 if patience is None else patience
+        if self._is_begun and (self._has_ended or self._running.acquire(timeout=seconds)):
             self._thread.join()
 
     def _run(self) -> None:
         try:
             self._work()
         finally:
-            self._ended.set()
+            self._has_ended = True
+            self._running.release()
 
 
 def ask_each(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+import fastget
 from fastget.engine import threads
 from fastget.engine.threads import ask_each
+from fastget.testing import Content, ObjectServer, StoredObject
 
 
 @pytest.fixture
@@ -55,3 +59,25 @@ def test_a_thread_that_the_system_does_not_give_is_not_waited_for(
         _ask_three(stopped.set)
 
     assert stopped.is_set()
+
+
+@pytest.mark.fault("X29")
+def test_who_may_be_interrupted_by_a_signal_takes_no_condition_in_several_steps(
+    monkeypatch: pytest.MonkeyPatch, content: Content, destination: Path
+) -> None:
+    """An interrupt between them would leave its lock taken, and a thread of the download waiting for it, for ever."""
+    enter, main, takers = threading.Condition.__enter__, threading.get_ident(), set()
+
+    def watched(condition: threading.Condition) -> bool:
+        if threading.get_ident() == main:
+            frame = sys._getframe(1)
+            while frame.f_code.co_filename == threading.__file__ and frame.f_back is not None:
+                frame = frame.f_back
+            takers.add((Path(frame.f_code.co_filename).stem, frame.f_code.co_name))
+        return enter(condition)
+
+    monkeypatch.setattr(threading.Condition, "__enter__", watched)
+    with ObjectServer({"/b/k": StoredObject(content)}) as server:
+        fastget.download(server.url("/b/k"), destination, connections=3, part_size=256 * 1024)
+    # That of the standard library, of a thread that begins.
+    assert {name for module, name in takers if module in ("job", "threads", "crew")} <= {"start"}
