@@ -249,7 +249,7 @@ class _RangeJob(Job):
 
     def _land(self, piece: Piece) -> None:
         """As in any job, but hardly anyone is woken by one of thousands: what has landed is waited for by no one."""
-        with self._changed:
+        with self._lock:
             self._stock.land(piece)
             self.stream.note_landed()
             self.task.store.succeed()

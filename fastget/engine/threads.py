@@ -41,6 +41,7 @@ class Thread:
         self._is_begun = False
         self._has_ended = False
         # No Event: it holds a condition, which an interrupt within `join` might leave locked.
+        # Taken by the first who waits for the end, and kept: whoever waits again goes by the flag.
         self._running = threading.Lock()
         self._running.acquire()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
