@@ -40,12 +40,14 @@ class Intake:
         """Whether bytes were received that no body has taken."""
         return len(self._surplus) > 0
 
-    def fill(self, view: memoryview, *more: memoryview) -> int:
+    def fill(self, view: memoryview, *more: memoryview, is_last: bool = False) -> int:
         """All of `view`, less at the end or after a tick; 0 only at the end. Raises Stalled, Cancelled.
 
-        It may go on into `more`.
+        It may go on into `more`. `is_last`: with these the server has sent what it was asked for.
         """
         count = min(len(view), len(self._surplus))
+        if is_last and count < len(view):
+            self._try(self._wire.acknowledge)
         if not count:
             return self._wait(self._wire.fill, view, *more)
         # Received first and copied afterwards: fresh memory comes into being without the interpreter's lock then.
@@ -126,7 +128,8 @@ class LengthBody:
             return 0
         if more and len(view) + sum(map(len, more)) > self._remaining:
             more = ()
-        count = self._intake.fill(view[: self._remaining], *more)
+        is_last = len(view) + sum(map(len, more)) >= self._remaining
+        count = self._intake.fill(view[: self._remaining], *more, is_last=is_last)
         if not count:
             received = self._length - self._remaining
             raise NetworkError(f"the connection ended after {received} of {self._length} bytes")

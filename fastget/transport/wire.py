@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import ssl
 
 _HAS_WHOLE_READS = hasattr(socket, "MSG_WAITALL") and sys.platform != "win32"
+# Linux alone acknowledges late, and lets that be asked for.
+_QUICKLY = getattr(socket, "TCP_QUICKACK", None)
 _SEND_SECONDS = 10.0
 
 
@@ -77,6 +79,15 @@ class Wire:
             return self._socket.recv_into(view, 0, socket.MSG_WAITALL)
         except BlockingIOError:
             return None
+
+    def acknowledge(self) -> None:
+        """Have what has come acknowledged as it is read, where the system would wait for something to send along.
+
+        It waits 40 ms. The end of an answer is a short segment, which many servers hold back until all before it is
+        acknowledged (Nagle's algorithm, RFC 9293 §3.7.4).
+        """
+        if _QUICKLY is not None:
+            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKLY, 1)
 
     def _fill_in_turns(self, view: memoryview) -> int | None:
         count = self.receive(view)

@@ -27,6 +27,10 @@ class Pieces:
         self._data = data
         self._sizes = sizes
         self._turn = 0
+        self.acknowledged: list[int] = []
+
+    def acknowledge(self) -> None:
+        self.acknowledged.append(len(self._data))
 
     def receive(self, view: memoryview) -> int:
         size = min(self._sizes[self._turn % len(self._sizes)], len(view), len(self._data))
@@ -84,6 +88,27 @@ def decode(coded: bytes) -> bytes | None:
     except h11.RemoteProtocolError:
         return None
     return found
+
+
+def test_what_has_come_is_acknowledged_before_the_last_bytes_of_an_answer_are_waited_for() -> None:
+    wire = Pieces(b"x" * 100, [40])
+    intake = Intake(cast("Wire", wire), b"surplus", 1.0, Cancellation())
+    body = body_of(ResponseHead(200, Headers(), Framing.LENGTH, 107), intake)
+    view = memoryview(bytearray(107))
+    assert body.read_into(view[:20]) == 20
+    assert wire.acknowledged == []
+    assert body.read_into(view[20:50]) == 30
+    assert wire.acknowledged == []
+    assert body.read_into(view[:60]) == 40
+    assert wire.acknowledged == [57]
+
+
+def test_nothing_is_acknowledged_for_a_body_that_came_with_its_head() -> None:
+    wire = Pieces(b"", [1])
+    intake = Intake(cast("Wire", wire), b"surplus", 1.0, Cancellation())
+    body = body_of(ResponseHead(200, Headers(), Framing.LENGTH, 7), intake)
+    assert body.read_into(memoryview(bytearray(7))) == 7
+    assert wire.acknowledged == []
 
 
 @given(st.lists(st.binary(max_size=40), max_size=20), CUTS, CUTS)
