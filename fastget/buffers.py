@@ -8,8 +8,9 @@ it, would bound nothing. Nobody ever waits for a buffer, so that no two transfer
 from __future__ import annotations
 
 import mmap
+import sys
 import threading
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from fastget.errors import NoSpace
 
@@ -22,8 +23,11 @@ LEAST = 16 * 1024
 _SHARE = 4
 # This share of the bound stays free of what could also wait: for transfers that begin.
 _RESERVE = 8
-# From here on memory is mapped: given back, it is the system's again, and no hole in the heap.
-_LEAST_MAPPING = 128 * 1024
+# Whether one thread runs at a time. An import may make it so later on; nothing ends it.
+HAS_LOCK: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
+# From here on memory is mapped: given back, it is the system's again, and no hole in the heap. All of it is, where
+# threads run at once: a bytearray minds how many views of it are counted.
+_LEAST_MAPPING = 128 * 1024 if HAS_LOCK else 0
 
 
 class Buffer:
@@ -64,7 +68,8 @@ class Buffers:
         self.bound = bound
         self._lock = threading.Lock()
         self._held = 0
-        self._idle: dict[int, list[memoryview]] = {}
+        # The memory itself; each lending has a view of its own, as slices of an earlier one may live on, in an error.
+        self._idle: dict[int, list[Any]] = {}
         self._idle_bytes = 0
 
     @property
@@ -106,7 +111,7 @@ class Buffers:
                 self._idle.clear()
                 self._idle_bytes = 0
             elif self.resident + size <= self.bound:
-                self._idle.setdefault(size, []).append(view)
+                self._idle.setdefault(size, []).append(view.obj)
                 self._idle_bytes += size
 
     @property
@@ -123,7 +128,7 @@ class Buffers:
         kept = self._idle.get(size)
         if kept:
             self._idle_bytes -= size
-            view = kept.pop()
+            view = memoryview(kept.pop())
         else:
             self._make_room(size)
             view = self._new(size)
@@ -156,6 +161,40 @@ def allocated(size: int, least_mapping: int) -> memoryview:
         return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
     except (OSError, OverflowError) as error:
         raise MemoryError from error
+
+
+class _Exporter:
+    """Makes a view whose slices are counted apart from those of `memory`."""
+
+    def __init__(self, memory: memoryview) -> None:
+        self._memory = memory
+
+    def __buffer__(self, flags: int) -> memoryview:
+        return self._memory[:]
+
+
+class OwnViews:
+    """Views of shared memory, one for each thread, for it to slice. They last as long as this.
+
+    CPython counts the slices of a memory without a lock, even where there is no other one: threads that make and drop
+    some at once may end them all, and the memory, while it is written to (python/cpython#127716).
+    """
+
+    __slots__ = ("_lock", "_made")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: dict[tuple[int, int], memoryview] = {}
+
+    def of(self, memory: memoryview, number: int = 0) -> memoryview:
+        """All of `memory`, for the calling thread; `number` tells it from others."""
+        if HAS_LOCK:
+            return memory
+        key = threading.get_ident(), number
+        if (own := self._made.get(key)) is None:
+            with self._lock:
+                own = self._made[key] = memoryview(_Exporter(memory))
+        return own
 
 
 _pools: dict[int, Buffers] = {}

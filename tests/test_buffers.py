@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,7 +11,11 @@ from hypothesis import strategies as st
 
 from fastget import buffers
 from fastget.buffers import LEAST, Buffer, Buffers, shared_buffers
+from fastget.core.coalesce import coalesce
+from fastget.core.ranges import Span
 from fastget.errors import NoSpace
+from fastget.sinks.memory import BufferSink, MemorySink
+from fastget.sinks.scattered import ScatteredSink
 
 KIB, MIB = 1024, 1024 * 1024
 
@@ -53,6 +58,51 @@ def test_part_of_the_bound_is_left_to_those_who_begin() -> None:
     assert len(pool.lend(MIB)) == 256 * KIB
 
 
+def test_each_lending_has_a_view_of_its_own() -> None:
+    """Slices of an earlier one may live on in an error, and be dropped by any thread at any time."""
+    pool = Buffers(8 * MIB)
+    with pool.lend(256 * KIB):
+        first = pool.lend(MIB)
+        earlier = first.view
+        first.close()
+        second = pool.lend(MIB)
+        assert second.view.obj is earlier.obj
+        earlier.release()
+        second.view[:5] = b"bytes"
+        second.close()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="threads run one at a time there")
+@pytest.mark.parametrize("kind", ["memory", "buffer", "scattered"])
+def test_threads_that_run_at_once_slice_views_of_their_own(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """The exporter behind a slice tells whose it is; the bytes are the same."""
+    monkeypatch.setattr(buffers, "HAS_LOCK", False)
+    memory = bytearray(300 * KIB)
+    sink: MemorySink | BufferSink | ScatteredSink
+    if kind == "scattered":
+        spans = [Span(0, 300 * KIB)]
+        sink = ScatteredSink(spans, [memoryview(memory)], coalesce(spans))
+    else:
+        sink = MemorySink() if kind == "memory" else BufferSink(memory)
+        sink.open(300 * KIB)
+    with ThreadPoolExecutor(1) as threads:
+        mine, theirs = sink.window(0, 5), threads.submit(sink.window, 5, 5).result()
+        assert mine is not None
+        assert theirs is not None
+        assert theirs.obj is not mine.obj
+        assert sink.window(10, 5).obj is mine.obj  # type: ignore[union-attr]
+        mine[:], theirs[:] = b"these", b"bytes"
+        threads.submit(sink.write_at, 10, memoryview(b" too")).result()
+    found = bytearray(14)
+    sink.read_at(0, memoryview(found))
+    assert found == b"thesebytes too"
+    sink.publish(300 * KIB)
+    del mine, theirs
+    sink.discard()
+    del sink
+    memory.append(0)  # which nobody can, while there is a view of it
+
+
 def test_memory_that_comes_back_is_lent_again_while_anything_is_lent() -> None:
     pool = Buffers(8 * MIB)
     with pool.lend(256 * KIB):
@@ -60,7 +110,7 @@ def test_memory_that_comes_back_is_lent_again_while_anything_is_lent() -> None:
         memory = first.view
         first.close()
         assert pool.resident == MIB + 256 * KIB
-        assert pool.lend(MIB).view is memory
+        assert pool.lend(MIB).view.obj is memory.obj
 
 
 def test_idle_memory_makes_room_for_buffers_of_another_size() -> None:

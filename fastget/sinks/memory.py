@@ -7,7 +7,7 @@ import mmap
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from fastget.buffers import allocated
+from fastget.buffers import OwnViews, allocated
 from fastget.errors import Cancelled, ConfigError, DestinationError, NoSpace
 
 if TYPE_CHECKING:
@@ -26,23 +26,24 @@ _LEAST_MAPPING = 1 << 20
 class _Fixed:
     """A writable view of a known length. Slices copy without a lock: workers write different bytes."""
 
-    __slots__ = ("_view",)
+    __slots__ = ("_view", "_views")
 
     def __init__(self, view: memoryview) -> None:
         self._view = view
+        self._views = OwnViews()
 
     def write(self, offset: int, data: memoryview) -> None:
         stop = offset + len(data)
         if stop > len(self._view):
             raise DestinationError(f"the buffer of {len(self._view)} bytes is too small for bytes up to {stop}")
-        self._view[offset:stop] = data
+        self._views.of(self._view)[offset:stop] = data
 
     def window(self, offset: int, length: int) -> memoryview | None:
         # What would lie outside is for `write` to refuse.
-        return self._view[offset : offset + length] if offset + length <= len(self._view) else None
+        return self._views.of(self._view)[offset : offset + length] if offset + length <= len(self._view) else None
 
     def read(self, offset: int, buffer: memoryview) -> int:
-        found = self._view[offset : offset + len(buffer)]
+        found = self._views.of(self._view)[offset : offset + len(buffer)]
         buffer[: len(found)] = found
         return len(found)
 

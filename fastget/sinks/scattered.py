@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
-from fastget.buffers import shared_buffers
+from fastget.buffers import OwnViews, shared_buffers
 from fastget.config import Config
 from fastget.errors import Cancelled
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # What is read of a gap at once.
 _LARGEST_SCRATCH = 256 * 1024
+# Its number among the memories.
+_OF_SCRATCH = -1
 
 
 class ScatteredSink:
@@ -43,6 +45,7 @@ class ScatteredSink:
         self._places: list[memoryview] = []
         self._copies: list[tuple[int, int]] = []
         self._aborted = False
+        self._views = OwnViews()
         widest = max((self._lay_out(fetch) for fetch in fetches), default=0)
         # Of all threads together: nobody reads it.
         self._lent = shared_buffers(max_memory).lend(min(widest, _LARGEST_SCRATCH))
@@ -68,12 +71,12 @@ class ScatteredSink:
         """Where the bytes from `offset` on are to be received: `length` of them at most, and one at least."""
         index = bisect_right(self._starts, offset) - 1
         if index >= 0:
-            place = self._places[index]
+            place = self._views.of(self._places[index], index)
             inside = offset - self._starts[index]
             if inside < len(place):
                 return place if not inside and len(place) <= length else place[inside : inside + length]
         following = self._starts[index + 1] - offset if index + 1 < len(self._starts) else length
-        return self._scratch[: min(length, following)]
+        return self._views.of(self._scratch, _OF_SCRATCH)[: min(length, following)]
 
     def check(self) -> None:
         """Nothing can be wrong with memory that is there."""
