@@ -83,11 +83,16 @@ def ask_each(
     """
     wanted = list(questions)
     left = iter(range(len(wanted)))
+    turn = threading.Lock()  # an iterator may be asked by one thread at a time
     answers: SimpleQueue[tuple[int, Answer] | BaseException] = SimpleQueue()
+
+    def next_index() -> int | None:
+        with turn:
+            return next(left, None)
 
     def work() -> None:
         try:
-            for index in left:
+            while (index := next_index()) is not None:
                 answers.put((index, ask(wanted[index])))
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             answers.put(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future
 from itertools import count
+from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 from fastget.engine.blocks import Blocks
@@ -49,13 +50,15 @@ class Office:
     def __init__(self, channel: Channel) -> None:
         self.post = channel.post
         self._numbers = count()
+        self._lock = Lock()  # around that: where threads run at once, two might get the same number
         self._waiting: dict[int, Future[Any]] = {}
         self._is_closed = False
 
     def call(self, name: str, *arguments: Any) -> Any:
         """What the other process answers. Raises what it raised there, and Cancelled once it is over."""
         future: Future[Any] = Future()
-        number = next(self._numbers)
+        with self._lock:
+            number = next(self._numbers)
         self._waiting[number] = future
         if self._is_closed:
             raise Cancelled("the download is over")
