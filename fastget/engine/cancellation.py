@@ -9,6 +9,9 @@ from typing import Protocol
 from fastget.errors import Cancelled, FastgetError
 from fastget.records import record
 
+# Seconds. A signal that comes just before a wait does not end it, above all where threads run at once.
+LOOK = 1.0
+
 
 class Abortable(Protocol):
     """Something that blocks, and can be told from another thread to stop."""
@@ -54,8 +57,9 @@ class Cancellation:
 
     def wait(self, seconds: float) -> None:
         """Sleep, but raise Cancelled as soon as the scope is cancelled."""
-        if self._event.wait(seconds):
-            self.check()
+        while not self._event.wait(min(seconds, LOOK)) and seconds > LOOK:
+            seconds -= LOOK
+        self.check()
 
     def add(self, target: Abortable) -> None:
         """Abort `target` when the scope is cancelled; at once if it has been."""
