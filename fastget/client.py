@@ -333,10 +333,13 @@ class Client:
         limit.forget()
         pools.abandon()
 
-    def __del__(self) -> None:
-        """A client that nobody closed leaves no socket to the garbage collector, which would warn of it."""
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        """A client that nobody closed leaves no socket to the garbage collector, which would warn of it.
+
+        `is_finalizing` is bound here: at the interpreter's end the names of this module may be gone before the client.
+        """
         pools = self.__dict__.get("_pools")
-        if pools is not None and not sys.is_finalizing():
+        if pools is not None and not is_finalizing():
             pools.close()
 
     def __enter__(self) -> Self:

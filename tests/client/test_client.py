@@ -311,3 +311,10 @@ def test_a_client_that_nobody_closes_takes_its_connections_along(serve: Serve) -
     del client
     gc.collect()
     assert len(pool._idle) == 0
+
+
+def test_a_client_may_end_after_the_names_of_its_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As at the end of a free-threaded interpreter: what a finalizer raises is printed."""
+    client = fastget.Client()
+    monkeypatch.setattr("fastget.client.sys", None)
+    client.__del__()
