@@ -12,7 +12,8 @@ STAMP_SIZE = 8
 _SPREAD = 0x9E3779B97F4A7C15
 
 Buffers = tuple[memoryview, ...]
-# Gives buffers that together hold the bytes from one offset to another.
+# Gives buffers that together hold the bytes from one offset to another: views that share no count of views with those
+# of other threads (`fastget.buffers.OwnViews`).
 Reader = Callable[[int, int], Buffers]
 
 
@@ -32,8 +33,8 @@ class Content:
     @classmethod
     def of(cls, data: bytes) -> Self:
         """Content that is held in memory."""
-        view = memoryview(bytes(data))
-        return cls(len(view), lambda start, stop: (view[start:stop],))
+        held = bytes(data)
+        return cls(len(held), lambda start, stop: (memoryview(held)[start:stop],))
 
     @classmethod
     def generated(cls, size: int, seed: int = 0) -> Self:
@@ -44,16 +45,16 @@ class Content:
         """
         if size < 0:
             raise ValueError(f"a size is not negative: {size}")
-        block = memoryview(random.Random(seed).randbytes(min(BLOCK_SIZE, max(size, STAMP_SIZE))))
+        block = random.Random(seed).randbytes(min(BLOCK_SIZE, max(size, STAMP_SIZE)))
         root = int.from_bytes(block[:STAMP_SIZE], "big")
 
         def read(start: int, stop: int) -> Buffers:
             index, first = divmod(start, BLOCK_SIZE)
             last = first + stop - start
             if first >= STAMP_SIZE:
-                return (block[first:last],)
+                return (memoryview(block)[first:last],)
             stamp = memoryview((root ^ index * _SPREAD % 2**64).to_bytes(STAMP_SIZE, "big"))
-            return (stamp[first:last], block[STAMP_SIZE : max(last, STAMP_SIZE)])
+            return (stamp[first:last], memoryview(block)[STAMP_SIZE : max(last, STAMP_SIZE)])
 
         return cls(size, read)
 
