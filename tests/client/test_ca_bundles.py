@@ -13,7 +13,6 @@ import pytest
 import requests
 import trustme
 from botocore.endpoint import EndpointCreator
-from cryptography import x509
 
 import fastget
 from fastget import s3
@@ -205,6 +204,8 @@ def test_a_web_server_is_trusted_by_the_bundle_that_the_environment_names(
 
 def name_hash(pem: bytes) -> str:
     """What OpenSSL calls the file of a certificate: the start of the SHA-1 of its subject, in small letters."""
+    from cryptography import x509
+
     subject = x509.load_pem_x509_certificate(pem).subject
     small = x509.Name([x509.NameAttribute(item.oid, str(item.value).lower()) for item in subject])
     digest = hashlib.sha1(small.public_bytes()[2:], usedforsecurity=False).digest()
