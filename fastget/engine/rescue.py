@@ -123,7 +123,8 @@ class Watch:
         sink = self._job.task.sink
         if not isinstance(sink, OrderedSink) or not (held_up := sink.held_up()).waiting:
             return
-        positions = {worker.piece.position: index for index, worker in enumerate(workers) if worker.piece is not None}
+        pieces = [worker.piece for worker in workers]  # once: a worker may end its own meanwhile
+        positions = {piece.position: index for index, piece in enumerate(pieces) if piece is not None}
         waiting = [positions[offset] for offset in held_up.waiting if offset in positions]
         if not waiting:
             return
