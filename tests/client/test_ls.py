@@ -216,6 +216,7 @@ first = sum(1 for _ in itertools.islice(found, 5000))
 before = peak()
 rest = sum(1 for _ in itertools.islice(found, count - first))
 print(json.dumps({"count": first + rest, "growth": peak() - before}))
+del found  # which has a connection
 """
 
 
