@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from threading import Condition
 
+from fastget import buffers
 from fastget.errors import Cancelled
 
 
@@ -12,7 +13,8 @@ class Handoff:
     """An outlet whose far end is `take`. A block belongs to the taker until it asks for the next one.
 
     So whoever writes waits for the taker: bytes come no faster than they are wanted. A view that is used later raises
-    ValueError, rather than show other bytes, unless something else was made of its memory.
+    ValueError, rather than show other bytes, unless something else was made of its memory. Where threads run at once,
+    it is of a copy.
     """
 
     def __init__(self) -> None:
@@ -30,7 +32,8 @@ class Handoff:
                 self._changed.wait()
             if self._block is None or self._is_over:
                 return None
-            self._taken = self._block.toreadonly()
+            # Slices that the taker keeps would be counted with those of whoever fills the memory next: see `OwnViews`.
+            self._taken = self._block.toreadonly() if buffers.HAS_LOCK else memoryview(bytes(self._block))
             return self._taken
 
     def give_back(self) -> None:
