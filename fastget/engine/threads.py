@@ -51,7 +51,10 @@ class Thread:
         self._is_begun = True
         try:
             self._thread.start()
-        except RuntimeError:
+        except RuntimeError as error:
+            # An interrupt may leave the standard library with a lock to release that it has not got; the thread runs.
+            if error.__context__ is not None and not isinstance(error.__context__, Exception):
+                raise error.__context__ from None
             self._is_begun = False
             raise
 

@@ -81,3 +81,26 @@ def test_who_may_be_interrupted_by_a_signal_takes_no_condition_in_several_steps(
         fastget.download(server.url("/b/k"), destination, connections=3, part_size=256 * 1024)
     # That of the standard library, of a thread that begins.
     assert {name for module, name in takers if module in ("job", "threads", "crew")} <= {"start"}
+
+
+@pytest.mark.fault("X29")
+def test_an_interrupt_that_the_standard_library_hides_is_no_lack_of_threads(
+    monkeypatch: pytest.MonkeyPatch, no_leaks: None
+) -> None:
+    """Within its start of a thread, in the return from a wait: the thread runs, with all that was lent to it."""
+    start, may_end, ended = threading.Thread.start, threading.Event(), []
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("release unlocked lock")
+
+    thread = threads.Thread(lambda: ended.append(may_end.wait()), "hidden")
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        thread.start()
+    may_end.set()
+    thread.join(None)
+    assert ended == [True]
