@@ -9,8 +9,9 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from fastget.buffers import HAS_LOCK
 from fastget.bulk.unserved import Asker, Watch
-from fastget.core.governor import GRAIN, LIMIT, Governor, Sample
+from fastget.core.governor import GRAIN, LIMIT, START, Governor, Sample
 from fastget.engine.descriptors import room_for_connections
 from fastget.engine.threads import PATIENCE, Thread, usable_cores
 
@@ -18,10 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
-T_contra = TypeVar("T_contra", contravariant=True)
 
-# One thread waits for the server a third of the time that a small object takes; two fill that.
-START = 2
 # So many objects are named ahead of the threads: a page of a listing, so that the next one is fetched meanwhile.
 AHEAD = 1000
 # Seconds between two looks: often enough to fill the queue again, seldom enough to cost nothing.
@@ -35,12 +33,13 @@ SELDOM = 10.0
 SHOWN = 4
 
 
-class Tool(Protocol[T_contra]):
+class Tool(Protocol[T]):
     """What one thread works with. It is closed in that thread.
 
     `work` says whether it has done a piece: one that was given up is for others. It may leave the end of a piece open,
     until there are several to end together. `settle` ends them all: it is called when nothing lies ready to be worked
-    on, so before any wait, and at the end. `rest` lets go of the connection until there is more to do.
+    on, so before any wait, and at the end. `take_following` gives the piece that it has taken ahead, if it has, to be
+    worked on next. `rest` lets go of the connection until there is more to do.
 
     From another thread: `asker` shows what it waits for, `give_up` ends that; `served` threads fare better. `make_room`
     closes connections that nobody uses.
@@ -49,7 +48,9 @@ class Tool(Protocol[T_contra]):
     @property
     def asker(self) -> Asker: ...
 
-    def work(self, piece: T_contra) -> bool: ...
+    def work(self, piece: T) -> bool: ...
+
+    def take_following(self) -> T | None: ...
 
     def settle(self) -> None: ...
 
@@ -112,9 +113,9 @@ class Crew(Generic[T]):
         self._recruit = recruit
         self._on_look = on_look
         self._most = _most_jobs(most if jobs is None else min(most, jobs))
-        start, cores = max(1, START // processes), max(1, usable_cores() // processes)
+        cores = max(1, usable_cores() // processes)
         self._governor = (
-            Governor(min(start, self._most), min(LIMIT, self._most), cores)
+            Governor(START, min(LIMIT, self._most), cores, 1 if HAS_LOCK else cores)
             if jobs is None
             else Governor(self._most, self._most, 1)
         )
@@ -149,7 +150,7 @@ class Crew(Generic[T]):
         return sum(hand.finished for hand in self.hands)
 
     def begin_with(self, count: int, limit: int) -> None:
-        """Begin with so many threads, in all processes together, instead of two, and have `limit` in this one at most.
+        """Begin with so many threads, in all processes together, instead of one, and have `limit` in this one at most.
 
         Unless that has been outgrown.
         """
@@ -164,6 +165,10 @@ class Crew(Generic[T]):
         if piece is None:
             self._queue.put(None)  # it is for a thread, and ends it
         return piece
+
+    def take_ahead(self) -> T | None:
+        """The same for a thread, which asks for it while its own piece is on its way; None where they are many."""
+        return self.take() if 2 * len(self.hands) <= LIMIT else None
 
     def give_back(self, piece: T) -> None:
         """From any thread: a piece that was taken."""
@@ -277,6 +282,8 @@ class Crew(Generic[T]):
             self._idle.set()
 
     def _next(self, hand: Hand[T]) -> T | None:
+        if (following := hand.tool.take_following()) is not None:
+            return following
         try:
             return self._queue.get_nowait()
         except Empty:

@@ -2,52 +2,98 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from fastget.bulk.unserved import Asking
 from fastget.engine.small import SmallObjects
+from fastget.sources.protocol import PlainSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
+    from fastget.config import Config
     from fastget.engine.cancellation import Cancellation
     from fastget.engine.line import ConnectionPool
+    from fastget.engine.small import Put
     from fastget.engine.stores import Stores
+    from fastget.events import Result
+    from fastget.sinks.protocol import WholeSink
 
 
-class Lines:
+S = TypeVar("S", bound=PlainSource)
+
+
+class Lines(Generic[S]):
     """For one thread, which closes them. `pool` gives the connections that trust a file, None for the system's CAs.
 
-    `asking` shows what the thread waits for, `found_size` is that of `SmallObjects`.
+    `trusts` names the file that a source's servers are trusted by. `asking` shows what the thread waits for,
+    `found_size` is that of `SmallObjects`.
     """
 
     def __init__(
-        self, pool: Callable[[str | None], ConnectionPool], stores: Stores, cancellation: Cancellation
+        self,
+        pool: Callable[[str | None], ConnectionPool],
+        trusts: Callable[[S], str | None],
+        stores: Stores,
+        cancellation: Cancellation,
     ) -> None:
         self.asking = Asking()
         self._pool = pool
+        self._trusts = trusts
         self._stores = stores
         self._cancellation = cancellation
-        self._small: dict[str | None, SmallObjects] = {}
-        self._latest: SmallObjects | None = None
+        self._small: dict[str | None, SmallObjects[S]] = {}
+        self._latest: SmallObjects[S] | None = None
 
     @property
     def found_size(self) -> int | None:
         return self._latest.found_size if self._latest is not None else None
 
-    def trusting(self, ca_bundle: str | None) -> SmallObjects:
-        """What fetches over connections that trust this file; the thread asks over them from now on."""
+    def fetch_small(
+        self,
+        source: S,
+        sink: WholeSink,
+        config: Config,
+        *,
+        is_vacant: bool,
+        put: Put | None = None,
+        following: Callable[[], S | None] | None = None,
+    ) -> Result | None:
+        """See `SmallObjects.fetch`."""
+        self._latest = small = self._trusting(self._trusts(source))
+        self.asking.over(small.line)
+        return small.fetch(source, sink, config, is_vacant=is_vacant, put=put, following=following)
+
+    def _trusting(self, ca_bundle: str | None) -> SmallObjects[S]:
+        """What fetches over connections that trust this file."""
         small = self._small.get(ca_bundle)
         if small is None:
-            small = self._small[ca_bundle] = SmallObjects(self._pool(ca_bundle), self._stores, self._cancellation)
-        self._latest = small
-        self.asking.over(small.line)
+            small = self._small[ca_bundle] = SmallObjects(
+                self._pool(ca_bundle),
+                self._stores,
+                self._cancellation,
+                lambda source: self._trusts(source) == ca_bundle,
+            )
         return small
 
-    def drop(self) -> None:
-        """Let go of the connections until they are needed again."""
+    @property
+    def pools(self) -> Collection[ConnectionPool]:
+        """Where the connections come from."""
+        return [self._pool(ca_bundle) for ca_bundle in [*self._small]]
+
+    def rest(self) -> None:
+        """Let go of the connections until they are needed again, and make room."""
         for small in self._small.values():
-            small.line.drop()
+            small.drop()
+        self.make_room()
+
+    def make_room(self) -> None:
+        """Close connections to whom it asks that nobody uses. Safe in any thread."""
+        if (origin := self.asking.server) is None:
+            return
+        for pool in self.pools:
+            while (connection := pool.acquire(origin)).is_reusable:
+                connection.close()
 
     def close(self) -> None:
         """Give the connections back."""

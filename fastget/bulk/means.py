@@ -17,16 +17,15 @@ from fastget.sources.lent import lend
 from fastget.sources.s3 import S3Source, parse_s3_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from fastget.config import Config
     from fastget.core.objectinfo import ObjectInfo
     from fastget.engine.cancellation import Cancellation
     from fastget.engine.line import ConnectionPool
-    from fastget.engine.small import Put
     from fastget.engine.stores import Stores
     from fastget.events import Result
-    from fastget.sinks.protocol import Sink, WholeSink
+    from fastget.sinks.protocol import Sink
     from fastget.sources.lent import LentSource
     from fastget.sources.protocol import Source
 
@@ -43,33 +42,18 @@ _SOME_KEY = "/k"
 _PLAIN_URL = re.compile(r"(https?://[a-z0-9.-]+(?::[0-9]{1,5})?)(/[A-Za-z0-9._~/-]*)")
 
 
-class Fetcher(Lines):
+class Fetcher(Lines["Source"]):
     """What one thread fetches with: small objects over a connection of its own, others in the ordinary way."""
 
     def __init__(self, pools: Pools, ca_bundle: str | None, stores: Stores, cancellation: Cancellation) -> None:
-        super().__init__(pools.__getitem__, stores, cancellation)
+        super().__init__(pools.__getitem__, lambda source: _bundle_of(source, ca_bundle), stores, cancellation)
         self._pools = pools
         self._ca_bundle = ca_bundle
 
-    def rest(self) -> None:
-        """Let go of the connections until they are needed again, and make room."""
-        self.drop()
-        self.make_room()
-
-    def make_room(self) -> None:
-        """Close connections to whom it asks that nobody uses. Safe in any thread."""
-        if (origin := self.asking.server) is None:
-            return
-        for pool in self._pools.values():
-            while (connection := pool.acquire(origin)).is_reusable:
-                connection.close()
-
-    def fetch_small(
-        self, source: Source, sink: WholeSink, config: Config, *, is_vacant: bool, put: Put | None = None
-    ) -> Result | None:
-        """See `SmallObjects.fetch`."""
-        small = self.trusting(_bundle_of(source, self._ca_bundle))
-        return small.fetch(source, sink, config, is_vacant=is_vacant, put=put)
+    @property
+    def pools(self) -> Collection[ConnectionPool]:
+        """Those of large objects, too."""
+        return self._pools.values()
 
     def fetch(self, source: Source, sink: Sink, config: Config) -> Result:
         """Fetch one object, in this thread or from here. Raises the errors of a download."""

@@ -233,8 +233,8 @@ class Pull:
         self._sums.append(own)
         fetcher = self._means.fetcher(self._cancellation)
         batch = Batch(self._folder, self._places) if self._config.fsync else None
-        learn = self._means.learn_borne
-        return Puller(self._folder, self._config, fetcher, own, self._large, batch, self._cancellation, learn)
+        orders, learn = self._crew if self._config.jobs is None else None, self._means.learn_borne
+        return Puller(self._folder, self._config, fetcher, own, self._large, batch, self._cancellation, orders, learn)
 
     def _refuse(self, item: Item, error: FastgetError) -> None:
         url = display_url(item.url)

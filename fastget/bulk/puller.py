@@ -52,7 +52,14 @@ class Fetcher(Protocol[S_contra]):
         ...
 
     def fetch_small(
-        self, source: S_contra, sink: WholeSink, config: Config, *, is_vacant: bool, put: Put | None = None
+        self,
+        source: S_contra,
+        sink: WholeSink,
+        config: Config,
+        *,
+        is_vacant: bool,
+        put: Put | None = None,
+        following: Callable[[], S_contra | None] | None = None,
     ) -> Result | None:
         """See `SmallObjects.fetch`."""
         ...
@@ -94,10 +101,23 @@ class Order(Generic[S]):
         return self.path.rpartition("/")[0]
 
 
+class Orders(Protocol[S]):
+    """Where the next orders lie. See `Crew`."""
+
+    def take_ahead(self) -> Order[S] | None:
+        """One for whoever asks for it while the one before is on its way; None where nothing is to be asked ahead."""
+        ...
+
+    def give_back(self, order: Order[S]) -> None:
+        """One that was taken and is for others."""
+        ...
+
+
 class Puller(Generic[S]):
     """One thread of a pull: carries out orders, and adds them up in `total`.
 
-    `batch`: small files are flushed together; they count, and are told of, once they have their names.
+    `batch`: small files are flushed together; they count, and are told of, once they have their names. Of `orders` the
+    next small one is taken ahead, and asked for while the one before is on its way.
     """
 
     def __init__(
@@ -109,6 +129,7 @@ class Puller(Generic[S]):
         large: threading.Semaphore,
         batch: Batch | None,
         cancellation: Cancellation,
+        orders: Orders[S] | None = None,
         learn: Callable[[S, int], None] | None = None,
     ) -> None:
         self._folder = folder
@@ -120,6 +141,9 @@ class Puller(Generic[S]):
         self._batch = batch
         self._landed: list[tuple[Order[S], Result]] = []
         self._cancellation = cancellation
+        self._orders = orders
+        self._following: Order[S] | None = None
+        self._was_small = False
         self._learn = learn
         self._source: S | None = None
 
@@ -142,7 +166,8 @@ class Puller(Generic[S]):
         self._fetcher.rest()
 
     def close(self) -> None:
-        """Let go of what was fetched with, and of what has no name yet."""
+        """Let go of what was fetched with, of what has no name yet, and of the order that was taken ahead."""
+        self._give_back()
         if self._batch is not None:
             self._batch.close()
         self._fetcher.close()
@@ -158,6 +183,15 @@ class Puller(Generic[S]):
         if self._batch is not None and self._batch.is_due:
             self.settle()
         return True
+
+    def take_following(self) -> Order[S] | None:
+        """The order that was taken ahead, and is the next one of this thread."""
+        following, self._following = self._following, None
+        return following
+
+    def _give_back(self) -> None:
+        if self._orders is not None and (following := self.take_following()) is not None:
+            self._orders.give_back(following)
 
     def settle(self) -> None:
         """Flush what is waiting, and give it its names. What fails is in the total.
@@ -238,8 +272,10 @@ class Puller(Generic[S]):
             sink, config = self._sink(order, directory), self._config_of(order)
             size = order.item.size
             if size is None or size <= SMALL:
-                if self._fetch_small(order, sink, config, directory):
+                self._was_small = self._fetch_small(order, sink, config, directory)
+                if self._was_small:
                     return
+                self._give_back()  # this one may take its time
                 size = self._fetcher.found_size
             self._fetch_large(sink, order.source, size, config)
         finally:
@@ -254,8 +290,18 @@ class Puller(Generic[S]):
             is_waiting = batch is not None and batch.add(sink, directory, data, identity)
             return is_waiting or sink.put(data, identity)
 
+        def follow() -> S | None:
+            return self._follow(order, directory)
+
         try:
-            result = self._fetcher.fetch_small(order.source, sink, config, is_vacant=directory.is_new, put=put)
+            result = self._fetcher.fetch_small(
+                order.source,
+                sink,
+                config,
+                is_vacant=directory.is_new,
+                put=put,
+                following=follow if self._was_small and self._orders is not None else None,
+            )
         except DestinationError as error:
             self._tell_failure(order, error)
             raise
@@ -264,6 +310,15 @@ class Puller(Generic[S]):
         elif result is not None:
             self._add(result)
         return result is not None
+
+    def _follow(self, order: Order[S], directory: Opened) -> S | None:
+        """Take the next order. Its source, if that is to be asked for: small, for all that is known, and not here."""
+        if self._orders is None or (following := self._orders.take_ahead()) is None:
+            return None
+        self._following = following
+        if (following.item.size or 0) > SMALL or following.folder != order.folder:
+            return None
+        return following.source if directory.is_new or self._sink(following, directory).is_vacant() else None
 
     def _fetch_alone(self, order: Order[S]) -> None:
         with self._folder.directory(order.folder) as directory:

@@ -76,12 +76,17 @@ def limit_for(facts: StoreFacts) -> int:
 
 
 class Governor:
-    """Decides for one transfer. `cores` is the number of processors that the process may use."""
+    """Decides for one transfer. `cores` is the number of processors that the process may use.
 
-    def __init__(self, start: int, limit: int, cores: int) -> None:
+    `abreast` of its threads compute at once: one, where what each does takes the interpreter's lock. None: as many as
+    there are cores.
+    """
+
+    def __init__(self, start: int, limit: int, cores: int, abreast: int | None = None) -> None:
         self._start = self._wanted = start
         self._limit = limit
         self._cores = cores
+        self._abreast = abreast or cores
         self._opened: Sample | None = None
         self._rate_before = 0.0
         self._flowing_before = 0
@@ -161,7 +166,7 @@ class Governor:
             return
         load = (now.processor - opened.processor) / (now.at - opened.at) / self._cores
         gain = self._gain(rate, now.flowing)
-        step = self._carried(self._step(gain), load, rate / max(now.flowing, 1))
+        step = self._carried(self._step(gain), load * self._cores / self._abreast, rate / max(now.flowing, 1))
         if step > 1:
             self._grow(step, rate, now)
         elif self._is_on_trial and gain < LEAST_GAIN:

@@ -37,12 +37,15 @@ class Gate:
         return self._throttle.is_open
 
     @contextmanager
-    def passing(self, cancellation: Cancellation, sleep: Callable[[float], None] | None = None) -> Iterator[None]:
+    def passing(
+        self, cancellation: Cancellation, sleep: Callable[[float], None] | None = None, *, is_within: bool = False
+    ) -> Iterator[None]:
         """Wait until a request may go out, and count it until the context ends; learn from a Throttled that leaves it.
 
-        Raises Cancelled while it waits, or what `sleep` raises, which waits for so many seconds.
+        `is_within`: for one that has entered already. Raises Cancelled while it waits, or what `sleep` raises, which
+        waits for so many seconds.
         """
-        while (wait := self.enter()) > 0:
+        while not is_within and (wait := self.enter()) > 0:
             (sleep or cancellation.wait)(min(wait, LOOK))
         try:
             yield

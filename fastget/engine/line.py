@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from fastget.core.messages import Framing, Request, ResponseHead
 from fastget.engine.stopwatch import Stopwatch
+from fastget.errors import FastgetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,7 @@ class ConnectionPool(Protocol):
     @property
     def limit(self) -> Limit | None: ...
 
-    def acquire(self, origin: Origin, avoiding: Peer | None = None) -> Connection: ...
+    def acquire(self, origin: Origin, avoiding: Peer | None = None, *, is_new: bool = False) -> Connection: ...
 
     def release(self, connection: Connection) -> None: ...
 
@@ -59,6 +60,7 @@ class Line:
         self._cancellation = cancellation
         self._connection: Connection | None = None
         self._head: ResponseHead | None = None
+        self._asked: Request | None = None
         self.peer: Peer | None = None
         self.avoiding: Peer | None = None
         self._limit = pool.limit
@@ -76,22 +78,47 @@ class Line:
     def __exit__(self, *exc: object) -> None:
         self.drop()
 
-    def send(self, request: Request) -> ResponseHead:
+    def is_open_to(self, origin: Origin) -> bool:
+        """Whether it has a connection that can carry a request at once; one that lies idle is taken for that."""
+        if self._connection is None:
+            connection = self._pool.acquire(origin, self.avoiding)
+            if not connection.is_reusable:
+                return False
+            self._hold(connection)
+        return self._connection is not None and self._connection.origin == origin and self._connection.is_reusable
+
+    def ask(self, request: Request) -> bool:
+        """Send a request ahead of its turn, if that can be at once: `send` of the very same one reads the answer.
+
+        What goes wrong is left to `send`.
+        """
+        if (connection := self._connection) is None or not self.is_open_to(request.url.origin):
+            return False
+        try:
+            is_sent = connection.ask(request)
+        except FastgetError:
+            is_sent = False
+        self._asked = request if is_sent else None
+        return is_sent
+
+    def send(self, request: Request, *, over_new: float | None = None) -> ResponseHead:
         """Send a request and read the head of its answer, whatever its status.
 
+        `over_new`: over a connection of its own, whatever lies idle, that has so many seconds to answer.
         Raises what `Connection.exchange` does; the connection is then closed.
         """
         self._cancellation.check()
-        connection = self._take(request.url.origin)
+        is_asked, self._asked = self._asked is request, None
+        connection = self._take(request.url.origin, is_asked=is_asked, is_new=over_new is not None)
         self.requests += 1
         self.peer = None
         if self.origin is not connection.origin and self.origin != connection.origin:
             self.origin, self.answered = connection.origin, 0.0
         asked = time.monotonic()
-        # One that has carried a request before is being served.
-        self.asked = None if connection.is_reusable else asked
+        # One that has carried a request before is being served; one of which that is not known may not wait for long.
+        self.asked = None if is_asked or over_new is not None or connection.is_reusable else asked
         try:
-            self._head = connection.exchange(request)
+            self._head = connection.exchange(request, over_new)
             self.peer = connection.peer
         except BaseException:
             self.drop()
@@ -174,16 +201,21 @@ class Line:
         if (connection := self._let_go()) is not None:
             connection.close()
 
-    def _take(self, origin: Origin) -> Connection:
-        if self._connection is not None and (self._connection.origin != origin or not self._connection.is_reusable):
-            self.drop()
-        if self._connection is None:
-            self._connection = self._pool.acquire(origin, self.avoiding)
-            self._cancellation.add(self._connection)
-        return self._connection
+    def _take(self, origin: Origin, *, is_asked: bool, is_new: bool) -> Connection:
+        held = self._connection
+        if held is not None and (is_asked or (held.origin == origin and held.is_reusable)):
+            return held
+        self.drop()
+        return self._hold(self._pool.acquire(origin, self.avoiding, is_new=is_new))
+
+    def _hold(self, connection: Connection) -> Connection:
+        self._connection = connection
+        self._cancellation.add(connection)
+        return connection
 
     def _let_go(self) -> Connection | None:
         connection, self._connection = self._connection, None
+        self._asked = None
         if connection is not None:
             self._cancellation.remove(connection)
         return connection

@@ -8,14 +8,14 @@ verified as there.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Self, TypeGuard
+from typing import TYPE_CHECKING, Generic, Self, TypeGuard, TypeVar
 
 from fastget.buffers import shared_buffers
 from fastget.core.checksums.algorithms import new_hasher
 from fastget.core.checksums.verification import choose, verified_by, verified_by_size
 from fastget.core.journal import Identity
 from fastget.core.messages import Framing
-from fastget.engine.line import ConnectionPool, Line
+from fastget.engine.ahead import Asked, TwoLines
 from fastget.engine.moulding import Mouldings
 from fastget.engine.preparing import reason_for, rungs_of
 from fastget.engine.reserve import Attempts
@@ -23,6 +23,7 @@ from fastget.engine.task import Replan
 from fastget.errors import Cancelled, DestinationError, FastgetError, NetworkError
 from fastget.events import Method, Progress, Result, Retried, Started
 from fastget.sinks.protocol import WholeSink
+from fastget.sources.protocol import PlainSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,12 +36,13 @@ if TYPE_CHECKING:
     from fastget.engine.announcer import Announcer
     from fastget.engine.cancellation import Cancellation
     from fastget.engine.discovery import Opening
+    from fastget.engine.line import ConnectionPool, Line
     from fastget.engine.moulding import Moulding
     from fastget.engine.stores import Store, Stores
     from fastget.engine.task import Tally
     from fastget.events import Verification
     from fastget.sinks.protocol import Sink
-    from fastget.sources.protocol import PlainSource, Source
+    from fastget.sources.protocol import Source
 
     # As `WholeSink.put`.
     Put = Callable[[memoryview, Identity | None], bool]
@@ -51,15 +53,25 @@ LARGEST = 256 * 1024
 _KINDS: dict[type, bool] = {}
 
 
-class SmallObjects:
-    """One thread's way to fetch small objects, one after the other, over a connection that it keeps. Close it.
+S = TypeVar("S", bound=PlainSource)
 
-    `found_size` is what the latest one's answer says of its size, in bytes; None where there is no such answer. The
-    `line` is for others to look at.
+
+class SmallObjects(Generic[S]):
+    """One thread's way to fetch small objects, one after the other, over connections that it keeps. Close it.
+
+    `accepts`: whether the pool's connections are for a source. `found_size` is what the latest one's answer says of its
+    size, in bytes; None where there is no such answer.
     """
 
-    def __init__(self, pool: ConnectionPool, stores: Stores, cancellation: Cancellation) -> None:
-        self.line = Line(pool, cancellation)
+    def __init__(
+        self,
+        pool: ConnectionPool,
+        stores: Stores,
+        cancellation: Cancellation,
+        accepts: Callable[[S], bool] = lambda _: True,
+    ) -> None:
+        self._lines = TwoLines(pool, cancellation)
+        self._accepts = accepts
         self._stores = stores
         self._mouldings = Mouldings()
         self._cancellation = cancellation
@@ -72,9 +84,18 @@ class SmallObjects:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    @property
+    def line(self) -> Line:
+        """What the next object is taken over, for others to look at."""
+        return self._lines.line
+
+    def drop(self) -> None:
+        """Let go of the connections until they are needed again, and of what was asked for."""
+        self._lines.drop()
+
     def close(self) -> None:
-        """Give the connection and the buffer back."""
-        self.line.finish()
+        """Give the connections and the buffer back."""
+        self._lines.finish()
         lent, self._lent = self._lent, None
         if lent is not None:
             lent.close()
@@ -86,14 +107,40 @@ class SmallObjects:
         return self._lent.view[:size] if size <= len(self._lent) else None
 
     def fetch(
-        self, source: PlainSource, sink: WholeSink, config: Config, *, is_vacant: bool = False, put: Put | None = None
+        self,
+        source: S,
+        sink: WholeSink,
+        config: Config,
+        *,
+        is_vacant: bool = False,
+        put: Put | None = None,
+        following: Callable[[], S | None] | None = None,
     ) -> Result | None:
         """Fetch an object; None where that is up to a `Transfer`, and nothing has happened but a request.
 
         `is_vacant`: the caller knows that nothing stands in the way; `put` finds out where that is wrong. That is the
         sink's, unless the caller takes the verified bytes itself. There are no events: the caller knows when the
-        object is there. Raises DestinationError, Cancelled.
+        object is there. `following` is called once this object's own request has gone out, if at all: what it gives is
+        asked for then, and fetched by the next call if that is for the very same source, and this one succeeds.
+        Raises DestinationError, Cancelled.
         """
+        result = None
+        try:
+            result = self._fetch(source, sink, config, put or sink.put, following, is_vacant=is_vacant)
+        finally:
+            self._lines.turn(is_taken=result is not None)
+        return result
+
+    def _fetch(
+        self,
+        source: S,
+        sink: WholeSink,
+        config: Config,
+        put: Put,
+        following: Callable[[], S | None] | None,
+        *,
+        is_vacant: bool,
+    ) -> Result | None:
         began = time.monotonic()
         self.found_size = None
         name = source.store
@@ -102,25 +149,50 @@ class SmallObjects:
         # An endpoint that fails all the time is not asked twice for every object.
         if not (gate.is_open and not store.is_ailing and config.split != "part" and (is_vacant or sink.is_vacant())):
             return None
+        line = self._lines.line
         try:
-            with gate.passing(self._cancellation):
-                request = source.get()
-                head = self.line.send(moulding.cast(request))
+            asked = self._lines.claim(source)
+            with gate.passing(self._cancellation, is_within=asked is not None):
+                request = asked.request if asked else source.get()
+                cast = asked.cast if asked else moulding.cast(request)
+                follow = self._follow(following, store)
+                head = self._lines.send(cast, follow, is_asked=asked is not None)
             if store.facts.wait is None:
-                store.learn_from(head.headers, self.line.waited)
-            result = self._take(head, source, moulding, sink, put or sink.put, config, began)
+                store.learn_from(head.headers, line.waited)
+            result = self._take(head, source, moulding, sink, put, config, began)
         except (Cancelled, DestinationError):
-            self.line.drop()
+            line.drop()
             raise
         except FastgetError:
             result = None
         if result is None:
-            self.line.drop()
+            line.drop()
             return None
         if head.reading is None:
             moulding.learn(source, request, head)
         store.succeed()
         return result
+
+    def _follow(self, following: Callable[[], S | None] | None, store: Store) -> Callable[[], Asked | None] | None:
+        """What gives the request for the following object; None where nothing is to be asked for ahead."""
+        if following is None or not self._lines.may_ask_ahead(store):
+            return None
+        return lambda: self._ask_for(following())
+
+    def _ask_for(self, source: S | None) -> Asked | None:
+        if source is None or not self._accepts(source):
+            return None
+        gate = self._stores.of(source.store).gate
+        if not gate.is_open or gate.enter() > 0:
+            return None
+        try:
+            request = source.get()
+            return Asked(source, request, self._mouldings.of(source.store, source).cast(request), gate)
+        except BaseException as error:
+            gate.leave(None, is_served=False)
+            if isinstance(error, FastgetError):
+                return None  # it is told when its turn comes
+            raise
 
     def _take(
         self,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from fastget.core.addresses import Trouble
 from fastget.errors import FastgetError, NetworkError, Stalled
+from fastget.records import record
 from fastget.transport.body import Body, Intake, body_of
 from fastget.transport.cancellation import Cancellation
 from fastget.transport.conversation import Conversation, NoAnswerError
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
     from fastget.transport.resolver import Peer
     from fastget.transport.route import Route
     from fastget.transport.wire import Wire
+
+
+@record
+class _Asked:
+    """A request that has gone out, and what reads its answer."""
+
+    request: Request
+    exchange: HeadExchange
 
 
 class SocketConnection:
@@ -38,35 +47,59 @@ class SocketConnection:
         self._intake: Intake | None = None
         self._body: Body | None = None
         self._is_kept_alive = False
+        self._asked: _Asked | None = None
 
-    def exchange(self, request: Request) -> ResponseHead:
+    def exchange(self, request: Request, patience: float | None = None) -> ResponseHead:
         if request.url.origin != self.origin:
             raise ValueError(f"a request to {request.url.origin} on a connection to {self.origin}")
         try:
             self._cancellation.check()
-            return self._exchange(request)
+            return self._exchange(request, patience)
         except BaseException as error:  # noqa: BLE001  it is raised again
             self._end(error)
 
-    def _exchange(self, request: Request) -> ResponseHead:
-        if self._wire is not None and not self._may_carry(request, self._wire):
+    def _exchange(self, request: Request, patience: float | None) -> ResponseHead:
+        if self._wire is not None and not (self._has_asked(request) or self._may_carry(request, self._wire)):
             self.close()
         if self._wire is not None:
             try:
-                return self._attempt(request, self._wire)
+                return self._attempt(request, self._wire, patience)
             except NoAnswerError:
                 self.close()
         self._route.warn(request)
         self._wire = self._route.open(self._cancellation, public_only=request.public_only)
-        return self._attempt(request, self._wire)
+        return self._attempt(request, self._wire, patience)
+
+    def ask(self, request: Request) -> bool:
+        wire = self._wire
+        if wire is None or request.url.origin != self.origin or not self._may_carry(request, wire):
+            return False
+        try:
+            self._say(request, wire)
+        except NoAnswerError:
+            self.close()
+            return False
+        except BaseException as error:  # noqa: BLE001  it is raised again
+            self._end(error)
+        return True
+
+    def _has_asked(self, request: Request) -> bool:
+        return self._asked is not None and self._asked.request is request
+
+    def _say(self, request: Request, wire: Wire) -> _Asked:
+        self._body = None
+        exchange = HeadExchange() if request.cast is None else CastExchange(request, request.cast)
+        self._conversation.say(wire, self._route.encode(exchange, request))
+        self._asked = _Asked(request, exchange)
+        return self._asked
 
     def _may_carry(self, request: Request, wire: Wire) -> bool:
         return self.is_reusable and wire.is_silent() and self._route.admits(wire, request)
 
-    def _attempt(self, request: Request, wire: Wire) -> ResponseHead:
-        self._body = None
-        exchange = HeadExchange() if request.cast is None else CastExchange(request, request.cast)
-        reception = self._conversation.hold(wire, exchange, self._route.encode(exchange, request))
+    def _attempt(self, request: Request, wire: Wire, patience: float | None) -> ResponseHead:
+        asked = self._asked or self._say(request, wire)
+        self._asked = None
+        reception = self._conversation.hear(wire, asked.exchange, patience)
         self._route.check(reception.head)
         self._is_kept_alive = reception.is_kept_alive
         self._intake = Intake(wire, reception.surplus, self._stall_timeout, self._cancellation)
@@ -133,7 +166,7 @@ class SocketConnection:
     def close(self) -> None:
         wire, self._wire = self._wire, None
         self._is_kept_alive = False
-        self._intake = self._body = None
+        self._intake = self._body = self._asked = None
         if wire is not None:
             self._route.leave()
             self._cancellation.close(wire.socket)

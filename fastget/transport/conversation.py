@@ -31,15 +31,28 @@ class Conversation:
         self._cancellation = cancellation
         self._stage = memoryview(bytearray(_READ_BYTES))
         self.waited = 0.0
+        self._said = 0.0
 
     def hold(self, wire: Wire, exchange: HeadExchange, data: bytes) -> Reception:
-        """Send `data`, an encoded request, and read up to the end of the final answer's head.
+        """Both of `say` and `hear`."""
+        self.say(wire, data)
+        return self.hear(wire, exchange)
+
+    def say(self, wire: Wire, data: bytes) -> None:
+        """Send `data`, an encoded request. Raises NoAnswerError, Cancelled."""
+        self._said = time.monotonic()
+        try:
+            wire.send(data)
+        except OSError as error:
+            raise self._ended(error, is_answered=False) from error
+
+    def hear(self, wire: Wire, exchange: HeadExchange, patience: float | None = None) -> Reception:
+        """Read up to the end of the final answer's head, which may take `patience`, or as long as any.
 
         Raises NoAnswerError, NetworkError, ProtocolError, Stalled (no whole head in time), Cancelled.
         """
-        began = time.monotonic()
-        deadline = began + self._response_timeout
-        self._send(wire, data)
+        patience = self._response_timeout if patience is None else patience
+        deadline = time.monotonic() + patience
         is_answered = False
         while True:
             count = self._receive(wire, is_answered=is_answered)
@@ -47,16 +60,10 @@ class Conversation:
                 is_answered = True
                 reception = exchange.feed(self._stage[:count])
                 if reception is not None:
-                    self.waited = time.monotonic() - began
+                    self.waited = time.monotonic() - self._said
                     return reception
             if time.monotonic() >= deadline:
-                raise Stalled(f"{self._peer} did not answer within {self._response_timeout:g} s")
-
-    def _send(self, wire: Wire, data: bytes) -> None:
-        try:
-            wire.send(data)
-        except OSError as error:
-            raise self._ended(error, is_answered=False) from error
+                raise Stalled(f"{self._peer} did not answer within {patience:g} s")
 
     def _receive(self, wire: Wire, *, is_answered: bool) -> int | None:
         try:

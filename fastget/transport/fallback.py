@@ -54,22 +54,27 @@ class HttpxConnection:
         self._sent = 0.0
         self.waited = 0.0
 
-    def exchange(self, request: Request) -> ResponseHead:
+    def exchange(self, request: Request, patience: float | None = None) -> ResponseHead:
         if request.url.origin != self.origin:
             raise ValueError(f"a request to {request.url.origin} on a connection to {self.origin}")
         self.close()
+        patience = self._config.response_timeout if patience is None else patience
         with self._ending_on_failure():
-            prepared = self._prepared(request)
+            prepared = self._prepared(request, patience)
             self._transport = self._new_transport()
-            with self._deadline():
+            with self._deadline(patience):
                 response = self._response = self._transport.handle_request(prepared)
             self.waited = time.monotonic() - self._sent
             prepared.extensions["timeout"]["read"] = self._config.stall_timeout
             self._chunks = iter(response.iter_raw())
             return self._head(request.method, response)
 
-    def _prepared(self, request: Request) -> httpx.Request:
-        timeout = httpx.Timeout(self._config.response_timeout, connect=self._config.connect_timeout)
+    def ask(self, request: Request) -> bool:
+        del request
+        return False
+
+    def _prepared(self, request: Request, patience: float) -> httpx.Request:
+        timeout = httpx.Timeout(patience, connect=self._config.connect_timeout)
         target = request.url.target.encode()
         headers = [(name.encode(), value_bytes(value)) for name, value in request.headers]
         if "host" not in request.headers:
@@ -124,12 +129,12 @@ class HttpxConnection:
             self._cancellation.shut_down()
 
     @contextmanager
-    def _deadline(self) -> Generator[None]:
+    def _deadline(self, patience: float) -> Generator[None]:
         """Shut the socket down when the head is not there in time.
 
         httpx limits each read, not all of them together, and in a SOCKS handshake not even each.
         """
-        timer = threading.Timer(self._config.connect_timeout + self._config.response_timeout, self._overdue)
+        timer = threading.Timer(self._config.connect_timeout + patience, self._overdue)
         timer.daemon = True
         timer.start()
         try:

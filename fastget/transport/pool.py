@@ -77,14 +77,14 @@ class Pool:
                 self._context = self._context or context
         return self._context
 
-    def acquire(self, origin: Origin, avoiding: Peer | None = None) -> Connection:
-        """The connection to `origin` that was used last, or a new one that is not connected yet.
+    def acquire(self, origin: Origin, avoiding: Peer | None = None, *, is_new: bool = False) -> Connection:
+        """The connection to `origin` that was used last, or a new one that is not connected yet; `is_new`: that.
 
         None to an address that has turned out bad, nor to the one to avoid, where there are others.
         """
         with self._lock:
             stale = self._take_stale()
-            found = self._take_idle(origin, avoiding)
+            found = None if is_new else self._take_idle(origin, avoiding)
         _close_all(stale)
         connection = found or self.connection(origin)
         connection.avoid(avoiding)

@@ -18,14 +18,22 @@ class Connection(Protocol):
 
     origin: Origin
 
-    def exchange(self, request: Request) -> ResponseHead:
+    def exchange(self, request: Request, patience: float | None = None) -> ResponseHead:
         """Send a request and read the head of the final answer (1xx answers are passed over, a bounded number).
 
         A kept-alive connection that the server had already closed is replaced by a fresh one, once and silently: no
-        byte of an answer had come, and a GET may be sent again (RFC 9112 §9.3.1).
+        byte of an answer had come, and a GET may be sent again (RFC 9112 §9.3.1). `patience`: seconds that the head
+        may take, instead of those that all requests have.
 
         Raises NetworkError (name, address, TLS, reset), Stalled (no answer in time), ProtocolError (not HTTP, or a
         head past its bounds), Cancelled after `abort`.
+        """
+        ...
+
+    def ask(self, request: Request) -> bool:
+        """Send a request ahead of its turn, if that can be at once: `exchange` of the very same one reads the answer.
+
+        False, and nothing has been sent, where no connection stands open that could carry it. Raises as `exchange`.
         """
         ...
 

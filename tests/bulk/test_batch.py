@@ -25,6 +25,7 @@ from fastget.engine.cancellation import Cancellation
 from fastget.errors import Cancelled, DestinationError
 from fastget.events import Done, Event, Failed, Result
 from fastget.sinks.kept import KeptFile
+from fastget.sources.protocol import Source
 from fastget.sources.resolve import resolve
 from fastget.testing import ObjectServer, faults
 
@@ -258,7 +259,7 @@ class Landing:
     def __init__(self) -> None:
         self.asking = Asking()
 
-    def fetch_small(self, source: Any, sink: Any, config: Config, *, is_vacant: bool, put: Any = None) -> Result | None:
+    def fetch_small(self, source: Any, sink: Any, config: Config, *, put: Any = None, **_: Any) -> Result | None:
         assert put(memoryview(b"x"), None)
         return Result("u", sink.path, 1, None, None, 0.0, 1, 0, 1, 0, 0, 0, 1, "stream", verified_by_size("of a test"))
 
@@ -278,7 +279,8 @@ class Landing:
 def settle_while_stopped(folder: Folder, scope: Cancellation) -> Sum:
     """A file waits for its flush when the pull is stopped."""
     total, config = Sum(), Config()
-    puller = Puller(folder, config, Landing(), total, threading.Semaphore(), Batch(folder, places()), scope)
+    batch = Batch(folder, places())
+    puller: Puller[Source] = Puller(folder, config, Landing(), total, threading.Semaphore(), batch, scope)
     puller.work(Order(Item("s3://b/a"), resolve("s3://b/a", config), "a"))
     assert (total.done, total.failed) == (0, 0)
     puller.settle()

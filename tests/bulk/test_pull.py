@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import hashlib
 import itertools
 import os
@@ -14,9 +15,9 @@ import anyio
 import pytest
 
 import fastget
-from fastget.bulk.crew import START
 from fastget.bulk.items import from_lines
-from fastget.core.governor import FAR, MANY
+from fastget.core.governor import FAR, MANY, START
+from fastget.engine.small import LARGEST
 from fastget.errors import (
     AccessDenied,
     ChecksumMismatch,
@@ -107,6 +108,64 @@ def test_a_distant_object_store_is_asked_for_many_objects_at_once_from_its_first
     result = fastget.pull([server.url(f"/b/{key}") for key in keys], directory, retries=0)
     assert (result.done, result.failed) == (len(keys), 0)
     assert not together.broken
+
+
+class Asked:
+    """Answers no request for a key from 3 on before that for the next key has come; notes whether it ever did."""
+
+    def __init__(self, count: int, patience: float) -> None:
+        self._events = [threading.Event() for _ in range(count)]
+        self._patience = patience
+        self.came: list[bool] = []
+
+    def __call__(self, request: ReceivedRequest) -> None:
+        number = int(request.path.rpartition("/")[2])
+        self._events[number].set()
+        if 3 <= number < len(self._events) - 1:
+            self.came.append(self._events[number + 1].wait(self._patience))
+
+
+def test_near_by_the_next_object_is_asked_for_while_one_is_on_its_way(
+    serve_bucket: ServeBucket, directory: Path
+) -> None:
+    keys = {f"{number:02}": bytes([number]) * 100 for number in range(12)}
+    asked = Asked(len(keys), 30.0)
+    server = serve_bucket(keys, operations=[asked])
+    result = fastget.pull([server.url(f"/b/{key}") for key in keys], directory, processes=1)
+    assert result.done == result.verified == len(keys)
+    assert files(directory) == keys
+    assert asked.came == [True] * 8
+    assert len(server.requests) == len(keys)
+
+
+def test_no_more_objects_are_asked_for_at_once_than_the_caller_says(serve_bucket: ServeBucket, directory: Path) -> None:
+    keys = {f"{number:02}": bytes([number]) * 100 for number in range(7)}
+    asked = Asked(len(keys), 0.05)
+    server = serve_bucket(keys, operations=[asked])
+    result = fastget.pull([server.url(f"/b/{key}") for key in keys], directory, jobs=1)
+    assert (result.done, server.connections) == (len(keys), 1)
+    assert asked.came == [False] * 3
+
+
+@pytest.mark.parametrize("is_flushed", [True, False])
+def test_each_small_object_of_a_prefix_is_asked_for_once_though_some_are_large_and_some_are_here(
+    serve_bucket: ServeBucket, directory: Path, is_flushed: bool
+) -> None:
+    large = bytes(Content.generated(3 * LARGEST, seed=1).read(0, 3 * LARGEST))
+    bodies = {
+        f"{number // 7}/{number:02}": large if number % 4 == 1 else bytes([number]) * number for number in range(40)
+    }
+    server = serve_bucket(bodies)
+    assert pull(server, directory, fsync=is_flushed).done == 40
+    missing = [key for number, key in enumerate(bodies) if number % 3]
+    for key in missing:
+        (directory / key).unlink()
+    server.forget_requests()
+    result = pull(server, directory, fsync=is_flushed, processes=1)
+    assert (result.done, result.skipped, result.failed) == (40, 40 - len(missing), 0)
+    assert files(directory) == bodies
+    found = collections.Counter(request.path for request in server.requests if request.method == "GET")
+    assert {found[f"/b/{key}"] for key in missing if len(bodies[key]) <= LARGEST} == {1}
 
 
 def test_an_object_that_fails_keeps_no_other_away(serve_bucket: ServeBucket, directory: Path) -> None:

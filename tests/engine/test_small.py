@@ -20,6 +20,7 @@ from fastget.errors import Cancelled, ChecksumMismatch, DestinationError
 from fastget.events import Event, Method, Repaired, Result, Retried, Started
 from fastget.sinks.kept import KeptFile
 from fastget.sinks.memory import MemorySink
+from fastget.sources.protocol import Source
 from fastget.sources.resolve import resolve
 from fastget.testing import Algorithm, Content, ObjectServer, StoredObject, faults
 from fastget.transport.pool import Pool
@@ -56,7 +57,8 @@ def pool() -> Iterator[Pool]:
 
 
 def fetch(pool: Pool, url: str, path: Path, **options: Any) -> Result | None:
-    with SmallObjects(pool, Stores(), Cancellation()) as small:
+    small: SmallObjects[Source] = SmallObjects(pool, Stores(), Cancellation())
+    with small:
         config = Config(**options)
         return small.fetch(resolve(url, config), KeptFile(path, fsync=config.fsync, overwrite=config.overwrite), config)
 
@@ -91,7 +93,8 @@ def test_a_buffer_that_is_used_again_holds_nothing_of_before(
 ) -> None:
     bodies = {f"k{number}": bytes([number]) * size for number, size in enumerate((70_000, 10, 0, LARGEST, 1))}
     server = serve_bucket(bodies)
-    with SmallObjects(pool, Stores(), Cancellation()) as small:
+    small: SmallObjects[Source] = SmallObjects(pool, Stores(), Cancellation())
+    with small:
         for name in bodies:
             config = Config(fsync=False)
             assert small.fetch(resolve(server.url(f"/b/{name}"), config), KeptFile(tmp_path / name), config)

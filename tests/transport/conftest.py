@@ -246,7 +246,10 @@ class Client:
         self.url = URL.parse(f"{connection.origin}/object?signature=secret")
 
     def get(self, method: str = "GET", headers: tuple[tuple[str, str], ...] = ()) -> ResponseHead:
-        return self.connection.exchange(Request(method, self.url, Headers(headers)))
+        return self.connection.exchange(self.request(method, headers))
+
+    def request(self, method: str = "GET", headers: tuple[tuple[str, str], ...] = ()) -> Request:
+        return Request(method, self.url, Headers(headers))
 
     @contextlib.contextmanager
     def aborted_at(self, moment: threading.Event) -> Iterator[None]:

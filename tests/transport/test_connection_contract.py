@@ -541,3 +541,19 @@ def test_how_long_an_answer_took_is_told(mode: Mode, monkeypatch: pytest.MonkeyP
     client = mode.client(script)
     client.get()
     assert 7.0 <= client.connection.waited < 14.0
+
+
+def test_nothing_is_asked_ahead_of_its_turn_where_no_connection_stands_open(mode: Mode) -> None:
+    server = mode.serve(answering(length_head(5) + b"hello"))
+    client = mode.connect(server)
+    assert not client.connection.ask(client.request())
+    client.get()
+    assert not client.connection.ask(client.request())  # an answer is being read
+    assert client.body() == b"hello"
+    assert len(server.requests) == 1
+
+
+def test_a_head_may_be_given_less_time_than_others_have(mode: Mode) -> None:
+    client = mode.client(answering_and_stalling(b""))
+    with pytest.raises(Stalled):
+        client.connection.exchange(client.request(), 0.2)

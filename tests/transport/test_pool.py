@@ -43,7 +43,10 @@ class Idle:
         self.avoided: object = None
         self.waited = 0.0
 
-    def exchange(self, request: Request) -> ResponseHead:
+    def exchange(self, request: Request, patience: float | None = None) -> ResponseHead:
+        raise AssertionError(request, patience)
+
+    def ask(self, request: Request) -> bool:
         raise AssertionError(request)
 
     def read_into(self, buffer: memoryview, *more: memoryview) -> int:

@@ -66,6 +66,73 @@ def test_a_connection_carries_many_exchanges(data_plane: Mode, answer: bytes) ->
     assert server.connections == 1
 
 
+def test_a_request_may_go_out_ahead_of_its_turn(data_plane: Mode) -> None:
+    has_come = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.answer(HELLO)
+        peer.request()
+        has_come.set()
+        peer.send(HELLO)
+        peer.stall()
+
+    server = data_plane.serve(script)
+    client = data_plane.connect(server)
+    client.get()
+    client.body()
+    request = client.request()
+    assert client.connection.ask(request)
+    assert has_come.wait(20)
+    states = [client.connection.is_reusable]
+    assert client.connection.exchange(request).status == 200
+    assert client.body() == b"hello"
+    states.append(client.connection.is_reusable)
+    assert states == [False, True]
+    assert (len(server.requests), server.connections) == (2, 1)
+
+
+def test_one_that_went_out_ahead_and_is_not_answered_is_sent_again(data_plane: Mode) -> None:
+    def script(peer: Peer) -> None:
+        peer.answer(HELLO)
+        peer.request()
+        peer.cut()
+
+    server = data_plane.serve(script, repeating(HELLO))
+    client = data_plane.connect(server)
+    client.get()
+    client.body()
+    request = client.request()
+    assert client.connection.ask(request)
+    assert client.connection.exchange(request).status == 200
+    assert client.body() == b"hello"
+    assert (len(server.requests), server.connections) == (3, 2)
+
+
+def test_an_answer_is_never_taken_for_that_of_another_request(data_plane: Mode) -> None:
+    other = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother"
+    server = data_plane.serve(repeating(HELLO, other), repeating(HELLO))
+    client = data_plane.connect(server)
+    client.get()
+    client.body()
+    assert client.connection.ask(client.request())
+    assert client.get().status == 200
+    assert client.body() == b"hello"
+    assert server.connections == 2
+
+
+def test_a_connection_that_was_closed_has_asked_for_nothing(data_plane: Mode) -> None:
+    server = data_plane.serve(repeating(HELLO, HELLO), repeating(HELLO))
+    client = data_plane.connect(server)
+    client.get()
+    client.body()
+    request = client.request()
+    assert client.connection.ask(request)
+    client.connection.close()
+    assert client.connection.exchange(request).status == 200
+    assert client.body() == b"hello"
+    assert server.connections == 2
+
+
 def test_answers_without_a_body_keep_the_connection(data_plane: Mode) -> None:
     nothing = b"HTTP/1.1 204 No Content\r\n\r\n"
     server = data_plane.serve(repeating(nothing, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", nothing))

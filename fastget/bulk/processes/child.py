@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections import deque
+from operator import attrgetter
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
@@ -33,9 +34,8 @@ if TYPE_CHECKING:
     from fastget.bulk.outcome import PullFailure
     from fastget.bulk.processes.messages import Piece
     from fastget.config import Config
-    from fastget.engine.small import Put
     from fastget.events import Result
-    from fastget.sinks.protocol import Sink, WholeSink
+    from fastget.sinks.protocol import Sink
     from fastget.sources.lent import LentSource
 
 T = TypeVar("T")
@@ -93,26 +93,13 @@ class Connections:
             return self._pools[ca_bundle]
 
 
-class LentFetcher(Lines):
+class LentFetcher(Lines["LentSource"]):
     """Implements `Fetcher`: the plain requests that were lent, over a connection of its own, and nothing else."""
-
-    def fetch_small(
-        self, source: LentSource, sink: WholeSink, config: Config, *, is_vacant: bool, put: Put | None = None
-    ) -> Result | None:
-        """See `SmallObjects.fetch`."""
-        return self.trusting(source.ca_bundle).fetch(source, sink, config, is_vacant=is_vacant, put=put)
 
     def fetch(self, source: LentSource, sink: Sink, config: Config) -> Result:
         """Raises what sends the object back."""
         del sink, config
         raise _Elsewhere(f"{source.display_url} takes more than one plain request")
-
-    def rest(self) -> None:
-        """Let go of the connections until they are needed again."""
-        self.drop()
-
-    def make_room(self) -> None:
-        """No connection is idle here while its thread works."""
 
 
 class _Child:
@@ -165,14 +152,18 @@ class _Child:
                 return Puller(
                     folder,
                     config,
-                    LentFetcher(connections.trusting, stores, self._cancellation),
+                    LentFetcher(connections.trusting, attrgetter("ca_bundle"), stores, self._cancellation),
                     self._outcomes,
                     threading.Semaphore(),
                     Batch(folder, open_places) if config.fsync else None,
                     self._cancellation,
+                    crew if jobs is None else None,
                 )
 
-            crew = Crew(recruit, commission.jobs, self._on_look, others=Alone(), processes=commission.processes)
+            jobs = commission.jobs
+            crew: Crew[Order[LentSource]] = Crew(
+                recruit, jobs, self._on_look, others=Alone(), processes=commission.processes
+            )
             self._work(crew)
             if not self._cancellation.is_cancelled:
                 folder.flush()
