@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from fastget.core.messages import Request, ResponseHead
     from fastget.engine.cancellation import Cancellation
-    from fastget.engine.gate import Gate
     from fastget.engine.line import ConnectionPool
+    from fastget.engine.moulding import Moulding
     from fastget.engine.stores import Store
     from fastget.sources.protocol import PlainSource
 
@@ -26,16 +26,17 @@ PATIENCE = 1.0
 
 @record
 class Asked:
-    """A request for `source`, as its source made it and as it went out. It has passed the gate, and is within."""
+    """A request for `source`, as that made it and as it went out: it is within the gate of its store."""
 
     source: PlainSource
     request: Request
     cast: Request
-    gate: Gate
+    store: Store
+    moulding: Moulding
 
     def leave(self) -> None:
         """Its answer is not wanted any more."""
-        self.gate.leave(None, is_served=False)
+        self.store.gate.leave(None, is_served=False)
 
 
 class TwoLines:

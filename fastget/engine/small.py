@@ -143,20 +143,17 @@ class SmallObjects(Generic[S]):
     ) -> Result | None:
         began = time.monotonic()
         self.found_size = None
-        name = source.store
-        store, moulding = self._stores.of(name), self._mouldings.of(name, source)
-        gate = store.gate
+        line, asked = self._lines.line, self._lines.claim(source)
+        store, moulding = (asked.store, asked.moulding) if asked else self._known_of(source)
         # An endpoint that fails all the time is not asked twice for every object.
-        if not (gate.is_open and not store.is_ailing and config.split != "part" and (is_vacant or sink.is_vacant())):
+        may_ask = store.gate.is_open and not store.is_ailing and config.split != "part"
+        if asked is None and not (may_ask and (is_vacant or sink.is_vacant())):
             return None
-        line = self._lines.line
         try:
-            asked = self._lines.claim(source)
-            with gate.passing(self._cancellation, is_within=asked is not None):
+            with store.gate.passing(self._cancellation, is_within=asked is not None):
                 request = asked.request if asked else source.get()
                 cast = asked.cast if asked else moulding.cast(request)
-                follow = self._follow(following, store)
-                head = self._lines.send(cast, follow, is_asked=asked is not None)
+                head = self._lines.send(cast, self._follow(following, store), is_asked=asked is not None)
             if store.facts.wait is None:
                 store.learn_from(head.headers, line.waited)
             result = self._take(head, source, moulding, sink, put, config, began)
@@ -173,6 +170,10 @@ class SmallObjects(Generic[S]):
         store.succeed()
         return result
 
+    def _known_of(self, source: S) -> tuple[Store, Moulding]:
+        name = source.store
+        return self._stores.of(name), self._mouldings.of(name, source)
+
     def _follow(self, following: Callable[[], S | None] | None, store: Store) -> Callable[[], Asked | None] | None:
         """What gives the request for the following object; None where nothing is to be asked for ahead."""
         if following is None or not self._lines.may_ask_ahead(store):
@@ -182,14 +183,14 @@ class SmallObjects(Generic[S]):
     def _ask_for(self, source: S | None) -> Asked | None:
         if source is None or not self._accepts(source):
             return None
-        gate = self._stores.of(source.store).gate
-        if not gate.is_open or gate.enter() > 0:
+        store, moulding = self._known_of(source)
+        if not store.gate.is_open or store.is_ailing or store.gate.enter() > 0:
             return None
         try:
             request = source.get()
-            return Asked(source, request, self._mouldings.of(source.store, source).cast(request), gate)
+            return Asked(source, request, moulding.cast(request), store, moulding)
         except BaseException as error:
-            gate.leave(None, is_served=False)
+            store.gate.leave(None, is_served=False)
             if isinstance(error, FastgetError):
                 return None  # it is told when its turn comes
             raise
