@@ -224,6 +224,8 @@ class Crew(Generic[T]):
         self._idle.wait(LOOK)
         done, outstanding = self._done_here, self.outstanding
         flowing = sum(hand.finished > 0 for hand in self.hands)
+        if outstanding <= len(self.hands) and not self._has_all:
+            self._governor.pause()
         sample = Sample(time.monotonic(), done * GRAIN // SHOWN, time.process_time(), flowing)
         wanted = self._governor.observe(sample)
         while len(self.hands) < self._bounded(min(wanted, len(self.hands) + outstanding)):

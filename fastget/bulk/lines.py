@@ -91,7 +91,7 @@ class Lines(Generic[S]):
         """Close connections to whom it asks that nobody uses. Safe in any thread."""
         if (origin := self.asking.server) is None:
             return
-        for pool in self.pools:
+        for pool in list(self.pools):
             while (connection := pool.acquire(origin)).is_reusable:
                 connection.close()
 

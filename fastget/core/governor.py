@@ -145,6 +145,10 @@ class Governor:
             self._judge(self._opened, sample)
         return self._wanted
 
+    def pause(self) -> None:
+        """There was nothing to do for a while: what was seen meanwhile says nothing of the connections."""
+        self._opened = None
+
     def _shows(self, opened: Sample, now: Sample) -> bool:
         """Whether enough was seen since the window was opened."""
         seconds = now.at - opened.at
@@ -184,7 +188,7 @@ class Governor:
         """
         is_close, self._window = self._window == INTERVAL, INTERVAL
         is_over = now.at - self._grown >= PATIENCE
-        if self._wanted == START < min(self._cores, self._limit):
+        if self._wanted == START < min(self._abreast, self._limit):
             if is_over:
                 self._grow(STEP, rate, now)
                 self._is_on_trial = True
