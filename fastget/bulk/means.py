@@ -43,7 +43,7 @@ _PLAIN_URL = re.compile(r"(https?://[a-z0-9.-]+(?::[0-9]{1,5})?)(/[A-Za-z0-9._~/
 
 
 class Fetcher(Lines["Source"]):
-    """What one thread fetches with: small objects over a connection of its own, others in the ordinary way."""
+    """What one thread fetches with: small objects over connections of its own, others in the ordinary way."""
 
     def __init__(self, pools: Pools, ca_bundle: str | None, stores: Stores, cancellation: Cancellation) -> None:
         super().__init__(pools.__getitem__, lambda source: _bundle_of(source, ca_bundle), stores, cancellation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from fastget.bulk.outcome import PullFailure
@@ -290,9 +291,8 @@ class Puller(Generic[S]):
             is_waiting = batch is not None and batch.add(sink, directory, data, identity)
             return is_waiting or sink.put(data, identity)
 
-        def follow() -> S | None:
-            return self._follow(order, directory)
-
+        orders = self._orders
+        following = None if orders is None else partial(self._follow, orders, order.folder, directory)
         try:
             result = self._fetcher.fetch_small(
                 order.source,
@@ -300,7 +300,7 @@ class Puller(Generic[S]):
                 config,
                 is_vacant=directory.is_new,
                 put=put,
-                following=follow if self._was_small and self._orders is not None else None,
+                following=following if self._was_small else None,
             )
         except DestinationError as error:
             self._tell_failure(order, error)
@@ -311,12 +311,10 @@ class Puller(Generic[S]):
             self._add(result)
         return result is not None
 
-    def _follow(self, order: Order[S], directory: Opened) -> S | None:
+    def _follow(self, orders: Orders[S], folder: str, directory: Opened) -> S | None:
         """Take the next order. Its source, if that is to be asked for: small, for all that is known, and not here."""
-        if self._orders is None or (following := self._orders.take_ahead()) is None:
-            return None
-        self._following = following
-        if (following.item.size or 0) > SMALL or following.folder != order.folder:
+        self._following = following = orders.take_ahead()
+        if following is None or (following.item.size or 0) > SMALL or following.folder != folder:
             return None
         return following.source if directory.is_new or self._sink(following, directory).is_vacant() else None
 

@@ -68,15 +68,16 @@ class TwoLines:
         self._forget()
         return None
 
-    def send(self, request: Request, follow: Callable[[], Asked | None] | None, *, is_asked: bool) -> ResponseHead:
-        """Send the request of this turn, unless that `is_asked` already, and read the head of its answer.
+    def send(self, request: Request, follow: Callable[[], Asked | None] | None) -> ResponseHead:
+        """Send the request of this turn, unless it went out ahead of that, and read the head of its answer.
 
         While it is on its way, what `follow` gives is asked for; None: nothing is to be. Raises as `Line.send`.
         """
         line, other, origin = self.line, self._other, request.url.origin
-        if follow is None or not (is_asked or line.is_open_to(origin)):
+        is_asked = line.has_asked(request)
+        if follow is None or not (is_asked or line.find_open(origin)):
             return line.send(request)
-        if not other.is_open_to(origin):
+        if not other.find_open(origin):
             return line.send(request) if is_asked else self._send_over_second(request)
         if is_asked or line.ask(request):
             self._ask(follow())
@@ -105,16 +106,13 @@ class TwoLines:
     def turn(self, *, is_taken: bool) -> None:
         """The turn of this object is over; unless it `is_taken`, nothing that was asked for is waited for."""
         self._forget()
-        if is_taken:
-            self._now, self._next = self._next, None
-        if self._now is not None:
-            self.line, self._other = self._other, self.line
-        elif self._next is not None:
-            self._next.leave()
-            self._next = None
-            self._other.drop()
-        else:
+        if self._next is None:
             self._other.finish()
+            return
+        self._now, self._next = self._next, None
+        self.line, self._other = self._other, self.line
+        if not is_taken:
+            self._forget()
 
     def _forget(self) -> None:
         """Want nothing any more of what was asked for, and not claimed."""

@@ -78,24 +78,27 @@ class Line:
     def __exit__(self, *exc: object) -> None:
         self.drop()
 
-    def is_open_to(self, origin: Origin) -> bool:
-        """Whether it has a connection that can carry a request at once; one that lies idle is taken for that."""
-        if self._connection is None:
-            connection = self._pool.acquire(origin, self.avoiding)
-            if not connection.is_reusable:
-                return False
-            self._hold(connection)
-        return self._connection is not None and self._connection.origin == origin and self._connection.is_reusable
+    def find_open(self, origin: Origin) -> bool:
+        """Have a connection that can carry a request at once: its own, or else an idle one. False: there is none."""
+        if (held := self._connection) is not None:
+            return held.origin == origin and held.is_reusable
+        connection = self._pool.acquire(origin, self.avoiding)
+        if not connection.is_reusable:
+            return False
+        self._hold(connection)
+        return True
+
+    def has_asked(self, request: Request) -> bool:
+        """Whether this very request went out ahead of its turn."""
+        return self._asked is request
 
     def ask(self, request: Request) -> bool:
         """Send a request ahead of its turn, if that can be at once: `send` of the very same one reads the answer.
 
         What goes wrong is left to `send`.
         """
-        if (connection := self._connection) is None or not self.is_open_to(request.url.origin):
-            return False
         try:
-            is_sent = connection.ask(request)
+            is_sent = self._connection is not None and self._connection.ask(request)
         except FastgetError:
             is_sent = False
         self._asked = request if is_sent else None
@@ -108,7 +111,7 @@ class Line:
         Raises what `Connection.exchange` does; the connection is then closed.
         """
         self._cancellation.check()
-        is_asked, self._asked = self._asked is request, None
+        is_asked, self._asked = self.has_asked(request), None
         connection = self._take(request.url.origin, is_asked=is_asked, is_new=over_new is not None)
         self.requests += 1
         self.peer = None

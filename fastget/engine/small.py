@@ -153,7 +153,7 @@ class SmallObjects(Generic[S]):
             with store.gate.passing(self._cancellation, is_within=asked is not None):
                 request = asked.request if asked else source.get()
                 cast = asked.cast if asked else moulding.cast(request)
-                head = self._lines.send(cast, self._follow(following, store), is_asked=asked is not None)
+                head = self._lines.send(cast, self._follow(following, store))
             if store.facts.wait is None:
                 store.learn_from(head.headers, line.waited)
             result = self._take(head, source, moulding, sink, put, config, began)

@@ -126,10 +126,10 @@ class LengthBody:
     def read_into(self, view: memoryview, *more: memoryview) -> int:
         if not self._remaining:
             return 0
-        if more and len(view) + sum(map(len, more)) > self._remaining:
-            more = ()
-        is_last = len(view) + sum(map(len, more)) >= self._remaining
-        count = self._intake.fill(view[: self._remaining], *more, is_last=is_last)
+        room = len(view) + sum(map(len, more))
+        if more and room > self._remaining:
+            room, more = len(view), ()
+        count = self._intake.fill(view[: self._remaining], *more, is_last=room >= self._remaining)
         if not count:
             received = self._length - self._remaining
             raise NetworkError(f"the connection ended after {received} of {self._length} bytes")

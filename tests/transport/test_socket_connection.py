@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fastget.core.addresses import Address
     from fastget.transport.cancellation import Cancellation
     from fastget.transport.wire import Wire
-    from tests.transport.conftest import Mode, Peer, Script
+    from tests.transport.conftest import Client, Mode, Peer, Script
 
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 INTERIM = b"HTTP/1.1 102 Processing\r\n\r\n"
@@ -66,6 +66,15 @@ def test_a_connection_carries_many_exchanges(data_plane: Mode, answer: bytes) ->
     assert server.connections == 1
 
 
+def ask_ahead(client: Client) -> Request:
+    """A request that went out ahead of its turn, behind an exchange as usual."""
+    client.get()
+    client.body()
+    request = client.request()
+    assert client.connection.ask(request)
+    return request
+
+
 def test_a_request_may_go_out_ahead_of_its_turn(data_plane: Mode) -> None:
     has_come = threading.Event()
 
@@ -78,10 +87,7 @@ def test_a_request_may_go_out_ahead_of_its_turn(data_plane: Mode) -> None:
 
     server = data_plane.serve(script)
     client = data_plane.connect(server)
-    client.get()
-    client.body()
-    request = client.request()
-    assert client.connection.ask(request)
+    request = ask_ahead(client)
     assert has_come.wait(20)
     states = [client.connection.is_reusable]
     assert client.connection.exchange(request).status == 200
@@ -99,10 +105,7 @@ def test_one_that_went_out_ahead_and_is_not_answered_is_sent_again(data_plane: M
 
     server = data_plane.serve(script, repeating(HELLO))
     client = data_plane.connect(server)
-    client.get()
-    client.body()
-    request = client.request()
-    assert client.connection.ask(request)
+    request = ask_ahead(client)
     assert client.connection.exchange(request).status == 200
     assert client.body() == b"hello"
     assert (len(server.requests), server.connections) == (3, 2)
@@ -112,9 +115,7 @@ def test_an_answer_is_never_taken_for_that_of_another_request(data_plane: Mode) 
     other = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother"
     server = data_plane.serve(repeating(HELLO, other), repeating(HELLO))
     client = data_plane.connect(server)
-    client.get()
-    client.body()
-    assert client.connection.ask(client.request())
+    ask_ahead(client)
     assert client.get().status == 200
     assert client.body() == b"hello"
     assert server.connections == 2
@@ -123,10 +124,7 @@ def test_an_answer_is_never_taken_for_that_of_another_request(data_plane: Mode) 
 def test_a_connection_that_was_closed_has_asked_for_nothing(data_plane: Mode) -> None:
     server = data_plane.serve(repeating(HELLO, HELLO), repeating(HELLO))
     client = data_plane.connect(server)
-    client.get()
-    client.body()
-    request = client.request()
-    assert client.connection.ask(request)
+    request = ask_ahead(client)
     client.connection.close()
     assert client.connection.exchange(request).status == 200
     assert client.body() == b"hello"

@@ -94,7 +94,7 @@ class Connections:
 
 
 class LentFetcher(Lines["LentSource"]):
-    """Implements `Fetcher`: the plain requests that were lent, over a connection of its own, and nothing else."""
+    """Implements `Fetcher`: the plain requests that were lent, over connections of its own, and nothing else."""
 
     def fetch(self, source: LentSource, sink: Sink, config: Config) -> Result:
         """Raises what sends the object back."""
