@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import Any, Literal, Self, get_args, get_type_hints
 
 from fastget.errors import ConfigError
 from fastget.events import EventHandler  # noqa: TC001  as above
+from fastget.records import frozen
 
 MIB = 1024 * 1024
 LEAST_MEMORY = MIB
@@ -70,7 +71,7 @@ def _option(default: Any, meaning: str, *, secret: bool = False) -> Any:
     return field(default=default, repr=not secret, metadata={"meaning": meaning, "secret": secret})
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Config:
     """The options of a client or of one call. Immutable; `merged()` gives a changed copy."""
 

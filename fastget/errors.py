@@ -30,8 +30,9 @@ key or a token: URLs in them are the redacted form.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from fastget.records import frozen
 
 __all__ = [
     "AccessDenied",
@@ -61,7 +62,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServerReply:
     """What a server said when it refused: its status and its own words.
 

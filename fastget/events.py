@@ -7,11 +7,11 @@ in seconds, digests in hex. URLs are the redacted form (no query, no user info).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Any
 
-from fastget.records import record
+from fastget.records import frozen, record
 
 
 class Method(StrEnum):
@@ -25,7 +25,7 @@ class Method(StrEnum):
     SIZE = "size"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verification:
     """What was compared with what.
 
@@ -43,7 +43,7 @@ class Verification:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Result:
     """A finished download. `path` is None where the bytes went to memory or to a stream.
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
-from dataclasses import FrozenInstanceError, dataclass, field, is_dataclass, replace
+from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields, is_dataclass, replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fastget.core.urls import Origin
-from fastget.records import record
+from fastget.records import frozen, record, state
 
 
 @record
@@ -90,3 +92,173 @@ def test_what_users_get_in_their_hands_is_frozen() -> None:
     info = ObjectInfo(url="http://example.org/x", size=None)
     with pytest.raises(FrozenInstanceError):
         info.size = 1  # type: ignore[misc]
+
+
+# What `dataclass` makes of the same fields is the oracle of all that follows.
+
+
+@frozen
+class Fact:
+    url: str
+    size: int | None = None
+    tags: dict[str, str] = field(default_factory=dict, hash=False)
+    key: str = field(default="k", repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.url:
+            raise ValueError("no URL")
+
+
+@dataclass(frozen=True, slots=True)
+class FactOracle:
+    url: str
+    size: int | None = None
+    tags: dict[str, str] = field(default_factory=dict, hash=False)
+    key: str = field(default="k", repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.url:
+            raise ValueError("no URL")
+
+
+@frozen(kw_only=True, slots=False)
+class Options:
+    name: str
+    count: int = 1
+    tags: dict[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionsOracle:
+    name: str
+    count: int = 1
+    tags: dict[str, str] = field(default_factory=dict, hash=False)
+
+
+@state
+class Count:
+    name: str
+    at: int = 0
+    seen: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class CountOracle:
+    name: str
+    at: int = 0
+    seen: list[int] = field(default_factory=list)
+
+
+@frozen(order=True)
+class Step:
+    at: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class StepOracle:
+    at: int
+
+
+PAIRS = [(Fact, FactOracle), (Options, OptionsOracle), (Count, CountOracle), (Step, StepOracle), (Place, Oracle)]
+pairs = pytest.mark.parametrize(("made", "oracle"), PAIRS, ids=lambda kind: kind.__name__)
+
+
+@pairs
+def test_it_is_created_from_the_same_arguments_and_tells_the_same_of_itself(made: Any, oracle: Any) -> None:
+    told = str(inspect.signature(made))
+    assert told == str(inspect.signature(oracle))
+    assert made.__init__.__qualname__ == f"{made.__name__}.__init__"
+    assert made.__match_args__ == oracle.__match_args__
+    names = [item.name for item in fields(oracle)]
+    assert [item.name for item in fields(made)] == names
+    ours, theirs = (kind(**{names[0]: 1}) for kind in (made, oracle))
+    assert asdict(ours) == asdict(theirs)
+    assert repr(ours) == repr(theirs).replace(oracle.__name__, made.__name__)
+    assert asdict(replace(ours, **{names[0]: 2})) == asdict(replace(theirs, **{names[0]: 2}))
+    assert hasattr(ours, "__dict__") == hasattr(theirs, "__dict__")
+
+
+@pairs
+def test_it_refuses_the_same_arguments(made: Any, oracle: Any) -> None:
+    arguments: list[tuple[tuple[Any, ...], dict[str, Any]]] = [((), {}), ((1, 2, 3, 4, 5), {}), ((1,), {"other": 1})]
+    for positional, named in arguments:
+        with pytest.raises(TypeError) as expected:
+            oracle(*positional, **named)
+        with pytest.raises(TypeError) as found:
+            made(*positional, **named)
+        assert str(found.value) == str(expected.value).replace(oracle.__name__, made.__name__)
+
+
+@pairs
+def test_it_can_be_assigned_to_hashed_and_deleted_from_as_the_same_dataclass(made: Any, oracle: Any) -> None:
+    def outcome(act: Any, kind: Any) -> str:
+        one = kind(**{fields(kind)[0].name: 1})
+        try:
+            act(one)
+            return repr(one).replace(kind.__name__, "it")
+        except (AttributeError, TypeError) as error:
+            return f"{type(error).__name__}: {error}".replace(kind.__name__, "it")
+
+    name = fields(oracle)[0].name
+    acts = [lambda one: setattr(one, name, 2), lambda one: delattr(one, name), hash]
+    if made is not Place:  # a record is frozen for the type checker alone
+        for act in acts:
+            assert outcome(act, made) == outcome(act, oracle)
+
+
+@pairs
+def test_it_survives_pickle_and_copies_as_the_same_dataclass(made: Any, oracle: Any) -> None:
+    one = made(**{fields(oracle)[0].name: 1})
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        assert pickle.loads(pickle.dumps(one, protocol)) == one
+    assert copy.copy(one) == copy.deepcopy(one) == one
+
+
+def test_each_object_has_a_default_of_its_own() -> None:
+    one, two = Fact("u"), Fact("u")
+    assert one.tags == {} == two.tags
+    assert one.tags is not two.tags
+    assert Count("a").seen is not Count("a").seen
+    assert Options(name="x").tags is not Options(name="x").tags
+
+
+def test_what_is_checked_at_the_end_is_checked() -> None:
+    with pytest.raises(ValueError, match="no URL"):
+        Fact("")
+    with pytest.raises(ValueError, match="no URL"):
+        replace(Fact("u"), url="")
+
+
+@given(st.lists(st.integers(-3, 3)))
+def test_they_sort_as_the_same_dataclass(numbers: list[int]) -> None:
+    assert [step.at for step in sorted(map(Step, numbers))] == [step.at for step in sorted(map(StepOracle, numbers))]
+    with pytest.raises(TypeError):
+        Step(1) < 1  # type: ignore[operator]  # noqa: B015
+
+
+def test_what_derives_from_a_frozen_one_is_a_frozen_dataclass() -> None:
+    @dataclass(frozen=True)
+    class More(Fact):
+        note: str = ""
+
+    more = More("u", note="n")
+    assert (more.url, more.note) == ("u", "n")
+    with pytest.raises(FrozenInstanceError):
+        more.url = "v"  # type: ignore[misc]
+    with pytest.raises(FrozenInstanceError):
+        more.note = "m"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+
+        @dataclass
+        class Less(Fact):  # type: ignore[misc]
+            note: str = ""
+
+
+def test_names_that_are_those_of_the_code_itself_are_fields_as_others() -> None:
+    @frozen
+    class Odd:
+        make: int
+        _assign: int
+        _Factory: int
+
+    assert asdict(Odd(1, 2, 3)) == {"make": 1, "_assign": 2, "_Factory": 3}

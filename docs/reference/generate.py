@@ -213,7 +213,7 @@ def _check_request_flags() -> None:
 def errors_page() -> str:
     """The tree, the meaning of each class, and the exit statuses."""
     tree = inspect.cleandoc(errors.__doc__ or "").split("\n\n")[1]
-    words = [_code(name) for name in errors.ServerReply.__slots__]
+    words = [_code(field.name) for field in fields(errors.ServerReply)]
     reply = f"{', '.join(words[:-1])} and {words[-1]}"
     rows = [_row(_code(kind.__name__), _first_sentence(kind), str(int(of_error(kind(""))))) for kind in _kinds()]
     statuses = [_row(str(int(code)), _code(code.name), _WHEN[code]) for code in ExitCode]

@@ -9,10 +9,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastget.engine.descriptors import room_for_connections
+from fastget.records import state
 from fastget.sinks.failures import destination_error
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def places() -> threading.Semaphore:
     return threading.Semaphore(MOST_OPEN if room is None else min(MOST_OPEN, room // 4))
 
 
-@dataclass(slots=True)
+@state
 class Waiting:
     """A file that waits for its flush, its directory, and what has gone wrong with it."""
 

@@ -11,11 +11,11 @@ import os
 import threading
 from collections import OrderedDict
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from fastget.engine.descriptors import room_for_connections
 from fastget.errors import ConfigError, DestinationError
+from fastget.records import state
 from fastget.sinks.failures import destination_error
 from fastget.sinks.file import NO_DIRECTORY_FLUSH
 
@@ -28,7 +28,7 @@ MOST_OPEN = 64
 _PROBE = ".fastget-probe-\u00e9"
 
 
-@dataclass(slots=True)
+@state
 class Opened:
     """An open directory. `is_new`: it was empty when it was opened first, so that all of it is of this pull."""
 

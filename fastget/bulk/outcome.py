@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Self
+
+from fastget.records import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +18,7 @@ MOST_KEPT = 1000
 _COUNTED = ("done", "skipped", "failed", "verified", "size", "received", "requests", "retries")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PullFailure:
     """An object that is not here, and why. `path` is below the directory, None where it never had one."""
 
@@ -25,7 +27,7 @@ class PullFailure:
     error: FastgetError
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PullResult:
     """The sum of a pull. Sizes are in bytes.
 
@@ -60,7 +62,7 @@ class PullResult:
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain data, ready for JSON, but for the failures."""
-        return {name: getattr(self, name) for name in self.__slots__ if name != "failures"}
+        return {item.name: getattr(self, item.name) for item in fields(self) if item.name != "failures"}
 
 
 class Sum:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import math
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from fastget.core.straggler import UNSERVED, UNSERVED_SHARE
-from fastget.records import record
+from fastget.records import record, state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,7 +133,7 @@ class Unserved:
     served: int
 
 
-@dataclass(slots=True)
+@state
 class _Flow:
     """What was received at the last look, and the moment that it has flowed after, at the latest."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
@@ -30,6 +30,7 @@ from fastget.cli.wording import (
     verification_text,
 )
 from fastget.events import Event, Progress, PullProgress, Repaired, Result, Retried, Started
+from fastget.records import state
 
 if TYPE_CHECKING:
     from fastget.cli.exit_codes import ExitCode
@@ -47,7 +48,7 @@ class OpenConsole(Console):
         return show and super().show_cursor(show)
 
 
-@dataclass(slots=True)
+@state
 class Transfer:
     """What is known of the running transfer: written under a lock, read by the thread that draws."""
 

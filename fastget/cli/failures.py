@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields as fields_of
 from typing import TYPE_CHECKING, Any
 
 from fastget.cli.exit_codes import of_error
@@ -39,7 +40,7 @@ def failure_fields(error: FastgetError, code: int) -> dict[str, Any]:
         "exit_code": int(code),
     }
     if error.reply is not None:
-        told = {name: getattr(error.reply, name) for name in ServerReply.__slots__}
+        told = {item.name: getattr(error.reply, item.name) for item in fields_of(ServerReply)}
         fields["reply"] = {**told, "details": dict(error.reply.details)}
     if isinstance(error, ChecksumMismatch):
         fields |= {name: getattr(error, name) for name in ("algorithm", "expected", "actual")}

@@ -7,9 +7,10 @@ seconds on a monotonic clock, and come from the caller, who holds a lock around 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fastget.records import state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,7 +63,7 @@ _DOUBLED = 10
 _MAY_BE_CHANCE = frozenset({Trouble.BROKEN, Trouble.FAILING, Trouble.SLOW})
 
 
-@dataclass(slots=True)
+@state
 class _Record:
     """What is held against one address, and until when."""
 

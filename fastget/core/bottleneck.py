@@ -7,12 +7,11 @@ thousand times as fast gets the same verdict.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 from typing import TYPE_CHECKING
 
-from fastget.records import record
+from fastget.records import frozen, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -54,7 +53,7 @@ class Limit(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Window:
     """One measurement: `received` bytes in `seconds` over so many connections, in pieces of `part_size` bytes.
 

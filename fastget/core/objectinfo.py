@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from fastget.core.messages import Headers
 from fastget.core.store_memory import MatchForm
-from fastget.records import record
+from fastget.records import frozen, record
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,7 +20,7 @@ def is_strong(etag: str | None) -> bool:
     return etag is not None and etag not in ("", '""', "*") and not etag.startswith(("W/", "w/"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ObjectInfo:
     """Facts of an object, from a plain GET or HEAD that was answered 200; never from a 206 (wire-spec.md §0).
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Self
 
-from fastget.records import record
+from fastget.records import frozen, record
 
 # The unit's name is the one thing in it that knows no case (RFC 9110 §14.1).
 _CONTENT_RANGE = re.compile(r"(?i:bytes) (?:([0-9]{1,19})-([0-9]{1,19})|\*)/([0-9]{1,19}|\*)", re.ASCII)
 MAXIMUM_SIZE = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@frozen(order=True)
 class Span:
     """The bytes from `start` up to, not including, `stop`."""
 

@@ -6,9 +6,8 @@ seconds; randomness comes from the caller.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fastget.errors import FastgetError, NetworkError, RangeNotSupported, ServerError, Throttled
+from fastget.records import state
 
 BASE_DELAY = 0.2
 LONGEST_DELAY = 20.0
@@ -54,7 +53,7 @@ LEAST_WIDTH = 17
 QUIET = 300.0
 
 
-@dataclass(slots=True)
+@state
 class RetryBudget:
     """Retries that all requests to one endpoint share, for whatever object and piece they are.
 

@@ -8,12 +8,11 @@ total time: a link that is slow as a whole is healthy.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from fastget.core.ranges import Span
-from fastget.records import record
+from fastget.records import record, state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +63,7 @@ class Rescue:
     shares: int
 
 
-@dataclass(slots=True)
+@state
 class CutBudget:
     """What cuts may cost in bytes that are fetched again: never more than a twentieth of the object."""
 

@@ -6,7 +6,7 @@ multiplicative decrease, as TCP does it. Times are in seconds on a clock that th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from fastget.records import state
 
 # Refusals within this time of the last slowing down answer requests that were under way then: they teach nothing new.
 SETTLING = 0.5
@@ -14,7 +14,7 @@ SETTLING = 0.5
 UNBOUNDED = 64.0
 
 
-@dataclass(slots=True)
+@state
 class Throttle:
     """The state of one store: at most `limit` requests at once, and none before `not_before`."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fastget.engine.stores import Store
-from fastget.records import record
+from fastget.records import record, state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ def _rebuild(lesson: dict[str, Any]) -> Replan:
     return Replan(**lesson)
 
 
-@dataclass(slots=True)
+@state
 class Tally:
     """Counts of one transfer, for its progress and its result. Bytes and events.
 

@@ -7,12 +7,13 @@ all requests of an object.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from fastget.errors import ConfigError, ProtocolError
+from fastget.records import frozen
 
 if TYPE_CHECKING:
     from fastget.config import Config
@@ -43,7 +44,7 @@ _ALL_OF_CONFIG = (*_OF_CONFIG, *_DATES, "sse_c_key")
 _NOT_GIVEN = [None] * len(_ALL_OF_CONFIG)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Parameters:
     """What a caller may say of the object that is wanted, by the names of the SDKs in snake case.
 

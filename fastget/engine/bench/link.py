@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +15,7 @@ from fastget.engine.bench.measuring import Measuring
 from fastget.engine.discovery import Discovery
 from fastget.engine.line import Line
 from fastget.errors import ConfigError, RangeNotSupported
+from fastget.records import frozen
 from fastget.transport.cancellation import Cancellation as SocketCancellation
 from fastget.transport.probe import Handshake, Probe
 
@@ -41,7 +41,7 @@ HANDSHAKES = 3
 WINDOWS_BY_ITSELF, SHARE_BY_ITSELF = 3, 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Extent:
     """What is measured and for how long: `seconds` for one window, `most_bytes` for all of them together.
 
