@@ -54,12 +54,20 @@ def _raise_again(otherwise: Callable[[sys.UnraisableHookArgs], object]) -> Calla
         if not isinstance(found.exc_value, Interrupted):
             otherwise(found)
             return
-        number = found.exc_value.signal_number
-        signal.signal(number, _stop)
         # From here it would meet the same finalizer.
-        threading.Timer(0.01, signal.pthread_kill, (threading.main_thread().ident, number)).start()
+        while not _is_raised_later(found.exc_value.signal_number):
+            """On a busy machine it came before the thread that sends it was seen to run."""
 
     return hook
+
+
+def _is_raised_later(number: int) -> bool:
+    signal.signal(number, _stop)
+    try:
+        threading.Timer(0.01, signal.pthread_kill, (threading.main_thread().ident, number)).start()
+    except Interrupted:
+        return False
+    return True
 
 
 def _stop(signal_number: int, _: FrameType | None) -> Never:

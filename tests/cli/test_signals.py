@@ -170,6 +170,19 @@ def test_a_signal_that_meets_a_finalizer_is_not_lost() -> None:
     assert (signal.getsignal(signal.SIGTERM), sys.unraisablehook) == before
 
 
+def test_nor_is_it_where_it_comes_again_before_the_finalizer_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, slow = threading.Timer.start, [True, True]
+
+    def start_slowly(timer: threading.Timer) -> None:
+        start(timer)
+        if slow and slow.pop():
+            threading.Event().wait(0.5)  # until it is interrupted
+
+    monkeypatch.setattr(threading.Timer, "start", start_slowly)
+    test_a_signal_that_meets_a_finalizer_is_not_lost()
+    assert not slow
+
+
 def test_an_ignored_signal_stays_ignored() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
