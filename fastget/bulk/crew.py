@@ -115,7 +115,7 @@ class Crew(Generic[T]):
         self._most = _most_jobs(most if jobs is None else min(most, jobs))
         cores = max(1, usable_cores() // processes)
         self._governor = (
-            Governor(START, min(LIMIT, self._most), cores, 1 if HAS_LOCK else cores)
+            Governor(START, min(LIMIT, self._most), cores, 1 if HAS_LOCK else cores, reopens=True)
             if jobs is None
             else Governor(self._most, self._most, 1)
         )

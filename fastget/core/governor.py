@@ -46,6 +46,8 @@ SWAMPED = 0.97
 # What they have room for beside that is taken by connections slower than this, in bytes a second, for those wait and do
 # not compute, if it is so many times as many at least.
 SLOW, LEAST_ROOM = 100e6, 1.25
+# A settled number that brings less than this share of what it brought is found anew, where processors are free.
+FALLEN = 0.5
 
 
 @record
@@ -79,12 +81,17 @@ class Governor:
     """Decides for one transfer. `cores` is the number of processors that the process may use.
 
     `abreast` of its threads compute at once: one, where what each does takes the interpreter's lock. None: as many as
-    there are cores.
+    there are cores. `reopens`: a settled number stays settled only as long as it brings what it did; for many objects,
+    which may lie on different servers, near and far.
     """
 
-    def __init__(self, start: int, limit: int, cores: int, abreast: int | None = None) -> None:
+    def __init__(
+        self, start: int, limit: int, cores: int, abreast: int | None = None, *, reopens: bool = False
+    ) -> None:
         self._start = self._wanted = start
-        self._limit = limit
+        self._limit = self._most = limit
+        # What the settled number has brought at most; None where nobody looks.
+        self._settled_rate: float | None = 0.0 if reopens and start < limit else None
         self._cores = cores
         self._abreast = abreast or cores
         self._opened: Sample | None = None
@@ -121,15 +128,18 @@ class Governor:
         What was measured meanwhile decides instead.
         """
         if not self.has_judged:
-            self._limit = limit
+            self._limit = self._most = limit
             self._start = self._wanted = min(max(count, self._start), limit)
             self._is_settled = self._wanted == limit
         return self._wanted
 
     def observe(self, sample: Sample) -> int:
         """Take a sample and answer how many connections to have; the same number until enough has been seen."""
-        if self._is_settled or not sample.received:
+        if not sample.received:
             return self._wanted  # waiting for the first bytes says nothing about the rate
+        if self._is_settled:
+            self._look_after(sample)
+            return self._wanted
         if self._opened is None:
             self._opened, self._grown = sample, sample.at
             return self._wanted
@@ -148,6 +158,30 @@ class Governor:
     def pause(self) -> None:
         """There was nothing to do for a while: what was seen meanwhile says nothing of the connections."""
         self._opened = None
+
+    def _look_after(self, sample: Sample) -> None:
+        """Once it is settled: whether it still brings what it did. Less than that, with processors free, is waiting."""
+        if self._settled_rate is None or self._wanted == self._most:
+            return
+        opened = self._opened = self._opened or sample
+        if sample.at - opened.at < PATIENCE:
+            return
+        self._opened = sample
+        rate = _rate(opened, sample)
+        is_idle = self._load(opened, sample) * self._cores / self._abreast * STEP < FULL
+        if is_idle and 0 < rate < FALLEN * self._settled_rate:
+            self._reopen(sample)
+        else:
+            self._settled_rate = max(self._settled_rate, rate)
+
+    def _reopen(self, now: Sample) -> None:
+        self._start, self._limit, self._is_settled = self._wanted, self._most, False
+        self._settled_rate = self._rate_before = 0.0
+        self._grown, self._window = now.at, WINDOW
+
+    def _load(self, opened: Sample, now: Sample) -> float:
+        """What was taken of the processors, as a share of all."""
+        return (now.processor - opened.processor) / (now.at - opened.at) / self._cores
 
     def _shows(self, opened: Sample, now: Sample) -> bool:
         """Whether enough was seen since the window was opened."""
@@ -168,7 +202,7 @@ class Governor:
         if not rate:
             self._grown = now.at  # a silence says nothing about the number of connections, however long
             return
-        load = (now.processor - opened.processor) / (now.at - opened.at) / self._cores
+        load = self._load(opened, now)
         gain = self._gain(rate, now.flowing)
         step = self._carried(self._step(gain), load * self._cores / self._abreast, rate / max(now.flowing, 1))
         if step > 1:

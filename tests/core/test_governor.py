@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fastget.core.governor import (
     FAR,
     FULL,
+    GRAIN,
     LIMIT,
     MANY,
     PATIENCE,
@@ -308,3 +309,70 @@ def test_without_a_gain_the_number_is_final_after_a_while() -> None:
     assert not watched.is_settled
     world.run(watched, seconds=3 * PATIENCE)
     assert watched.is_settled
+
+
+# A pull, whose samples count objects: a quarter of a GRAIN stands for each.
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where objects lie: each takes a thread so many seconds of waiting, and so many of the interpreter."""
+
+    waiting: float
+    work: float = 0.0003
+
+    def rate(self, threads: int) -> float:
+        """Objects a second."""
+        return min(threads / (self.waiting + self.work), 1 / self.work)
+
+
+NEAR, DISTANT = Place(0.0001), Place(0.05)
+
+
+def pull(reopening: Governor, *phases: tuple[Place, float]) -> list[int]:
+    """The threads at the end of each phase of so many seconds."""
+    now = finished = processor = 0.0
+    found = []
+    for place, seconds in phases:
+        for _ in range(round(seconds / TICK)):
+            now += TICK
+            done = place.rate(reopening.wanted) * TICK
+            finished += done
+            processor += done * place.work
+            wanted = reopening.observe(Sample(now, int(finished * GRAIN / 4), processor, reopening.wanted))
+        found.append(wanted)
+    return found
+
+
+def for_a_pull(limit: int = LIMIT) -> Governor:
+    return Governor(START, limit, 2, 1, reopens=True)
+
+
+def test_a_pull_whose_objects_lie_near_by_first_and_then_far_away_gets_the_threads_that_pay_there() -> None:
+    assert pull(for_a_pull(), (NEAR, 5.0), (DISTANT, 5.0)) == [1, LIMIT]
+    assert pull(for_a_pull(), (NEAR, 5.0), (DISTANT, 3.0), (NEAR, 3.0), (DISTANT, 3.0))[-1] == LIMIT
+
+
+def test_a_pull_that_goes_on_as_it_did_or_better_keeps_its_threads() -> None:
+    assert pull(for_a_pull(), (NEAR, 5.0), (Place(0.0001, 0.0002), 5.0), (NEAR, 5.0)) == [1, 1, 1]
+
+
+def test_a_pull_of_objects_that_take_the_processor_longer_has_no_use_for_more_threads() -> None:
+    assert pull(for_a_pull(), (NEAR, 5.0), (Place(0.0001, 0.003), 5.0)) == [1, 1]
+
+
+def test_a_number_that_the_caller_has_set_stays_in_a_pull_too() -> None:
+    assert pull(Governor(3, 3, 1, reopens=True), (NEAR, 5.0), (DISTANT, 5.0)) == [3, 3]
+
+
+def test_of_one_object_the_number_stays_final() -> None:
+    assert pull(Governor(START, LIMIT, 2, 1), (NEAR, 5.0), (DISTANT, 5.0)) == [1, 1]
+
+
+def test_a_silence_opens_nothing_again() -> None:
+    silent = for_a_pull()
+    assert pull(silent, (NEAR, 5.0)) == [1]
+    last = Sample(5.0, int(NEAR.rate(1) * 5 * GRAIN / 4), 5.0, 1)
+    for tick in range(1, 200):
+        silent.observe(Sample(5.0 + tick * TICK, last.received, last.processor, 1))
+    assert silent.wanted == 1
