@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +20,7 @@ from fastget.events import Done, Unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from typing import TextIO
 
     from fastget.bulk.outcome import PullResult
@@ -59,11 +60,29 @@ def pull(
     """Run the verb; the exit status."""
     if (prefix is None) == (list_file is None):
         raise click.UsageError("give a prefix, s3://BUCKET/PREFIX, or a list with -i FILE")
-    reporter = choose_reporter(as_json=as_json, quiet=quiet, verbose=verbose, fills_stdout=False)
+    with _second_process(options):  # before the reporter, which may have a thread
+        reporter = choose_reporter(as_json=as_json, quiet=quiet, verbose=verbose, fills_stdout=False)
+        try:
+            return _Command(reporter, shows_each=verbose or as_json).run(prefix, list_file, directory, options)
+        finally:
+            reporter.close()
+
+
+def _second_process(options: dict[str, Any]) -> AbstractContextManager[None]:
+    """A process that stands by to share the pull, where it might; it has what is loaded here."""
+    import fastget.bulk.means
+    import fastget.bulk.pull
+    import fastget.client  # noqa: F401
+    from fastget.bulk.processes.alone import processes_for
+    from fastget.bulk.processes.messages import CHILD
+    from fastget.engine.processes.standby import standing_by
+    from fastget.engine.threads import usable_cores
+
     try:
-        return _Command(reporter, shows_each=verbose or as_json).run(prefix, list_file, directory, options)
-    finally:
-        reporter.close()
+        config = read_config(options)
+    except FastgetError:
+        return nullcontext()  # whoever reads them next says why
+    return standing_by(CHILD) if processes_for(config, usable_cores()) > 1 else nullcontext()
 
 
 class _Command:

@@ -14,6 +14,8 @@ WINDOW = 0.15
 BUSY = 0.7
 # What a process costs at its start, in seconds of the others; what lies ready has to last for longer.
 PRICE = 0.2
+# Both for one that stands by: it costs next to nothing, and a look has to be long enough to tell.
+READY_WINDOW, READY_PRICE = 0.05, 0.02
 # Objects that lie ready, where processes were asked for: a share for each.
 LEAST_READY = 32
 # Objects a second: with fewer of them it is their bytes that keep a process busy, and threads carry those.
@@ -36,12 +38,13 @@ class Load:
 class Reinforcement:
     """Decides for one pull; `most` processes besides the first.
 
-    `is_asked_for`: they are wanted whether they pay or not.
+    `is_asked_for`: they are wanted whether they pay or not. `stands_by`: the first of them is there already.
     """
 
-    def __init__(self, most: int, *, is_asked_for: bool) -> None:
+    def __init__(self, most: int, *, is_asked_for: bool, stands_by: bool = False) -> None:
         self._most = most
         self._is_asked_for = is_asked_for
+        self._stands_by = stands_by
         self._count = 0
         self._opened: Load | None = None
 
@@ -64,14 +67,15 @@ class Reinforcement:
     def _is_worthwhile(self, load: Load) -> bool:
         if self._is_asked_for:
             return load.outstanding >= LEAST_READY
+        window, price = (READY_WINDOW, READY_PRICE) if self._stands_by and not self._count else (WINDOW, PRICE)
         opened = self._opened
         if opened is None or load.finished == 0:
             self._opened = load
             return False
         seconds = load.at - opened.at
-        if seconds < WINDOW:
+        if seconds < window:
             return False
         self._opened = load
         rate = (load.finished - opened.finished) / seconds
         is_busy = (load.processor - opened.processor) / seconds >= BUSY
-        return is_busy and rate >= LEAST_RATE and load.outstanding >= rate * PRICE
+        return is_busy and rate >= LEAST_RATE and load.outstanding >= rate * price

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastget.core.reinforcement import BUSY, LEAST_RATE, LEAST_READY, PRICE, WINDOW, Load, Reinforcement
+from fastget.core.reinforcement import (
+    BUSY,
+    LEAST_RATE,
+    LEAST_READY,
+    PRICE,
+    READY_PRICE,
+    READY_WINDOW,
+    WINDOW,
+    Load,
+    Reinforcement,
+)
 
 RATE = 2000.0
 
@@ -45,6 +57,17 @@ def test_there_are_never_more_than_the_most() -> None:
 )
 def test_none_is_had_where_it_would_not_pay(seen: list[Load]) -> None:
     assert asked(Reinforcement(1, is_asked_for=False), seen) == 0
+
+
+def test_one_that_stands_by_is_taken_sooner_and_for_less_and_the_next_as_ever() -> None:
+    reinforcement = Reinforcement(2, is_asked_for=False, stands_by=True)
+    few = int(RATE * READY_PRICE)
+    seen = [Load(number * READY_WINDOW, 1 + number, few, number * READY_WINDOW) for number in range(9)]
+    busy = [replace(load, finished=1 + int(load.at * RATE)) for load in seen]
+    assert [reinforcement.pays(load) for load in busy] == [False, True] + 7 * [False]
+    assert not reinforcement.is_over
+    later = [replace(load, at=load.at + 1, processor=load.processor + 1, outstanding=2000) for load in busy]
+    assert asked(reinforcement, [replace(load, finished=load.finished + 2000) for load in later]) == 1
 
 
 def test_what_was_before_the_first_object_does_not_count() -> None:

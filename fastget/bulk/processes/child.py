@@ -11,6 +11,9 @@ from operator import attrgetter
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
+# What its threads would load at their first object.
+import fastget.core.object_moulds
+import fastget.transport.connection  # noqa: F401
 from fastget.bulk.batch import Batch, places
 from fastget.bulk.crew import Crew
 from fastget.bulk.folder import Folder

@@ -7,7 +7,9 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from fastget.bulk.outcome import Sum
+from fastget.bulk.processes.messages import CHILD
 from fastget.core.reinforcement import Load, Reinforcement
+from fastget.engine.processes.standby import stands_by
 from fastget.engine.small import LARGEST as SMALL
 from fastget.errors import FastgetError
 from fastget.warn import warn
@@ -49,7 +51,9 @@ class Company:
         self._config = config
         self.count = count
         self._lender = lender
-        self._reinforcement = Reinforcement(count - 1, is_asked_for=config.processes is not None)
+        self._reinforcement = Reinforcement(
+            count - 1, is_asked_for=config.processes is not None, stands_by=stands_by(CHILD)
+        )
         self._attendants: list[Attendant] = []
         # What has come back, by its path.
         self._kept: set[str] = set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastget.bulk.processes.attendant import Attendant
-from fastget.bulk.processes.messages import Commission
+from fastget.bulk.processes.messages import CHILD, Commission
 from fastget.config import LEAST_MEMORY
 from fastget.engine.processes.alone import share_of
 from fastget.engine.processes.company import without_secrets
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from fastget.config import Config
     from fastget.sources.lent import LentSource
     from fastget.sources.protocol import Source
-
-_CHILD = "fastget.bulk.processes.child"
 
 
 def start(
@@ -41,7 +39,7 @@ def start(
     """
     if not can_launch():
         return None
-    launched = launch(folder.descriptor, _CHILD)
+    launched = launch(folder.descriptor, CHILD)
     attendant = Attendant(launched, number, orders, total, lend, keep, folder.shown, config.on_event)
     memory = max(LEAST_MEMORY, config.max_memory // count)
     own = without_secrets(config).merged(max_memory=memory)

@@ -10,7 +10,9 @@ import os
 import socket
 import subprocess
 import sys
+from typing import Protocol
 
+from fastget.engine.processes.standby import take
 from fastget.records import record
 
 # What the interpreter is told to run. `site` is left out: the paths that it would find are given.
@@ -23,11 +25,27 @@ import_module(module).main(int(sock), int(file), int(parent))
 _FLAGS = ("-S", "-P", "-c", _PROGRAM)
 
 
+class Process(Protocol):
+    """As `subprocess.Popen` has it."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self) -> int | None: ...
+
+    def kill(self) -> None: ...
+
+
 @record
 class Launched:
     """A child that was started, and this process's end of the line to it."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     sock: socket.socket
 
 
@@ -37,11 +55,13 @@ def can_launch() -> bool:
 
 
 def launch(file: int, module: str) -> Launched:
-    """Start a child that inherits the open descriptor `file`, and runs `main` of `module` with it.
+    """A child that has the open descriptor `file`, and runs `main` of `module` with it: started, unless one stands by.
 
     From the thread that waits for its end: where the system can, it kills the child when that thread is gone.
     Raises OSError or RuntimeError where that is impossible.
     """
+    if (ready := take(file, module)) is not None:
+        return Launched(ready, ready.sock)
     ours, theirs = socket.socketpair()
     try:
         numbers = (str(number) for number in (theirs.fileno(), file, os.getpid()))
