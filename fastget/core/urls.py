@@ -33,21 +33,23 @@ class Origin:
     port: int
 
     @property
-    def is_default_port(self) -> bool:
-        return _DEFAULT_PORTS.get(self.scheme) == self.port
-
-    @property
     def host_header(self) -> str:
-        return _host_header(self.host, None if self.is_default_port else self.port)
+        return _host_header(self.scheme, self.host, self.port)
 
     def __str__(self) -> str:
-        return f"{self.scheme}://{self.host_header}"
+        return _written(self.scheme, self.host, self.port)
+
+
+# Few origins are written often.
+@lru_cache(maxsize=64)
+def _written(scheme: str, host: str, port: int) -> str:
+    return f"{scheme}://{_host_header(scheme, host, port)}"
 
 
 @lru_cache(maxsize=64)
-def _host_header(host: str, port: int | None) -> str:
+def _host_header(scheme: str, host: str, port: int) -> str:
     shown = f"[{host}]" if ":" in host else host
-    return shown if port is None else f"{shown}:{port}"
+    return shown if _DEFAULT_PORTS.get(scheme) == port else f"{shown}:{port}"
 
 
 @record

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from fastget.core.retry import LONGEST_RETRY_AFTER
@@ -12,7 +11,7 @@ from fastget.core.throttle import Throttle
 from fastget.errors import Throttled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from fastget.engine.cancellation import Cancellation
 
@@ -36,26 +35,15 @@ class Gate:
         """Whether nobody has to wait."""
         return self._throttle.is_open
 
-    @contextmanager
     def passing(
         self, cancellation: Cancellation, sleep: Callable[[float], None] | None = None, *, is_within: bool = False
-    ) -> Iterator[None]:
+    ) -> Passage:
         """Wait until a request may go out, and count it until the context ends; learn from a Throttled that leaves it.
 
         `is_within`: for one that has entered already. Raises Cancelled while it waits, or what `sleep` raises, which
         waits for so many seconds.
         """
-        while not is_within and (wait := self.enter()) > 0:
-            (sleep or cancellation.wait)(min(wait, LOOK))
-        try:
-            yield
-        except Throttled as error:
-            self.leave(error)
-            raise
-        except BaseException:
-            self.leave(None, is_served=False)
-            raise
-        self.leave(None)
+        return Passage(self, None if is_within else sleep or cancellation.wait)
 
     def enter(self) -> float:
         """Enter, if that may be now: 0.0, else the seconds after which to ask again."""
@@ -75,3 +63,20 @@ class Gate:
             elif is_served:
                 self._throttle.serve()
             self._in_flight -= 1
+
+
+class Passage:
+    """One request's way through a gate, as a context; `sleep` waits before it, None: it is within."""
+
+    __slots__ = ("_gate", "_sleep")
+
+    def __init__(self, gate: Gate, sleep: Callable[[float], None] | None) -> None:
+        self._gate = gate
+        self._sleep = sleep
+
+    def __enter__(self) -> None:
+        while self._sleep is not None and (wait := self._gate.enter()) > 0:
+            self._sleep(min(wait, LOOK))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._gate.leave(error if isinstance(error, Throttled) else None, is_served=error is None)

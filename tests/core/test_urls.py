@@ -303,4 +303,4 @@ def test_a_key_that_was_quoted_arrives_as_it_was_quoted(key: str) -> None:
 def test_an_origin_prints_as_a_url_without_a_path() -> None:
     assert str(Origin("https", "::1", 443)) == "https://[::1]"
     assert str(Origin("http", "h", 8080)) == "http://h:8080"
-    assert not Origin("http", "h", 443).is_default_port
+    assert str(Origin("http", "h", 443)) == "http://h:443"
