@@ -45,6 +45,9 @@ def command() -> int:
     atexit.register(ending)
     if sys.argv[1:] not in _VERSION:
         _leave_interrupts_to_the_system()
+        from fastget import cli
+
+        cli.owns_process = True
     ending.status = main()
     return ending.status
 

@@ -6,17 +6,18 @@
 
 They are dataclasses to `dataclasses.fields`, `replace` and `asdict`, and can be pickled. But what `dataclass` adds to a
 class it compiles for each class anew, which was 45 ms of a start (docs/design/0004-start-up.md). Here `__init__` is
-compiled once for all classes of one shape, and the rest is shared. A method that the class has itself stays; each field
-is an argument of `__init__`.
+compiled once for all classes whose fields look alike, and the rest is shared. A method that the class has itself stays.
+Each field is an argument of `__init__`; there is no InitVar.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import operator
+import sys
 from functools import cache, partial
 from operator import attrgetter
-from types import CodeType, FunctionType
+from types import CellType, CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform, overload
 
 if TYPE_CHECKING:
@@ -64,8 +65,13 @@ def _made(
     order: bool = False,
     slots: bool = True,
 ) -> type[T]:
-    own = vars(kind)
-    made = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(kind)
+    own = dict(vars(kind))
+    if "__eq__" in own and own["__hash__"] is None:
+        del own["__hash__"]  # nobody has said so: the language does, where there is an __eq__
+    # Where it derives from a frozen one, `dataclass` wants to know; it compiles two methods for that.
+    derives = is_frozen and any(map(dataclasses.is_dataclass, kind.__mro__[1:]))
+    make = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only, frozen=derives)
+    made = make(kind)
     fields = dataclasses.fields(made)  # type: ignore[arg-type]
     methods = {"__init__": _initializer(made, fields, is_frozen=is_frozen), **_by_value(fields)}
     if not is_hashed:
@@ -77,6 +83,10 @@ def _made(
     for name, method in methods.items():
         if name not in own:
             setattr(made, name, method)
+    # What is asked of a dataclass that others derive from.
+    parameters = made.__dataclass_params__  # type: ignore[attr-defined]
+    parameters.init = parameters.repr = parameters.eq = True
+    parameters.frozen, parameters.order = is_frozen, order
     return made
 
 
@@ -93,52 +103,64 @@ class _Factory:
         return "<factory>"
 
 
+# What the code of an `__init__` knows beside its arguments.
+_KNOWN: dict[str, object] = {"_assign": object.__setattr__, "_Factory": _Factory}
+
+
 def _initializer(made: type[object], fields: Fields, *, is_frozen: bool) -> Callable[..., None]:
-    """An `__init__`: the code of its shape, with the names and defaults of these fields."""
-    shape = tuple(field.default_factory is not dataclasses.MISSING for field in fields)
-    code = _code(shape, is_frozen=is_frozen, is_followed=hasattr(made, "__post_init__"))
-    named = [field.name for field in fields if field.kw_only]
-    placed = {f"_{index}": field.name for index, field in enumerate(fields)}
+    """The code of its shape, with the names and defaults of these fields. Raises TypeError where that cannot be."""
+    named = [field for field in fields if field.kw_only]
+    placed = [field for field in fields if not field.kw_only]
+    defaults = [value for field in placed if (value := _default(field)) is not _REQUIRED]
+    if not all(field.init for field in fields):
+        raise TypeError(f"each field of {made.__qualname__} has to be an argument of __init__")
+    if any(_default(field) is _REQUIRED for field in placed[len(placed) - len(defaults) :]):
+        raise TypeError(f"a field of {made.__qualname__} without a default follows one that has one")
+    has_factory = tuple(isinstance(_default(field), _Factory) for field in (*placed, *named))
+    code = _code(has_factory, is_frozen=is_frozen, is_followed=hasattr(made, "__post_init__"))
+    names = {f"_{number}": field.name for number, field in enumerate((*placed, *named))}
     code = code.replace(
-        co_argcount=1 + len(fields) - len(named),
+        co_argcount=1 + len(placed),
         co_kwonlyargcount=len(named),
-        co_varnames=tuple(placed.get(name, name) for name in code.co_varnames),
-        co_names=tuple(placed.get(name, name) for name in code.co_names),
-        co_consts=tuple(placed.get(value, value) if isinstance(value, str) else value for value in code.co_consts),
+        co_varnames=tuple(names.get(name, name) for name in code.co_varnames),
+        co_names=tuple(names.get(name, name) for name in code.co_names),
+        co_consts=tuple(names.get(value, value) if isinstance(value, str) else value for value in code.co_consts),
         co_qualname=f"{made.__qualname__}.__init__",
     )
-    defaults = _defaults(fields)
-    by_name = {name: defaults.pop(name) for name in named if name in defaults}
-    initialize = FunctionType(code, _GLOBALS, "__init__", tuple(defaults.values()))
-    initialize.__kwdefaults__ = by_name
+    # Where the names of its annotations are looked up.
+    module = vars(sys.modules[made.__module__]) if made.__module__ in sys.modules else {}
+    closure = tuple(CellType(_KNOWN[name]) for name in code.co_freevars)
+    initialize = FunctionType(code, module, "__init__", tuple(defaults), closure)
+    by_name = {field.name: _default(field) for field in named}
+    initialize.__kwdefaults__ = {name: value for name, value in by_name.items() if value is not _REQUIRED}
     initialize.__annotations__ = {**{field.name: field.type for field in fields}, "return": None}
     return initialize
 
 
-_GLOBALS: dict[str, object] = {"_Factory": _Factory, "_assign": object.__setattr__, "__builtins__": {}}
+_REQUIRED = dataclasses.MISSING
 
 
-def _defaults(fields: Fields) -> dict[str, object]:
-    made = {field.name: field.default_factory for field in fields if field.default_factory is not dataclasses.MISSING}
-    plain = {field.name: field.default for field in fields if field.default is not dataclasses.MISSING}
-    found = {**plain, **{name: _Factory(make) for name, make in made.items()}}
-    return {field.name: found[field.name] for field in fields if field.name in found}
+def _default(field: dataclasses.Field[Any]) -> object:
+    return field.default if field.default_factory is _REQUIRED else _Factory(field.default_factory)
 
 
 @cache
-def _code(shape: tuple[bool, ...], *, is_frozen: bool, is_followed: bool) -> CodeType:
-    """The code of an `__init__` with an argument for each of `shape`, True where it has a factory."""
-    lines = [f"def __init__(self, {', '.join(f'_{index}' for index in range(len(shape)))}):", " pass"]
-    for index, has_factory in enumerate(shape):
-        name = f"_{index}"
-        if has_factory:
-            lines.append(f" if {name}.__class__ is _Factory: {name} = {name}.make()")
-        lines.append(f" _assign(self, {name!r}, {name})" if is_frozen else f" self.{name} = {name}")
+def _code(has_factory: tuple[bool, ...], *, is_frozen: bool, is_followed: bool) -> CodeType:
+    """The code of an `__init__` with the arguments _0, _1, …"""
+    arguments = [f"_{number}" for number in range(len(has_factory))]
+    lines = [f"def known({', '.join(_KNOWN)}):", f" def __init__({', '.join(['self', *arguments])}):", "  pass"]
+    for name, is_made in zip(arguments, has_factory, strict=True):
+        if is_made:
+            lines.append(f"  if {name}.__class__ is _Factory: {name} = {name}.make()")
+        lines.append(f"  _assign(self, {name!r}, {name})" if is_frozen else f"  self.{name} = {name}")
     if is_followed:
-        lines.append(" self.__post_init__()")
-    found: dict[str, Any] = {}
-    exec("\n".join(lines), {"__builtins__": {}}, found)  # noqa: S102 - nothing of it comes from elsewhere
-    return found["__init__"].__code__  # type: ignore[no-any-return]
+        lines.append("  self.__post_init__()")
+    return _within(_within(compile("\n".join(lines), __name__, "exec")))
+
+
+def _within(code: CodeType) -> CodeType:
+    """The code of the one function that another one defines."""
+    return next(value for value in code.co_consts if isinstance(value, CodeType))
 
 
 # What it can do -------------------------------------------------------------------------------------------------------
@@ -183,8 +205,6 @@ def _in_order(fields: Fields) -> Methods:
 def _unchanging(made: type[object], fields: Fields) -> Methods:
     """As `dataclass` has it: what a subclass adds may change. With slots, pickle would assign to what it reads."""
     names = tuple(field.name for field in fields)
-    # What derives from it by `dataclass` has to be frozen, too, which is looked up here.
-    made.__dataclass_params__.frozen = True  # type: ignore[attr-defined]
 
     def assign(self: object, name: str, value: object) -> None:
         if type(self) is made or name in names:
@@ -197,11 +217,11 @@ def _unchanging(made: type[object], fields: Fields) -> Methods:
         object.__delattr__(self, name)
 
     def to_pickle(self: object) -> list[object]:
-        return [getattr(self, name) for name in names]
+        return [getattr(self, field.name) for field in dataclasses.fields(self)]  # type: ignore[arg-type]
 
     def from_pickle(self: object, values: list[object]) -> None:
-        for name, value in zip(names, values, strict=True):
-            object.__setattr__(self, name, value)
+        for field, value in zip(dataclasses.fields(self), values, strict=True):  # type: ignore[arg-type]
+            object.__setattr__(self, field.name, value)
 
     methods: Methods = {"__setattr__": assign, "__delattr__": delete}
     if "__slots__" in vars(made):

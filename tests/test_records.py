@@ -6,7 +6,7 @@ import copy
 import inspect
 import pickle
 from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields, is_dataclass, replace
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -247,11 +247,67 @@ def test_what_derives_from_a_frozen_one_is_a_frozen_dataclass() -> None:
         more.url = "v"  # type: ignore[misc]
     with pytest.raises(FrozenInstanceError):
         more.note = "m"  # type: ignore[misc]
+    for same in (copy.copy(more), copy.deepcopy(more)):
+        assert (same.note, same) == ("n", more)
     with pytest.raises(TypeError):
 
         @dataclass
         class Less(Fact):  # type: ignore[misc]
             note: str = ""
+
+
+def test_a_frozen_one_may_derive_from_a_frozen_one() -> None:
+    @frozen
+    class More(Fact):
+        note: str = ""
+
+    assert asdict(More("u", 1, note="n")) == {"url": "u", "size": 1, "tags": {}, "key": "k", "note": "n"}
+    with pytest.raises(FrozenInstanceError):
+        More("u").note = "m"  # type: ignore[misc]
+
+
+@pairs
+def test_its_annotations_can_be_looked_up(made: Any, oracle: Any) -> None:
+    assert get_type_hints(made.__init__) == get_type_hints(oracle.__init__)
+    assert made.__init__.__module__ == __name__
+
+
+def test_names_of_arguments_alone_may_come_before_others() -> None:
+    @frozen
+    class Mixed:
+        tag: int = field(kw_only=True)
+        place: str
+        note: str = field(default="n", kw_only=True)
+
+    assert str(inspect.signature(Mixed)) == "(place: 'str', *, tag: 'int', note: 'str' = 'n') -> None"
+    assert asdict(Mixed("p", tag=1)) == {"tag": 1, "place": "p", "note": "n"}
+
+
+def test_what_cannot_be_an_argument_is_refused_where_it_is_defined() -> None:
+    with pytest.raises(TypeError, match="without a default follows"):
+
+        @record
+        class Disordered:
+            first: int = 1
+            second: int  # type: ignore[misc]
+
+    with pytest.raises(TypeError, match="has to be an argument"):
+
+        @record
+        class Hidden:
+            first: int = field(default=1, init=False)
+
+
+def test_one_that_compares_in_its_own_way_is_hashed_by_its_fields() -> None:
+    @frozen
+    class Own:  # noqa: PLW1641
+        name: str
+
+        def __eq__(self, other: object) -> bool:
+            return False
+
+    assert hash(Own("a")) == hash(Own("a"))
+    assert Own("a") != Own("a")
 
 
 def test_names_that_are_those_of_the_code_itself_are_fields_as_others() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from fastget import cli
 from fastget.cli import exit_codes
 from fastget.cli.exit_codes import ExitCode
 from fastget.cli.names import display_url
@@ -60,21 +61,27 @@ def pull(
     """Run the verb; the exit status."""
     if (prefix is None) == (list_file is None):
         raise click.UsageError("give a prefix, s3://BUCKET/PREFIX, or a list with -i FILE")
-    with _second_process(options):  # before the reporter, which may have a thread
-        reporter = choose_reporter(as_json=as_json, quiet=quiet, verbose=verbose, fills_stdout=False)
+    with ExitStack() as held:
+        stop: Interrupted | None = None
         try:
-            return _Command(reporter, shows_each=verbose or as_json).run(prefix, list_file, directory, options)
-        finally:
-            reporter.close()
+            held.enter_context(_second_process(options))  # before the reporter, which may have a thread
+        except Interrupted as early:
+            stop = early
+        reporter = choose_reporter(as_json=as_json, quiet=quiet, verbose=verbose, fills_stdout=False)
+        held.callback(reporter.close)
+        command = _Command(reporter, shows_each=verbose or as_json)
+        return command.run(prefix, list_file, directory, options) if stop is None else command.end(stop)
 
 
 def _second_process(options: dict[str, Any]) -> AbstractContextManager[None]:
     """A process that stands by to share the pull, where it might; it has what is loaded here."""
+    if not cli.owns_process:
+        return nullcontext()
     import fastget.bulk.means
     import fastget.bulk.pull
     import fastget.client  # noqa: F401
-    from fastget.bulk.processes.alone import processes_for
-    from fastget.bulk.processes.messages import CHILD
+    from fastget.bulk.processes.alone import CHILD, processes_for
+    from fastget.engine.processes.launch import can_launch
     from fastget.engine.processes.standby import standing_by
     from fastget.engine.threads import usable_cores
 
@@ -82,7 +89,8 @@ def _second_process(options: dict[str, Any]) -> AbstractContextManager[None]:
         config = read_config(options)
     except FastgetError:
         return nullcontext()  # whoever reads them next says why
-    return standing_by(CHILD) if processes_for(config, usable_cores()) > 1 else nullcontext()
+    is_wanted = processes_for(config, usable_cores()) > 1 and can_launch()
+    return standing_by(CHILD) if is_wanted else nullcontext()
 
 
 class _Command:
@@ -100,12 +108,7 @@ class _Command:
             config = read_config(options, self._handle)
             result = self._fetch(config, prefix, list_file, directory)
         except Interrupted as stop:
-            if self._reporter.lost is not None:
-                raise self._reporter.lost from None
-            code = exit_codes.of_signal(stop.signal_number)
-            hint = "the same command skips what is here and goes on"
-            self._reporter.failed(Cancelled("interrupted", hint=hint), None, code)
-            return self._break_off(code)
+            return self.end(stop)
         except BrokenPipeError:
             return ExitCode.BROKEN_PIPE
         except FastgetError as error:
@@ -121,6 +124,15 @@ class _Command:
             Summary(result.done, result.failed, result.size, result.seconds, code, result.skipped, unverified)
         )
         return code
+
+    def end(self, stop: Interrupted) -> ExitCode:
+        """Say that a signal has ended it."""
+        if self._reporter.lost is not None:
+            raise self._reporter.lost from None
+        code = exit_codes.of_signal(stop.signal_number)
+        hint = "the same command skips what is here and goes on"
+        self._reporter.failed(Cancelled("interrupted", hint=hint), None, code)
+        return self._break_off(code)
 
     def _fetch(self, config: Config, prefix: str | None, list_file: str | None, directory: str) -> PullResult:
         from fastget.client import Client

@@ -55,8 +55,9 @@ def _raise_again(otherwise: Callable[[sys.UnraisableHookArgs], object]) -> Calla
             otherwise(found)
             return
         # From here it would meet the same finalizer.
-        while not _is_raised_later(found.exc_value.signal_number):
-            """On a busy machine it came before the thread that sends it was seen to run."""
+        is_coming = False
+        while not is_coming:  # on a busy machine it came before the thread that sends it was seen to run
+            is_coming = _is_raised_later(found.exc_value.signal_number)
 
     return hook
 

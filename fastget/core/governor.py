@@ -46,8 +46,10 @@ SWAMPED = 0.97
 # What they have room for beside that is taken by connections slower than this, in bytes a second, for those wait and do
 # not compute, if it is so many times as many at least.
 SLOW, LEAST_ROOM = 100e6, 1.25
-# A settled number that brings less than this share of what it brought is found anew, where processors are free.
-FALLEN = 0.5
+# A settled number that brings less than this share of what it brought, in so many looks of a second in a row, is found
+# anew where processors are free. Where it comes back to nearly all of it, that was the server's doing.
+FALLEN, LOOKS = 0.5, 2
+RECOVERED = 0.9
 
 
 @record
@@ -90,8 +92,11 @@ class Governor:
     ) -> None:
         self._start = self._wanted = start
         self._limit = self._most = limit
-        # What the settled number has brought at most; None where nobody looks.
+        # What the settled number has brought at most; None where nobody looks. And the looks in which it brought less.
         self._settled_rate: float | None = 0.0 if reopens and start < limit else None
+        self._fallen = 0
+        # The number that was found anew, and what it had brought.
+        self._before: tuple[int, float] | None = None
         self._cores = cores
         self._abreast = abreast or cores
         self._opened: Sample | None = None
@@ -109,7 +114,7 @@ class Governor:
 
     @property
     def limit(self) -> int:
-        """The most there can ever be."""
+        """The most there can be."""
         return self._limit
 
     @property
@@ -119,7 +124,7 @@ class Governor:
 
     @property
     def is_settled(self) -> bool:
-        """Whether the number is final."""
+        """Whether the number is found; it is final, unless this one reopens."""
         return self._is_settled
 
     def begin_with(self, count: int, limit: int) -> int:
@@ -169,15 +174,26 @@ class Governor:
         self._opened = sample
         rate = _rate(opened, sample)
         is_idle = self._load(opened, sample) * self._cores / self._abreast * STEP < FULL
-        if is_idle and 0 < rate < FALLEN * self._settled_rate:
-            self._reopen(sample)
-        else:
-            self._settled_rate = max(self._settled_rate, rate)
+        if not (is_idle and 0 < rate < FALLEN * self._settled_rate):
+            self._settled_rate, self._fallen = max(self._settled_rate, rate), 0
+            return
+        self._fallen += 1
+        if self._fallen == LOOKS:
+            self._reopen(sample, self._settled_rate)
 
-    def _reopen(self, now: Sample) -> None:
+    def _reopen(self, now: Sample, rate: float) -> None:
+        self._before = self._wanted, rate
         self._start, self._limit, self._is_settled = self._wanted, self._most, False
-        self._settled_rate = self._rate_before = 0.0
+        self._settled_rate, self._rate_before, self._fallen = 0.0, 0.0, 0
         self._grown, self._window = now.at, WINDOW
+
+    def _has_recovered(self, rate: float) -> bool:
+        """Whether the rate is what fewer connections had brought: then it was not they who were missing."""
+        if self._before is None or rate < RECOVERED * self._before[1]:
+            return False
+        self._wanted, self._settled_rate = self._before
+        self._before, self._is_settled = None, True
+        return True
 
     def _load(self, opened: Sample, now: Sample) -> float:
         """What was taken of the processors, as a share of all."""
@@ -201,6 +217,8 @@ class Governor:
         rate = _rate(opened, now)
         if not rate:
             self._grown = now.at  # a silence says nothing about the number of connections, however long
+            return
+        if self._has_recovered(rate):
             return
         load = self._load(opened, now)
         gain = self._gain(rate, now.flowing)
@@ -247,7 +265,7 @@ class Governor:
         self._is_on_trial = False
 
     def _shrink(self, wanted: int) -> None:
-        """Fewer from now on: what was too much once is not tried again in the same transfer."""
+        """Fewer from now on: what was too much once is not tried again, unless the number is found anew."""
         self._wanted = self._limit = wanted
         self._window = INTERVAL
         self._is_settled = wanted <= self._cores

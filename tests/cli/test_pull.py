@@ -157,3 +157,24 @@ def test_an_interrupt_leaves_whole_files_and_nothing_else(
     assert b"Traceback" not in stderr
     # Small files get their names by the batch.
     assert files(tmp_path / "out") in ({}, {"a": b"one"})
+
+
+def test_an_interrupt_while_modules_are_loaded_is_told_as_any_other(start: Start, tmp_path: Path) -> None:
+    hook = tmp_path / "hook"
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "class Early:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'fastget.bulk.pull':\n"
+        "            os.kill(os.getpid(), signal.SIGTERM)\n"
+        "sys.meta_path.insert(0, Early())\n"
+    )
+    home = str(Path(__file__).resolve().parents[2])
+    (tmp_path / "list.txt").write_text("http://127.0.0.1:9/k\n")
+    arguments = ("pull", "-i", "list.txt", "-d", "out", "--json")
+    process = start(*arguments, env={"PYTHONPATH": f"{hook}:{home}"})
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert stderr.startswith(b"fastget: interrupted\nhint: the same command")
+    assert [json.loads(line)["event"] for line in stdout.splitlines()] == ["failed", "summary"]

@@ -350,7 +350,7 @@ def for_a_pull(limit: int = LIMIT) -> Governor:
 
 def test_a_pull_whose_objects_lie_near_by_first_and_then_far_away_gets_the_threads_that_pay_there() -> None:
     assert pull(for_a_pull(), (NEAR, 5.0), (DISTANT, 5.0)) == [1, LIMIT]
-    assert pull(for_a_pull(), (NEAR, 5.0), (DISTANT, 3.0), (NEAR, 3.0), (DISTANT, 3.0))[-1] == LIMIT
+    assert pull(for_a_pull(), (NEAR, 5.0), (DISTANT, 5.0), (NEAR, 3.0), (DISTANT, 3.0))[-1] == LIMIT
 
 
 def test_a_pull_that_goes_on_as_it_did_or_better_keeps_its_threads() -> None:
@@ -376,3 +376,21 @@ def test_a_silence_opens_nothing_again() -> None:
     for tick in range(1, 200):
         silent.observe(Sample(5.0 + tick * TICK, last.received, last.processor, 1))
     assert silent.wanted == 1
+
+
+def test_a_server_that_pauses_now_and_then_does_not_get_more_threads_for_it() -> None:
+    slow = Place(0.003)  # a tenth of the rate
+    for length in (0.5, 1.5, 3.0, 6.0):
+        paused = [(NEAR, 5.0), (slow, length)] * 12
+        assert pull(for_a_pull(), *paused, (NEAR, 5.0))[-1] == 1
+
+
+def test_where_threads_bring_nothing_pauses_do_not_add_them_up() -> None:
+    class Link(Place):
+        def rate(self, threads: int) -> float:
+            return 1 / self.waiting
+
+    fast, slow = Link(0.002, 0.0001), Link(0.02, 0.0001)
+    begun = for_a_pull()
+    found = pull(begun, (fast, 8.0), *[(slow, 1.5), (fast, 8.0)] * 6)
+    assert found[-1] == found[0]

@@ -17,6 +17,10 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a child stands 
 
 _HOME = str(Path(__file__).resolve().parents[2])
 HANG = 60.0
+NATIVE = """
+import _thread
+_thread.start_new_thread(threading.Event().wait, ())
+"""
 THREAD = "threading.Thread(target=threading.Event().wait, daemon=True)"
 
 # What the child runs: it tells what it has and is, and stays until its parent lets go of it.
@@ -130,6 +134,50 @@ print(json.dumps(told))
     assert told["pid"] == told["process"]
     assert told["ended"] == 7
     assert not told["is_forked"]
+
+
+def test_what_is_open_above_a_limit_that_was_lowered_is_not_open_in_it(tmp_path: Path) -> None:
+    told = run(
+        tmp_path,
+        """
+import resource
+os.dup2(1, 63)
+resource.setrlimit(resource.RLIMIT_NOFILE, (32, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+with standing_by("marked_child"):
+    told = told_by(launch(file.fileno(), "marked_child"))
+print(json.dumps(told))
+""",
+    )
+    assert told["is_forked"]
+    assert told["open"] == [0, 1, 2, 3, 4]
+
+
+def test_a_signal_while_it_is_forked_is_heeded_afterwards_and_the_child_is_gone(tmp_path: Path) -> None:
+    told = run(
+        tmp_path,
+        """
+class Stop(BaseException):
+    pass
+
+def stop(*_):
+    raise Stop
+
+def fork(fork=os.fork):
+    os.kill(os.getpid(), signal.SIGTERM)  # blocked: it is for the parent, once the child has an owner
+    return fork()
+
+signal.signal(signal.SIGTERM, stop)
+os.fork = fork
+try:
+    with standing_by("marked_child"):
+        print("not reached")
+except Stop:
+    pass
+children = open(f"/proc/self/task/{os.getpid()}/children").read()
+print(json.dumps([children, len(signal.pthread_sigmask(signal.SIG_BLOCK, ())), stands_by("marked_child")]))
+""",
+    )
+    assert told == ["", 0, False]
 
 
 def test_one_that_is_not_needed_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Where as many as pay are wanted: more than these were never measured.
 AUTOMATIC = 4
+# The module that a child runs.
+CHILD = "fastget.bulk.processes.child"
 
 
 class Alone:

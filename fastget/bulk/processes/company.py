@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from fastget.bulk.outcome import Sum
-from fastget.bulk.processes.messages import CHILD
+from fastget.bulk.processes.alone import CHILD
 from fastget.core.reinforcement import Load, Reinforcement
 from fastget.engine.processes.standby import stands_by
 from fastget.engine.small import LARGEST as SMALL

@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from fastget.sources.lent import LentSource
 
 
-# The module that a child runs.
-CHILD = "fastget.bulk.processes.child"
-
-
 @record
 class Commission:
     """To a child, first of all: how objects are fetched, and below which directory.

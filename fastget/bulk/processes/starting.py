@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastget.bulk.processes.alone import CHILD
 from fastget.bulk.processes.attendant import Attendant
-from fastget.bulk.processes.messages import CHILD, Commission
+from fastget.bulk.processes.messages import Commission
 from fastget.config import LEAST_MEMORY
 from fastget.engine.processes.alone import share_of
 from fastget.engine.processes.company import without_secrets

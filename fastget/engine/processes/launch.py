@@ -1,7 +1,8 @@
 """Starting a child: this interpreter, with this interpreter's paths, and nothing of the caller's program.
 
 Neither its main module is imported, as the standard library's spawn does it, nor its threads and locks are copied, as
-by a fork: it works from a script without a guard, a notebook, a daemon thread, or within a pool of processes.
+by a fork: it works from a script without a guard, a notebook, a daemon thread, or within a pool of processes. A command
+that has no threads yet may have one stand by (standby.py), which is taken first.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""A child that stands by: forked early, it has nothing left to load when there is work for it.
+"""A child that stands by: forked early, it has next to nothing left to load when there is work for it.
 
 For a command, which owns its process, at its beginning: a fork copies what threads hold as it is, and what a program
-has open would stay open. The library starts its children with `launch`, and so does a command where there is none of
-these.
+has open would stay open. The library starts its children with `launch`, and so does a command where none stands by.
 """
 
 from __future__ import annotations
@@ -10,13 +9,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 import threading
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
-
-from fastget.engine.processes.lifetime import live_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,16 +22,15 @@ _SOCKET = 3
 
 
 class Standby:
-    """A child that waits to be told what to do. For one thread at a time.
+    """A child that waits to be told what to do.
 
-    `pid`, `returncode`, `poll`, `wait` and `kill` are those of `subprocess.Popen`.
+    `pid`, `returncode`, `poll`, `wait` and `kill` are those of `subprocess.Popen`, and safe in many threads.
     """
 
     def __init__(self, pid: int, sock: socket.socket) -> None:
         self.pid = pid
         self.sock = sock
         self.returncode: int | None = None
-        # Who looks whether it has ended, and who waits for that, are different threads.
         self._lock = threading.Lock()
 
     def begin(self, file: int) -> bool:
@@ -65,9 +60,10 @@ class Standby:
         return self.returncode
 
     def kill(self) -> None:
-        with self._lock, suppress(ProcessLookupError):
-            if self.returncode is None:
-                os.kill(self.pid, signal.SIGKILL)
+        if self.poll() is None:
+            with self._lock, suppress(ProcessLookupError):
+                if self.returncode is None:
+                    os.kill(self.pid, signal.SIGKILL)
 
     def _ended(self) -> int | None:
         try:
@@ -77,85 +73,91 @@ class Standby:
         return os.waitstatus_to_exitcode(status) if pid else None
 
 
-class _Place:
-    """Where a child stands by, and for what."""
-
-    waiting: Standby | None = None
-    module = ""
+# By the module that each is to run.
+_waiting: dict[str, Standby] = {}
 
 
 @contextmanager
 def standing_by(module: str) -> Iterator[None]:
     """Have a child stand by that is to run `main` of `module`, where that is possible, while this lasts."""
-    _Place.waiting, _Place.module = _fork(module), module
     try:
+        _fork(module)
         yield
     finally:
-        waiting, _Place.waiting = _Place.waiting, None
-        if waiting is not None:
+        if (waiting := _waiting.pop(module, None)) is not None:
             waiting.dismiss()
 
 
 def stands_by(module: str) -> bool:
     """Whether a child is there that needs no start."""
-    return _Place.waiting is not None and _Place.module == module
+    return module in _waiting
 
 
 def take(file: int, module: str) -> Standby | None:
     """The child that stands by, at work with the open descriptor `file`; None where there is none."""
-    if not stands_by(module):
-        return None
-    waiting, _Place.waiting = _Place.waiting, None
+    waiting = _waiting.pop(module, None)
     if waiting is None or waiting.begin(file):
         return waiting
     waiting.dismiss()
     return None
 
 
-def _fork(module: str) -> Standby | None:
-    # Elsewhere the system's own libraries may not be used after a fork.
-    if sys.platform != "linux" or threading.active_count() > 1:
-        return None
-    ours, theirs = socket.socketpair()
+def _fork(module: str) -> None:
+    if not _has_one_thread():
+        return
     parent = os.getpid()
-    # A signal between the fork and the child's first line would be handled there as here.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
-        pid = os.fork()
-        if not pid:
-            _stand_by(theirs.fileno(), module, parent)
-        return Standby(pid, ours)
+        # A signal between the fork and the child's first line would be handled there as here.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                pid = os.fork()
+            except BaseException:
+                ours.close()
+                raise
+            if not pid:
+                _stand_by(theirs.fileno(), module, parent)
+        _waiting[module] = Standby(pid, ours)
     except OSError:
-        ours.close()
-        return None
+        return  # there will be none
     finally:
-        theirs.close()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _has_one_thread() -> bool:
+    """Elsewhere than on Linux the system's own libraries may not be used after a fork, and nothing is said here."""
+    try:
+        return len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208
+    except OSError:
+        return False
 
 
 def _stand_by(sock: int, module: str, parent: int) -> NoReturn:
     """In the child: become what `launch` would have started, wait, and do the work."""
     try:
-        _Place.waiting = None
         os.dup2(sock, _SOCKET, inheritable=False)
-        os.closerange(_SOCKET + 1, os.sysconf("SC_OPEN_MAX"))
         nowhere = os.open(os.devnull, os.O_RDWR)
-        for number in range(3):
+        for number in range(_SOCKET):
             os.dup2(nowhere, number)
-        os.close(nowhere)
+        _close_all_above(_SOCKET)
         for number in signal.valid_signals():
             if callable(signal.getsignal(number)):
                 signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        live_for(parent, lambda: _work(module, parent))
+        with socket.socket(fileno=_SOCKET) as line:
+            _, files, _, _ = socket.recv_fds(line, 1, 1)  # nothing, where the parent is gone or wants nothing
+            if files:
+                import_module(module).main(line.detach(), files[0], parent)
     finally:
         os._exit(1)
 
 
-def _work(module: str, parent: int) -> None:
-    child = import_module(module)
-    with socket.socket(fileno=_SOCKET) as line:
-        _, files, _, _ = socket.recv_fds(line, 1, 1)
-        if files:
-            child.main(line.detach(), files[0], parent)
+def _close_all_above(least: int) -> None:
+    """Not by the limit, which may be a thousand million, or have been lowered below what is open."""
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
+        if int(name) > least:
+            with suppress(OSError):  # that of the listing itself is closed by now
+                os.close(int(name))
