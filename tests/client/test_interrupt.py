@@ -43,9 +43,11 @@ def state():
         "sockets": [str(one) for one in psutil.Process().net_connections("tcp") if one.raddr],
     }
 '''
+# What meets an import is told by Python itself, of the file that it reads: what comes late is here already.
 DOWNLOAD = (
     PRELUDE
     + """
+import fastget.core.checksums.castagnoli
 url, path, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 try:
     fastget.download(url, path, on_event=lambda event: print(type(event).__name__, flush=True), **options)
