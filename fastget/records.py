@@ -21,7 +21,10 @@ from types import CellType, CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform, overload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    # The values of an object that are compared, its class before them.
+    Values = Callable[[object], tuple[object, ...]]
 
 T = TypeVar("T")
 Methods = dict[str, Any]
@@ -73,11 +76,12 @@ def _made(
     make = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only, frozen=derives)
     made = make(kind)
     fields = dataclasses.fields(made)  # type: ignore[arg-type]
-    methods = {"__init__": _initializer(made, fields, is_frozen=is_frozen), **_by_value(fields)}
+    values = _values(field.name for field in fields if field.compare)
+    methods = {"__init__": _initializer(made, fields, is_frozen=is_frozen), **_by_value(fields, values)}
     if not is_hashed:
         methods["__hash__"] = None
     if order:
-        methods.update(_in_order(fields))
+        methods.update(_in_order(values))
     if is_frozen:
         methods.update(_unchanging(made, fields))
     for name, method in methods.items():
@@ -109,16 +113,16 @@ _KNOWN: dict[str, object] = {"_assign": object.__setattr__, "_Factory": _Factory
 
 def _initializer(made: type[object], fields: Fields, *, is_frozen: bool) -> Callable[..., None]:
     """The code of its shape, with the names and defaults of these fields. Raises TypeError where that cannot be."""
-    named = [field for field in fields if field.kw_only]
-    placed = [field for field in fields if not field.kw_only]
-    defaults = [value for field in placed if (value := _default(field)) is not _REQUIRED]
     if not all(field.init for field in fields):
         raise TypeError(f"each field of {made.__qualname__} has to be an argument of __init__")
-    if any(_default(field) is _REQUIRED for field in placed[len(placed) - len(defaults) :]):
+    placed = {field.name: _default(field) for field in fields if not field.kw_only}
+    named = {field.name: _default(field) for field in fields if field.kw_only}
+    defaults = [value for value in placed.values() if value is not _REQUIRED]
+    if any(value is _REQUIRED for value in [*placed.values()][len(placed) - len(defaults) :]):
         raise TypeError(f"a field of {made.__qualname__} without a default follows one that has one")
-    has_factory = tuple(isinstance(_default(field), _Factory) for field in (*placed, *named))
+    has_factory = tuple(isinstance(value, _Factory) for value in (*placed.values(), *named.values()))
     code = _code(has_factory, is_frozen=is_frozen, is_followed=hasattr(made, "__post_init__"))
-    names = {f"_{number}": field.name for number, field in enumerate((*placed, *named))}
+    names = {f"_{number}": name for number, name in enumerate((*placed, *named))}
     code = code.replace(
         co_argcount=1 + len(placed),
         co_kwonlyargcount=len(named),
@@ -131,8 +135,7 @@ def _initializer(made: type[object], fields: Fields, *, is_frozen: bool) -> Call
     module = vars(sys.modules[made.__module__]) if made.__module__ in sys.modules else {}
     closure = tuple(CellType(_KNOWN[name]) for name in code.co_freevars)
     initialize = FunctionType(code, module, "__init__", tuple(defaults), closure)
-    by_name = {field.name: _default(field) for field in named}
-    initialize.__kwdefaults__ = {name: value for name, value in by_name.items() if value is not _REQUIRED}
+    initialize.__kwdefaults__ = {name: value for name, value in named.items() if value is not _REQUIRED}
     initialize.__annotations__ = {**{field.name: field.type for field in fields}, "return": None}
     return initialize
 
@@ -166,15 +169,14 @@ def _within(code: CodeType) -> CodeType:
 # What it can do -------------------------------------------------------------------------------------------------------
 
 
-def _values(names: list[str]) -> Callable[[object], tuple[object, ...]]:
+def _values(names: Iterable[str]) -> Values:
     """What objects are told apart by: of one name, attrgetter would give no tuple."""
     return attrgetter("__class__", *names)
 
 
-def _by_value(fields: Fields) -> Methods:
+def _by_value(fields: Fields, values: Values) -> Methods:
     shown = tuple(field.name for field in fields if field.repr)
-    values = _values([field.name for field in fields if field.compare])
-    hashed_values = _values([field.name for field in fields if (field.compare if field.hash is None else field.hash)])
+    hashed_values = _values(field.name for field in fields if (field.compare if field.hash is None else field.hash))
 
     def equal(self: object, other: object) -> bool:
         if self is other:
@@ -190,9 +192,7 @@ def _by_value(fields: Fields) -> Methods:
     return {"__eq__": equal, "__hash__": hashed, "__repr__": told}
 
 
-def _in_order(fields: Fields) -> Methods:
-    values = _values([field.name for field in fields if field.compare])
-
+def _in_order(values: Values) -> Methods:
     def ordered(compare: Callable[[object, object], bool]) -> Callable[[object, object], bool]:
         def method(self: object, other: object) -> bool:
             return compare(values(self), values(other)) if other.__class__ is self.__class__ else NotImplemented
