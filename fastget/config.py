@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import field, fields, replace
-from typing import Any, Literal, Self, get_args, get_type_hints
+from typing import Any, Literal, Self
 
 from fastget.errors import ConfigError
 from fastget.events import EventHandler  # noqa: TC001  as above
@@ -19,9 +19,10 @@ from fastget.records import frozen
 MIB = 1024 * 1024
 LEAST_MEMORY = MIB
 
-_SIZE = re.compile(r"([0-9]{1,19})(?:\.([0-9]{1,9}))?\s*(?:([kmgt])(?:i?b)?|b)?", re.IGNORECASE | re.ASCII)
+# Patterns that few starts need are compiled where they are used: docs/design/0004.
+_SIZE = r"(?ai)([0-9]{1,19})(?:\.([0-9]{1,9}))?\s*(?:([kmgt])(?:i?b)?|b)?"
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
-_CHOICES: dict[str, tuple[str | None, ...]] = {
+CHOICES: dict[str, tuple[str | None, ...]] = {
     "split": ("auto", "part", "range"),
     "addressing_style": ("auto", "path", "virtual"),
     "request_payer": ("requester", None),
@@ -39,7 +40,7 @@ _WHOLE_NUMBERS = {
 SIZES = frozenset({"part_size", "limit_rate", "max_memory"})
 _SECONDS = ("connect_timeout", "response_timeout", "stall_timeout")
 # What the annotations of the fields are made of, for people and for a check. Literals are checked with the choices.
-_KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+_CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "None": ("None", lambda value: value is None),
     "bool": ("True or False", lambda value: isinstance(value, bool)),
     "int": ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
@@ -54,13 +55,13 @@ _LEAST = {0: "zero or more", 1: "more than zero", LEAST_MEMORY: f"at least 1 MiB
 # Sockets count a timeout in milliseconds, in 31 bits.
 _LONGEST_TIMEOUT = 2_000_000.0
 # RFC 9110 §5.1 and §5.5.
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_BREAK = re.compile(r"[\r\n\0]")
+_HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_HEADER_BREAK = r"[\r\n\0]"
 
 
 def parse_size(text: str) -> int:
     """Read a size such as `16M`, `16MiB` or `1.5g` as bytes; the letters mean powers of 1024, as curl's do."""
-    match = _SIZE.fullmatch(text.strip())
+    match = re.fullmatch(_SIZE, text.strip())
     if match is None:
         raise ConfigError(f"{text!r} is not a size", hint="write it as 16M, 16MiB or a number of bytes")
     whole, fraction, unit = match[1], match[2] or "", (match[3] or "b").lower()
@@ -211,15 +212,13 @@ def _read(name: str, text: str) -> Any:
 
 
 def _parse(name: str, text: str) -> Any:
-    hint = get_type_hints(Config)[name]
-    kinds = {hint, *get_args(hint)}
     if name in SIZES:
         return parse_size(text)
-    if bool in kinds:
+    if "bool" in KINDS[name]:
         return _flag(text)
-    if int in kinds:
+    if "int" in KINDS[name]:
         return int(text)
-    return float(text) if float in kinds else text
+    return float(text) if "float" in KINDS[name] else text
 
 
 def _flag(text: str) -> bool:
@@ -229,21 +228,21 @@ def _flag(text: str) -> bool:
     raise ValueError(text)
 
 
+# What the values of each option can be, as its annotation has it: ("int", "None"); nothing where there are `CHOICES`.
 # Taken apart once, and as text: to resolve the annotations takes longer than all else here.
-_TYPES = {
-    item.name: tuple(_KINDS[kind] for kind in str(item.type).split(" | "))
+KINDS: dict[str, tuple[str, ...]] = {
+    item.name: () if str(item.type).startswith("Literal") else tuple(str(item.type).split(" | "))
     for item in fields(Config)
-    if not str(item.type).startswith("Literal")
 }
 
 
 def _check(config: Config) -> None:
-    for name, kinds in _TYPES.items():
+    for name, kinds in KINDS.items():
         value = getattr(config, name)
-        if not any(is_one(value) for _, is_one in kinds):
-            expected = " or ".join(word for word, _ in kinds)
+        if kinds and not any(_CHECKS[kind][1](value) for kind in kinds):
+            expected = " or ".join(_CHECKS[kind][0] for kind in kinds)
             raise ConfigError(f"{name} must be {expected}, not {_given(name, value)}")
-    for name, choices in _CHOICES.items():
+    for name, choices in CHOICES.items():
         value = getattr(config, name)
         if value not in choices:
             named = " or ".join(choice for choice in choices if choice)
@@ -274,9 +273,9 @@ def _given(name: str, value: object) -> str:
 def _check_headers(headers: Mapping[str, str]) -> None:
     """The value of a header may be a secret: no message quotes it."""
     for name, value in headers.items():
-        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+        if not isinstance(name, str) or not re.fullmatch(_HEADER_NAME, name):
             raise ConfigError("a header has no name that HTTP allows", hint="give each header as NAME: VALUE")
         if not isinstance(value, str):
             raise ConfigError(f"headers must hold text, and that of {name} is one of type {type(value).__qualname__}")
-        if _HEADER_BREAK.search(value):
+        if re.search(_HEADER_BREAK, value):
             raise ConfigError(f"the header {name} holds a line break", hint="give each header as NAME: VALUE")

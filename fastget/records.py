@@ -71,6 +71,8 @@ def _made(
     own = dict(vars(kind))
     if "__eq__" in own and own["__hash__"] is None:
         del own["__hash__"]  # nobody has said so: the language does, where there is an __eq__
+    if kind.__doc__ is None:
+        kind.__doc__ = f"A {kind.__qualname__}."  # `dataclass` would look for a signature, with a tokenizer: 5 ms
     # Where it derives from a frozen one, `dataclass` wants to know; it compiles two methods for that.
     derives = is_frozen and any(map(dataclasses.is_dataclass, kind.__mro__[1:]))
     make = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only, frozen=derives)

@@ -318,3 +318,14 @@ def test_names_that_are_those_of_the_code_itself_are_fields_as_others() -> None:
         _Factory: int
 
     assert asdict(Odd(1, 2, 3)) == {"make": 1, "_assign": 2, "_Factory": 3}
+
+
+def test_one_without_a_docstring_is_defined_without_looking_for_its_signature(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(inspect, "signature", asked.append)
+
+    @record
+    class Silent:
+        number: int
+
+    assert (asked, Silent.__doc__) == ([], f"A {Silent.__qualname__}.")

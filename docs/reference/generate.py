@@ -9,7 +9,7 @@ import inspect
 import re
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,7 +18,7 @@ from fastget.cli.bench import command as bench_command
 from fastget.cli.exit_codes import ExitCode, of_error
 from fastget.cli.get import command as get_command
 from fastget.cli.options import Flag, request_flags, transfer_flags
-from fastget.config import Config, environment_names
+from fastget.config import CHOICES, KINDS, Config, environment_names
 from fastget.testing import Fault, faults
 from fastget.testing.faults import framing, network, ranges, replies
 
@@ -169,10 +169,8 @@ def _option_row(item: Field[Any], flag: Flag | None) -> str:
 
 
 def _value(name: str) -> str:
-    hint = get_type_hints(Config)[name]
-    kinds = {hint, *get_args(hint)}
-    if get_origin(hint) is Literal:
-        return ", ".join(_code(choice) for choice in get_args(hint))
+    if not KINDS[name]:
+        return ", ".join(_code(str(choice)) for choice in CHOICES[name])
     named = {
         "part_size": "size",
         "headers": "mapping of text to text",
@@ -181,8 +179,8 @@ def _value(name: str) -> str:
     }
     if name in named:
         return named[name]
-    known = ((bool, "switch"), (int, "number"), (float, "seconds"), (str, "text"))
-    return next(word for kind, word in known if kind in kinds)
+    known = {"bool": "switch", "int": "number", "float": "seconds", "str": "text"}
+    return next(word for kind, word in known.items() if kind in KINDS[name])
 
 
 def _default(item: Field[Any]) -> str:

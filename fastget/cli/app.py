@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 # The user info, the query or the fragment of a URL in a sentence.
-_SECRETS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://(?:[^\s?#@]*(?=[?#])|(?=[^\s/?#]*@)))[^\s)']*")
+_SECRETS = r"([A-Za-z][A-Za-z0-9+.-]*://(?:[^\s?#@]*(?=[?#])|(?=[^\s/?#]*@)))[^\s)']*"
 # By this variable a shell asks for completions.
 VARIABLE = "_FASTGET_COMPLETE"
 # In the order of the help. Each verb is a module of this package with a `command` in it.
@@ -159,7 +159,7 @@ def _run(root: click.Group, arguments: Sequence[str]) -> int:
 
 def _show_usage_error(error: click.ClickException) -> None:
     # click quotes what it does not understand, and that may be a signed URL.
-    message = _SECRETS.sub(r"\1…", " ".join(error.format_message().split())).removesuffix(".")
+    message = re.sub(_SECRETS, r"\1…", " ".join(error.format_message().split())).removesuffix(".")
     context = error.ctx if isinstance(error, click.UsageError) else None
     sys.stderr.write(f"fastget: {printable(message)}\n")
     from fastget.cli.habits import hint_for

@@ -7,11 +7,11 @@ lists.
 from __future__ import annotations
 
 from dataclasses import MISSING, Field, fields
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from fastget.config import SIZES, Config, environment_names, parse_size
+from fastget.config import CHOICES, KINDS, SIZES, Config, environment_names, parse_size
 from fastget.core.checksums.declared import user_digest
 from fastget.errors import ConfigError
 
@@ -248,16 +248,15 @@ def _show_help(context: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 def _flags() -> Iterator[Flag]:
-    hints = get_type_hints(Config)
     for field in fields(Config):
         if field.name not in _NO_FLAG:
-            yield _flag(field, hints[field.name])
+            yield _flag(field)
 
 
-def _flag(field: Field[Any], hint: Any) -> Flag:
+def _flag(field: Field[Any]) -> Flag:
     section = next((name for name, members in _SECTIONS.items() if field.name in members), _OTHERWISE)
     long_name = "--" + field.name.replace("_", "-")
-    if hint is bool:
+    if KINDS[field.name] == ("bool",):
         turns_on = not field.default
         names = _NAMES.get(field.name, (long_name if turns_on else f"--no-{long_name[2:]}",))
         meaning = field.metadata["meaning"] if turns_on else _NEGATED[field.name]
@@ -272,32 +271,30 @@ def _flag(field: Field[Any], hint: Any) -> Flag:
     return Flag(
         [*_NAMES.get(field.name, (long_name,)), field.name],
         section=section,
-        type=_value_type(field.name, hint),
-        metavar=_METAVARS.get(field.name) or _metavar(hint),
+        type=_value_type(field.name),
+        metavar=_METAVARS.get(field.name) or _metavar(field.name),
         multiple=field.name == "headers",
         default=None,
         help=_meaning(field),
     )
 
 
-def _value_type(name: str, hint: Any) -> Any:
+def _value_type(name: str) -> Any:
     if name in SIZES:
         return read_size
     if name == "headers":
         return read_header
-    if get_origin(hint) is Literal:
-        return click.Choice(get_args(hint))
-    kinds = {hint, *get_args(hint)}
-    if int in kinds:
+    if not KINDS[name]:
+        return click.Choice(CHOICES[name])
+    if "int" in KINDS[name]:
         return click.INT
-    return click.FLOAT if float in kinds else click.STRING
+    return click.FLOAT if "float" in KINDS[name] else click.STRING
 
 
-def _metavar(hint: Any) -> str | None:
-    kinds = {hint, *get_args(hint)}
-    if int in kinds:
+def _metavar(name: str) -> str | None:
+    if "int" in KINDS[name]:
         return "N"
-    return "SECONDS" if float in kinds else None
+    return "SECONDS" if "float" in KINDS[name] else None
 
 
 def _meaning(field: Field[Any]) -> str:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from fastget.core.objectinfo import Pin
 
 MAXIMUM_PARTS = 10_000
-_COUNT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
-_LENGTH = re.compile(r"[0-9]{1,19}", re.ASCII)
+_COUNT = r"[1-9][0-9]{0,4}"
+_LENGTH = r"[0-9]{1,19}"
 
 
 @record
@@ -111,7 +111,7 @@ def read_part_answer(head: ResponseHead, pin: Pin) -> PartAnswer | None:
 
 def read_part_length(head: ResponseHead, pin: Pin) -> PartLength | None:
     """The facts of a HEAD with `?partNumber=` that proves itself but for the Content-Range, which Ceph leaves out."""
-    count, length = _count(head, pin), _LENGTH.fullmatch(_only(head, "content-length") or "")
+    count, length = _count(head, pin), re.fullmatch(_LENGTH, _only(head, "content-length") or "")
     if "content-range" in head.headers or count is None or length is None:
         return None
     is_whole = pin.size is not None and int(length[0]) > pin.size
@@ -120,7 +120,7 @@ def read_part_length(head: ResponseHead, pin: Pin) -> PartLength | None:
 
 def _count(head: ResponseHead, pin: Pin) -> int | None:
     """The number of parts by an answer that is one about a part of the pinned object."""
-    count = _COUNT.fullmatch(_only(head, "x-amz-mp-parts-count") or "")
+    count = re.fullmatch(_COUNT, _only(head, "x-amz-mp-parts-count") or "")
     etag = _only(head, "etag")
     if head.status != 206 or etag is None or etag != pin.etag:
         return None

@@ -19,15 +19,14 @@ if TYPE_CHECKING:
 
     from fastget.core.messages import Headers
 
-_ETAG = re.compile(r'(?P<quote>"?)(?P<digest>[0-9a-fA-F]{32})(?:-(?P<parts>[1-9][0-9]{0,8}))?(?P=quote)')
-_CHECKSUM = re.compile(r"(?P<digest>[A-Za-z0-9+/=]+)(?:-(?P<parts>[1-9][0-9]{0,8}))?")
-_HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
-_SHORT_HEX = re.compile(r"[0-9a-fA-F]{1,8}")
+# Each store has one or two of them: they are compiled where they are used.
+_ETAG = r'(?P<quote>"?)(?P<digest>[0-9a-fA-F]{32})(?:-(?P<parts>[1-9][0-9]{0,8}))?(?P=quote)'
+_CHECKSUM = r"(?P<digest>[A-Za-z0-9+/=]+)(?:-(?P<parts>[1-9][0-9]{0,8}))?"
+_HEX = r"(?:[0-9a-fA-F]{2})+"
+_SHORT_HEX = r"[0-9a-fA-F]{1,8}"
 # The separator of an SRI value is a dash (sha256-BASE64), which names may hold as well (sha-256): what
 # follows it is of the name where no more than three digits stand there alone.
-_USER_DIGEST = re.compile(
-    r"(?P<name>[a-z0-9]+(?:[-_](?:[0-9]{1,3}|nvme)(?![a-z0-9+/]))?+)[=:-](?P<value>.+)", re.IGNORECASE
-)
+_USER_DIGEST = r"(?i)(?P<name>[a-z0-9]+(?:[-_](?:[0-9]{1,3}|nvme)(?![a-z0-9+/]))?+)[=:-](?P<value>.+)"
 
 _S3_FIELD = "x-amz-checksum-"
 _S3_ORIGINS = {f"{_S3_FIELD}{algorithm}": algorithm for algorithm in Algorithm}
@@ -106,7 +105,7 @@ def etag_digest(etag: str | None, origin: str = "etag") -> DeclaredDigest | None
 
     Whether an ETag of this form is an MD5 depends on the provider (wire-spec.md §2.6): the caller judges.
     """
-    match = _ETAG.fullmatch(etag or "")
+    match = re.fullmatch(_ETAG, etag or "")
     if match is None:
         return None
     parts = int(match["parts"]) if match["parts"] else None
@@ -133,14 +132,14 @@ def user_digest(text: str) -> DeclaredDigest:
 
     Every algorithm is known under its usual spellings, and a value may be hex or base64. Raises ConfigError.
     """
-    match = _USER_DIGEST.fullmatch(text.strip())
+    match = re.fullmatch(_USER_DIGEST, text.strip())
     if match is None:
         raise ConfigError(f"not a checksum: {text!r}", hint=_USER_HINT)
     algorithm = _USER_NAMES.get(match["name"].lower().replace("-", "").replace("_", ""))
     if algorithm is None:
         raise ConfigError(f"unknown checksum algorithm {match['name']!r}", hint=_USER_HINT)
     written = match["value"]
-    value = bytes.fromhex(written) if _HEX.fullmatch(written) else decode_base64(written)
+    value = bytes.fromhex(written) if re.fullmatch(_HEX, written) else decode_base64(written)
     if value is None or len(value) != algorithm.digest_size:
         size = algorithm.digest_size
         raise ConfigError(
@@ -157,7 +156,7 @@ def _s3_digests(headers: Headers) -> Iterator[DeclaredDigest]:
     names = headers.names()
     for origin, algorithm in _S3_ORIGINS.items():
         for text in headers.get_all(origin) if origin in names else ():
-            match = _CHECKSUM.fullmatch(text.strip())
+            match = re.fullmatch(_CHECKSUM, text.strip())
             value = _base64_digest(algorithm, match["digest"]) if match else None
             if match is None or value is None:
                 continue
@@ -224,7 +223,7 @@ def _base64_digest(algorithm: Algorithm, text: str) -> bytes | None:
 
 
 def _short_hex(text: str) -> bytes | None:
-    return bytes.fromhex(text.zfill(8)) if _SHORT_HEX.fullmatch(text) else None
+    return bytes.fromhex(text.zfill(8)) if re.fullmatch(_SHORT_HEX, text) else None
 
 
 # In the order in which digests are looked for.
