@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastget.core.lookout import Lookout
 from fastget.records import record
 
 if TYPE_CHECKING:
@@ -46,10 +47,6 @@ SWAMPED = 0.97
 # What they have room for beside that is taken by connections slower than this, in bytes a second, for those wait and do
 # not compute, if it is so many times as many at least.
 SLOW, LEAST_ROOM = 100e6, 1.25
-# A settled number that brings less than this share of what it brought, in so many looks of a second in a row, is found
-# anew where processors are free. Where it comes back to nearly all of it, that was the server's doing.
-FALLEN, LOOKS = 0.5, 2
-RECOVERED = 0.9
 
 
 @record
@@ -92,11 +89,7 @@ class Governor:
     ) -> None:
         self._start = self._wanted = start
         self._limit = self._most = limit
-        # What the settled number has brought at most; None where nobody looks. And the looks in which it brought less.
-        self._settled_rate: float | None = 0.0 if reopens and start < limit else None
-        self._fallen = 0
-        # The number that was found anew, and what it had brought.
-        self._before: tuple[int, float] | None = None
+        self._lookout = Lookout() if reopens and start < limit else None
         self._cores = cores
         self._abreast = abreast or cores
         self._opened: Sample | None = None
@@ -143,7 +136,8 @@ class Governor:
         if not sample.received:
             return self._wanted  # waiting for the first bytes says nothing about the rate
         if self._is_settled:
-            self._look_after(sample)
+            if self._lookout is not None and self._wanted < self._most:
+                self._look_after(sample, self._lookout)
             return self._wanted
         if self._opened is None:
             self._opened, self._grown = sample, sample.at
@@ -164,36 +158,17 @@ class Governor:
         """There was nothing to do for a while: what was seen meanwhile says nothing of the connections."""
         self._opened = None
 
-    def _look_after(self, sample: Sample) -> None:
-        """Once it is settled: whether it still brings what it did. Less than that, with processors free, is waiting."""
-        if self._settled_rate is None or self._wanted == self._most:
-            return
+    def _look_after(self, sample: Sample, lookout: Lookout) -> None:
+        """Once it is settled: whether it still brings what it did."""
         opened = self._opened = self._opened or sample
         if sample.at - opened.at < PATIENCE:
             return
         self._opened = sample
-        rate = _rate(opened, sample)
         is_idle = self._load(opened, sample) * self._cores / self._abreast * STEP < FULL
-        if not (is_idle and 0 < rate < FALLEN * self._settled_rate):
-            self._settled_rate, self._fallen = max(self._settled_rate, rate), 0
-            return
-        self._fallen += 1
-        if self._fallen == LOOKS:
-            self._reopen(sample, self._settled_rate)
-
-    def _reopen(self, now: Sample, rate: float) -> None:
-        self._before = self._wanted, rate
-        self._start, self._limit, self._is_settled = self._wanted, self._most, False
-        self._settled_rate, self._rate_before, self._fallen = 0.0, 0.0, 0
-        self._grown, self._window = now.at, WINDOW
-
-    def _has_recovered(self, rate: float) -> bool:
-        """Whether the rate is what fewer connections had brought: then it was not they who were missing."""
-        if self._before is None or rate < RECOVERED * self._before[1]:
-            return False
-        self._wanted, self._settled_rate = self._before
-        self._before, self._is_settled = None, True
-        return True
+        if lookout.misses(_rate(opened, sample), is_idle=is_idle):
+            lookout.reopen(self._wanted)
+            self._start, self._limit, self._is_settled = self._wanted, self._most, False
+            self._rate_before, self._grown, self._window = 0.0, sample.at, WINDOW
 
     def _load(self, opened: Sample, now: Sample) -> float:
         """What was taken of the processors, as a share of all."""
@@ -218,7 +193,8 @@ class Governor:
         if not rate:
             self._grown = now.at  # a silence says nothing about the number of connections, however long
             return
-        if self._has_recovered(rate):
+        if self._lookout is not None and (before := self._lookout.recovered(rate)) is not None:
+            self._wanted, self._is_settled = before, True
             return
         load = self._load(opened, now)
         gain = self._gain(rate, now.flowing)
