@@ -73,7 +73,17 @@ def take_place(descriptor: int, names: Names) -> bool:
         # Another one has given this file its name, in place of its own; by now a third file may have replaced it.
         if not os.fstat(descriptor).st_nlink and _there(names) == before:
             raise
+    except OSError:
+        _take_back(names.finished, os.fstat(descriptor), names)
+        raise
     return True
+
+
+def _take_back(name: str, file: os.stat_result, names: Names) -> None:
+    """Remove a name in between of a file that cannot have its own; what others have put there meanwhile stays."""
+    with suppress(OSError):
+        if os.path.samestat(os.stat(name, dir_fd=names.directory, follow_symlinks=False), file):
+            os.unlink(name, dir_fd=names.directory)
 
 
 def _there(names: Names) -> tuple[int, int, int] | None:

@@ -615,6 +615,25 @@ def test_a_file_that_is_taken_away_before_it_has_its_name_has_not_been_published
     assert names(target.parent) == ["f"]
 
 
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EBUSY, errno.EISDIR])
+def test_a_file_that_may_not_replace_another_leaves_nothing(
+    target: Path, names: Names, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """Somebody else's in a sticky directory, an immutable one, a mount point, a directory that has just been made."""
+    target.write_bytes(b"old")
+    sink = _begin_anonymous(target)
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(DestinationError, match=os.strerror(code)):
+        sink.publish(len(CONTENT))
+
+    assert target.read_bytes() == b"old"
+    assert names(target.parent) == ["f"]
+
+
 def _begin_anonymous(target: Path) -> KeptFile:
     sink = KeptFile(target)
     sink.begin(len(CONTENT), IDENTITY, is_journalled=False)
