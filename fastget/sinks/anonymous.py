@@ -38,6 +38,15 @@ def _can_be_named() -> bool:
     return hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")  # noqa: PTH112
 
 
+def open_again(descriptor: int) -> int:
+    """Another descriptor of the file, by which nobody can write to it. Raises OSError."""
+    path = f"/proc/self/fd/{descriptor}"
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except PermissionError:
+        return os.open(path, os.O_PATH | os.O_CLOEXEC)  # its mode lets not even its owner read it
+
+
 def give_name(descriptor: int, name: str, directory: int) -> bool:
     """Let the file appear under a name that is free, at once; False where that is not possible here.
 

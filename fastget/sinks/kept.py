@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fastget.core.journal import Claim, Header, Identity, encode_claim, encode_withdrawal
 from fastget.errors import DestinationError
-from fastget.sinks.anonymous import create_anonymous, give_name, take_place
+from fastget.sinks.anonymous import create_anonymous, give_name, open_again, take_place
 from fastget.sinks.descriptor import SharedDescriptor
 from fastget.sinks.existing import open_existing, sign
 from fastget.sinks.file import FileSink
@@ -224,7 +224,7 @@ class KeptFile(FileSink):
             sign(descriptor, self._identity)
         if self._is_anonymous:
             # By this one it gets its name, when the one that it was written by is closed.
-            self._finished = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+            self._finished = open_again(descriptor)
         self._is_flushing = True
 
     def _rename(self) -> None:

@@ -8,6 +8,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -529,6 +530,38 @@ def test_a_part_file_has_no_name_where_that_is_possible(target: Path, names: Nam
     assert names(target.parent) == []
     sink.publish(len(CONTENT))
     assert target.read_bytes() == CONTENT
+
+
+UNREADABLE = """
+import os, sys
+from fastget.core.journal import Identity
+from fastget.sinks.kept import KeptFile
+
+if os.geteuid() == 0:
+    os.setuid(65534)
+with open(sys.argv[1], "xb") as old:
+    os.fchmod(old.fileno(), int(sys.argv[2], 8))
+for overwrite in (True, False):
+    sink = KeptFile(sys.argv[1] if overwrite else sys.argv[1] + ".new", overwrite=overwrite)
+    os.umask(0o777)
+    sink.begin(5, Identity("https://host/key", "", 5, '"etag"'), is_journalled=False)
+    sink.write_at(0, memoryview(b"bytes"))
+    sink.publish(5)
+"""
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o200])
+def test_a_file_that_its_owner_may_not_read_appears_as_well(mode: int, project: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=os.path.realpath("/tmp")) as name:  # where every user may search
+        folder = Path(name)
+        folder.chmod(0o777)
+        target = folder / "f"
+        code = (sys.executable, "-c", UNREADABLE, str(target), f"{mode:o}")
+        done = subprocess.run(code, capture_output=True, text=True, check=False, cwd=project)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert (target.stat().st_size, stat.S_IMODE(target.stat().st_mode)) == (5, mode)
+        new = folder / "f.new"
+        assert (new.stat().st_size, stat.S_IMODE(new.stat().st_mode)) == (5, 0)
 
 
 def test_files_without_a_name_replace_one_another_whole(target: Path, names: Names) -> None:
