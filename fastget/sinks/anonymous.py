@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import time
 from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
+
+from fastget.sinks.names import new_token
 
 if TYPE_CHECKING:
     from fastget.sinks.names import Names
@@ -67,23 +70,27 @@ def take_place(descriptor: int, names: Names) -> bool:
     False where that is not possible here. Raises OSError.
     """
     before = _there(names)
+    name = names.finished
     for _ in range(_ATTEMPTS):
         try:
-            if not give_name(descriptor, names.finished, names.directory):
+            if not give_name(descriptor, name, names.directory):
                 return False
             break
         except FileExistsError:
             # Somebody else's for a moment; or forever, where that one was killed.
-            if not _clear_way(names):
+            is_clear = _clear_way(names)
+            if is_clear is None:
+                name = names.part(new_token(names.name))
+            elif not is_clear:
                 time.sleep(_MOMENT)
     try:
-        _replace(names.finished, names)
+        _replace(name, names)
     except FileNotFoundError:
         # Another one has given this file its name, in place of its own; by now a third file may have replaced it.
         if not os.fstat(descriptor).st_nlink and _there(names) == before:
             raise
     except OSError:
-        _take_back(names.finished, os.fstat(descriptor), names)
+        _take_back(name, os.fstat(descriptor), names)
         raise
     return True
 
@@ -104,14 +111,22 @@ def _there(names: Names) -> tuple[int, int, int] | None:
     return there.st_dev, there.st_ino, there.st_ctime_ns
 
 
-def _clear_way(names: Names) -> bool:
-    """Take away what a killed process has left there. A living one that takes its place meanwhile gets its name."""
+def _clear_way(names: Names) -> bool | None:
+    """Take away what a killed process has left there. A living one that takes its place meanwhile gets its name.
+
+    False where that one may be at work still; None for what no download has left, and what cannot be taken away.
+    """
     with suppress(FileNotFoundError):
         there = os.stat(names.finished, dir_fd=names.directory, follow_symlinks=False)
+        if stat.S_ISDIR(there.st_mode):
+            return None
         if abs(time.time() - there.st_ctime) < _MOMENT * _ATTEMPTS / 2:
             return False
         aside = names.part(os.urandom(6).hex())
-        os.rename(names.finished, aside, src_dir_fd=names.directory, dst_dir_fd=names.directory)
+        try:
+            os.rename(names.finished, aside, src_dir_fd=names.directory, dst_dir_fd=names.directory)
+        except PermissionError:
+            return None  # somebody else's, in a sticky directory
         if os.stat(aside, dir_fd=names.directory, follow_symlinks=False).st_ino == there.st_ino:
             os.unlink(aside, dir_fd=names.directory)
         else:

@@ -583,6 +583,28 @@ def test_files_without_a_name_replace_one_another_whole(target: Path, names: Nam
     assert names(target.parent) == ["f"]
 
 
+@pytest.mark.parametrize("kind", ["somebody else's", "directory"])
+def test_what_stands_in_the_place_of_a_name_in_between_and_cannot_be_moved_is_left_alone(
+    target: Path, names: Names, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    in_between = target.parent / ".f.fastget-part"
+    if kind == "directory":
+        in_between.mkdir()
+    else:
+        in_between.write_bytes(b"theirs")
+        monkeypatch.setattr(anonymous, "_MOMENT", 0.0)
+        monkeypatch.setattr(os, "rename", _refuse)  # as in a sticky directory
+    target.write_bytes(b"old")
+    _begin_anonymous(target).publish(len(CONTENT))
+
+    assert target.read_bytes() == CONTENT
+    assert names(target.parent) == [".f.fastget-part", "f"]
+
+
+def _refuse(*_: Any, **__: Any) -> None:
+    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+
 def test_what_many_threads_claim_at_once_stays_within_the_size_of_a_journal(
     target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
