@@ -287,10 +287,17 @@ class FileSink:
         part, directory = self._part, self._directory
         if part is None or directory is None:
             raise DestinationError(f"{self._path} was discarded while it was being finished", path=self._path)
-        if self._overwrite:
-            os.replace(part, self._name, src_dir_fd=directory, dst_dir_fd=directory)
-        else:
-            self._rename_to_new(part, directory)
+        try:
+            if self._overwrite:
+                os.replace(part, self._name, src_dir_fd=directory, dst_dir_fd=directory)
+            else:
+                self._rename_to_new(part, directory)
+        except FileNotFoundError as error:
+            raise DestinationError(
+                f"cannot finish {self._path}: the hidden file beside it, which had all of it, has been taken away",
+                path=self._path,
+                hint="see whether its directory is still there, and whether another fastget has finished it",
+            ) from error
         self._part = self._file = None
 
     def _rename_to_new(self, part: str, directory: int) -> None:

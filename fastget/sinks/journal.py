@@ -89,8 +89,14 @@ class JournalFile:
                 os.utime(descriptor)
 
     @property
-    def is_mine(self) -> bool:
-        """Whether nobody has taken it over."""
+    def is_taken_over(self) -> bool:
+        """Whether another owner's stands in its place. One that somebody has removed or damaged is nobody's."""
+        found = _seen(self._names)
+        return found is not None and found.journal is not None and found.mark != self._token
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether it says to whoever comes next what it ought to."""
         return _stands(self._names, self._token)
 
     def release(self) -> None:
@@ -100,10 +106,17 @@ class JournalFile:
 
     def remove(self) -> None:
         """Take it away, if it is still this process's own."""
-        if self.is_mine:
+        if self.is_readable or self._stands_damaged():
             with suppress(OSError):
                 os.unlink(self._names.journal, dir_fd=self._names.directory)
         self._close()
+
+    def _stands_damaged(self) -> bool:
+        """Whether it is this very file that lies there, and cannot be read."""
+        with suppress(OSError), self._file as descriptor:
+            there = os.stat(self._names.journal, dir_fd=self._names.directory, follow_symlinks=False)
+            return os.path.samestat(there, os.fstat(descriptor)) and not self.is_taken_over
+        return False
 
     def _close(self) -> None:
         with suppress(OSError):
@@ -113,11 +126,16 @@ class JournalFile:
 
 def _stands(names: Names, token: str) -> bool:
     """Whether the journal that lies there is that of `token`."""
-    try:
-        found = look(names, names.journal)
-    except (NotOurs, OSError):
-        return False
+    found = _seen(names)
     return found is not None and found.mark == token
+
+
+def _seen(names: Names) -> Found | None:
+    """What lies there, as far as it can be seen."""
+    try:
+        return look(names, names.journal)
+    except (NotOurs, OSError):
+        return None
 
 
 def look(names: Names, name: str) -> Found | None:

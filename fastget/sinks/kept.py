@@ -199,14 +199,19 @@ class KeptFile(FileSink):
     # Afterwards ------------------------------------------------------------------------------------------------
 
     def keep(self) -> bool:
-        is_kept = self._journal is not None and self._part is not None and self._claimed
-        if is_kept:
-            self._part = None
-            journal, self._journal = self._journal, None
-            if journal is not None:
-                journal.release()
+        journal = self._journal
+        is_kept = journal is not None and self._claimed and self._can_be_gone_on_with(journal)
+        if is_kept and journal is not None:
+            self._part = self._journal = None
+            journal.release()
         self.discard()
         return is_kept
+
+    def _can_be_gone_on_with(self, journal: JournalFile) -> bool:
+        """Whether another one does so already, or both files are where the next one looks for them."""
+        part, directory = self._part, self._directory
+        is_there = part is not None and directory is not None and _exists(part, directory)
+        return is_there and (journal.is_readable or journal.is_taken_over)
 
     def _leave(self) -> None:
         journal, self._journal = self._journal, None
@@ -232,7 +237,7 @@ class KeptFile(FileSink):
         if self._is_anonymous:
             self._name_it()
             return
-        if self._journal is not None and not self._journal.is_mine:
+        if self._journal is not None and self._journal.is_taken_over:
             raise DestinationError(
                 f"another fastget has taken over the download to {self._path}",
                 path=self._path,

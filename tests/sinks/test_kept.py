@@ -486,6 +486,43 @@ def test_who_has_lost_the_journal_does_not_publish(target: Path, monkeypatch: py
     assert target.read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("damage", ["removed", "cut", "writable for others"])
+def test_who_has_lost_the_journal_to_nobody_publishes(target: Path, names: Names, damage: str) -> None:
+    sink = _begin(target)
+    _write(sink, 0, len(CONTENT))
+    _spoil(target.parent / JOURNAL, damage)
+    sink.publish(len(CONTENT))
+    assert target.read_bytes() == CONTENT
+    assert names(target.parent) == ["f"]
+
+
+@pytest.mark.parametrize("damage", ["removed", "cut", "writable for others"])
+def test_what_no_journal_tells_of_any_more_is_not_kept(target: Path, names: Names, damage: str) -> None:
+    sink = _begin(target)
+    _write(sink, 0, 500)
+    _spoil(target.parent / JOURNAL, damage)
+    assert not sink.keep()
+    assert names(target.parent) == []
+
+
+def _spoil(journal: Path, damage: str) -> None:
+    if damage == "removed":
+        journal.unlink()
+    elif damage == "cut":
+        os.truncate(journal, 20)
+    else:
+        journal.chmod(0o660)
+
+
+def test_a_part_file_that_is_taken_away_is_told_and_its_journal_goes_too(target: Path, names: Names) -> None:
+    sink = _begin(target)
+    _write(sink, 0, len(CONTENT))
+    next(target.parent.glob(".f.*part")).unlink()
+    with pytest.raises(DestinationError, match="the hidden file beside it, which had all of it, has been taken away"):
+        sink.publish(len(CONTENT))
+    assert names(target.parent) == []
+
+
 @pytest.mark.usefixtures("locking")
 def test_a_successor_that_was_killed_before_it_succeeded_is_succeeded(target: Path, names: Names) -> None:
     """Its journal stands under the name that only the successor can have; the next one has to get past it."""
