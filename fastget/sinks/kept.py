@@ -361,6 +361,8 @@ class KeptFile(FileSink):
             return Leftover(refused="its journal cannot be read")
         if (difference := found.journal.header.identity.difference(identity)) is not None:
             return Leftover(refused=difference)
+        if not found.journal.claims:  # its file goes, and must not be held open: the new one needs the room
+            return Leftover(refused="nothing that it could go on with had landed")
         # An owner that may come back to life could still write into its file: that one is only read.
         is_elsewhere = found.standing is not Standing.GONE
         self._old = reopen(

@@ -282,6 +282,23 @@ def test_a_file_that_goes_on_needs_room_for_what_is_missing_alone(
     again.discard()
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="what is open can be seen on Linux alone")
+def test_a_part_file_of_which_nothing_is_claimed_takes_no_room_any_more(target: Path) -> None:
+    owner = _gone()
+    (target.parent / JOURNAL).write_bytes(encode_header(Header(owner, IDENTITY, PART)))
+    old = target.parent / f".f.{PART}.fastget-part"
+    old.write_bytes(CONTENT)
+    there = old.stat()
+    sink = KeptFile(target)
+    leftover = sink.begin(len(CONTENT), IDENTITY, is_journalled=True)
+    opened = list(Path("/proc/self/fd").iterdir())
+    is_held = any(os.path.samestat(file.stat(), there) for file in opened if file.exists())
+    sink.discard()
+
+    assert leftover.refused == "nothing that it could go on with had landed"
+    assert not is_held
+
+
 def test_no_room_for_the_rest_keeps_what_has_landed(target: Path, names: Names, fail: Fail) -> None:
     _interrupted(target)
     left = names(target.parent)
