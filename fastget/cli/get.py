@@ -9,7 +9,7 @@ import click
 
 from fastget.cli import exit_codes
 from fastget.cli.exit_codes import ExitCode
-from fastget.cli.names import STANDARD_OUTPUT, destinations, display_url
+from fastget.cli.names import destinations, display_url, is_standard_output
 from fastget.cli.options import (
     Flag,
     Verb,
@@ -61,9 +61,10 @@ def get(
     **options: Any,
 ) -> int:
     """Run the verb; the exit status."""
-    if as_json and output == STANDARD_OUTPUT:
-        raise click.UsageError("--json and -o - both write to standard output")
-    reporter = choose_reporter(as_json=as_json, quiet=quiet, verbose=verbose, fills_stdout=output == STANDARD_OUTPUT)
+    fills_stdout = is_standard_output(output)
+    if as_json and fills_stdout:
+        raise click.UsageError(f"--json and -o {output} both write to standard output")
+    reporter = choose_reporter(as_json=as_json, quiet=quiet, verbose=verbose, fills_stdout=fills_stdout)
     try:
         return Downloads(urls, reporter).run(output, directory, options)
     finally:

@@ -56,6 +56,15 @@ def destinations(urls: Sequence[str], output: str | None, directory: str | None)
     return paths
 
 
+def is_standard_output(output: str | None) -> bool:
+    """Whether an object that goes there goes to standard output, by whichever of its names."""
+    if output is None or os.sep not in output:
+        return output == STANDARD_OUTPUT
+    from fastget.sinks.choose import descriptor_of
+
+    return descriptor_of(output) == 1
+
+
 def display_url(url: str) -> str:
     """A URL without its query and its user info, which may hold secrets."""
     from fastget.sources import resolve

@@ -32,7 +32,7 @@ def open_sink(path: str | PathLike[str], config: Config) -> Sink:
         raise ConfigError("the destination has no name", hint="give a file name, or - for standard output")
     if name == STDOUT:
         return StreamSink(_stdout(), max_memory=config.max_memory)
-    descriptor = _descriptor(name)
+    descriptor = descriptor_of(name)
     if descriptor is not None:
         return StreamSink(descriptor, max_memory=config.max_memory)
     if _is_stream(name):
@@ -48,7 +48,7 @@ def _stdout() -> int:
         raise DestinationError("there is no standard output to write to", hint="give a file name") from error
 
 
-def _descriptor(path: str) -> int | None:
+def descriptor_of(path: str) -> int | None:
     """The number that a name such as /dev/stdout, /dev/fd/5 or /proc/self/fd/5 stands for."""
     folder, name = os.path.split(path)
     if name not in _STANDARD and not (name.isascii() and name.isdecimal()):

@@ -194,6 +194,8 @@ def test_one_failure_among_several_is_1_and_the_others_are_there(
         (["get", "http://h/1", "http://h/2", "-o", "x"], "-o names one file"),
         (["get", "http://h/1", "-o", "x", "-d", "y"], "contradict"),
         (["get", "http://h/1", "-o", "-", "--json"], "both write to standard output"),
+        (["get", "http://h/1", "-o", "/dev/stdout", "--json"], "both write to standard output"),
+        (["get", "http://h/1", "-o", "/dev/fd/1", "--json"], "both write to standard output"),
         (["http://h/"], "http://h/ ends in no plain file name"),
         (["http://h/%2e%2e%2fx"], "no plain file name"),
         (["s3://bucket"], "s3://bucket names a bucket, not an object"),
