@@ -176,7 +176,7 @@ class Earlier:
         """The transfer has failed: keep what has landed, unless the error says that it is wrong."""
         if self._file is None or is_worthless(error, self._tally.landed):
             self._sink.discard()
-        elif self._file.keep() and self._identified is not None:
+        elif self._file.keep() and self._identified is not None and self._tally.landed > 0:
             size, landed = self._identified.size, self._tally.landed
             self._announcer.keep(Kept(self._source.display_url, self._sink.path, size, landed))
             if isinstance(error, FastgetError):

@@ -55,7 +55,7 @@ class KeptFile(FileSink):
         self._token = self._part_token = ""
         self._found: Found | None = None
         self._leftover = Leftover()
-        self._claimed = False
+        self._claimed = self._is_kept = False
         # Whether a look has just shown that nothing was left.
         self._is_clear = False
         # The part file that an earlier run has left, until it is this one's, and one that is only read from.
@@ -103,7 +103,7 @@ class KeptFile(FileSink):
         self._make(size, self._clear_and_create)
 
     def begin(self, size: int, identity: Identity, *, is_journalled: bool) -> Leftover:
-        self._identity, self._leftover, self._claimed = identity, Leftover(), False
+        self._identity, self._leftover, self._claimed, self._is_kept = identity, Leftover(), False, False
         self._make(size, self._succeed if is_journalled else self._clear_and_create)
         return self._leftover
 
@@ -200,12 +200,12 @@ class KeptFile(FileSink):
 
     def keep(self) -> bool:
         journal = self._journal
-        is_kept = journal is not None and self._claimed and self._can_be_gone_on_with(journal)
-        if is_kept and journal is not None:
+        if journal is not None and self._claimed and self._can_be_gone_on_with(journal):
             self._part = self._journal = None
             journal.release()
+            self._is_kept = True
         self.discard()
-        return is_kept
+        return self._is_kept
 
     def _can_be_gone_on_with(self, journal: JournalFile) -> bool:
         """Whether another one does so already, or both files are where the next one looks for them."""

@@ -89,7 +89,7 @@ class Resumable(Protocol):
         ...
 
     def keep(self) -> bool:
-        """As `discard`, but leave to the next download what has landed; whether there is anything to leave."""
+        """As `discard`, but leave to the next download what has landed; whether anything is left."""
         ...
 
 

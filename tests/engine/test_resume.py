@@ -264,6 +264,26 @@ def test_errors_of_the_way_keep_what_has_landed(
     assert destination.read_bytes() == large_bytes
 
 
+def test_what_is_kept_of_a_file_that_cannot_take_its_name_is_told(
+    large: Content, client: Client, destination: Path
+) -> None:
+    events: list[Event] = []
+
+    def handle(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, Started):
+            destination.mkdir()
+
+    with ObjectServer({"/k": StoredObject(large)}) as server:
+        with pytest.raises(DestinationError) as caught:
+            client.download(server.url("/k"), destination, on_event=handle)
+        destination.rmdir()
+        result, _ = _fetch(client, server.url("/k"), destination)
+    assert "goes on" in (caught.value.hint or "")
+    assert [(kept.size, kept.landed) for kept in _of(events, Kept)] == [(SIZE, SIZE)]
+    assert result.bytes_resumed == SIZE
+
+
 @pytest.mark.fault("X24")
 @pytest.mark.parametrize("damage", ["flipped bit", "zeros", "cut off", "longer"])
 def test_bytes_that_are_not_as_they_were_are_fetched_again(
