@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -140,7 +140,7 @@ class _Command:
         with Client(config) as client:
             if prefix is not None:
                 return client.pull(prefix, directory)
-            return _pull_list(client, list_file or STANDARD_INPUT, directory)
+            return _pull_list(client, list_file or "", directory)
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Done):
@@ -169,25 +169,30 @@ class _Command:
 def _pull_list(client: Client, list_file: str, directory: str) -> PullResult:
     from fastget.bulk.items import from_lines
 
-    with _opened(list_file) as lines:
-        return client.pull(from_lines(lines), directory)
+    with _opened(list_file) as file:
+        return client.pull(from_lines(_lines(file, list_file)), directory)
 
 
-@contextmanager
-def _opened(list_file: str) -> Iterator[TextIO]:
-    if list_file == STANDARD_INPUT:
-        with open(0, encoding="utf-8", errors="surrogateescape", closefd=False) as file:
-            yield file
-        return
+def _opened(list_file: str) -> TextIO:
+    is_input = list_file == STANDARD_INPUT
     try:
-        file = open(list_file, encoding="utf-8", errors="surrogateescape")  # noqa: PTH123, SIM115
+        return open(0 if is_input else list_file, encoding="utf-8", errors="surrogateescape", closefd=not is_input)
     except OSError as error:
-        raise ConfigError(
-            f"the list {list_file} cannot be read: {error.strerror}",
-            hint="give a file of URLs, or - for standard input",
-        ) from error
-    with file:
-        yield file
+        raise _unreadable(list_file, error) from error
+
+
+def _lines(file: TextIO, list_file: str) -> Iterator[str]:
+    try:
+        yield from file
+    except OSError as error:
+        raise _unreadable(list_file, error) from error
+
+
+def _unreadable(list_file: str, error: OSError) -> ConfigError:
+    shown = "on standard input" if list_file == STANDARD_INPUT else list_file or "''"
+    return ConfigError(
+        f"the list {shown} cannot be read: {error.strerror}", hint="give a file of URLs, or - for standard input"
+    )
 
 
 command = Verb(

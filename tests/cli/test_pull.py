@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import threading
@@ -97,6 +98,7 @@ def test_a_directory_has_to_be_named(run: Run) -> None:
     ("arguments", "status", "words"),
     [
         (["-i", "missing.txt"], 2, "the list missing.txt cannot be read"),
+        (["-i", ""], 2, "the list '' cannot be read"),
         (["http://127.0.0.1:1/x/"], 2, "name the bucket as s3://"),
         (["s3://none"], 3, "bucket"),
     ],
@@ -107,6 +109,30 @@ def test_what_cannot_be_listed_says_so(
     done = run("pull", *arguments, "-d", "out", *at(server))
     assert done.returncode == status
     assert words in done.stderr.decode()
+
+
+def closed_input() -> None:
+    os.close(0)
+
+
+def input_for_writing() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 0)
+
+
+@pytest.mark.parametrize("prepare", [closed_input, input_for_writing])
+def test_a_standard_input_that_cannot_be_read_says_so(start: Start, prepare: Callable[[], None]) -> None:
+    process = start("pull", "-i", "-", "-d", "out", stdin=None, preexec_fn=prepare)
+    _, stderr = process.communicate(timeout=60)
+    assert stderr.startswith(b"fastget: the list on standard input cannot be read: ")
+    assert process.returncode == 2
+
+
+def test_a_list_that_breaks_off_while_it_is_read_says_so(run: Run) -> None:
+    if not Path("/proc/self/mem").exists():
+        pytest.skip("this system has no file that can be opened and not be read")
+    done = run("pull", "-i", "/proc/self/mem", "-d", "out")
+    assert done.stderr.startswith(b"fastget: the list /proc/self/mem cannot be read: ")
+    assert done.returncode == 2
 
 
 def test_a_line_that_means_nothing_is_named(run: Run, server: ObjectServer, tmp_path: Path) -> None:
