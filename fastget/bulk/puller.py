@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from fastget.bulk.outcome import PullFailure
 from fastget.core.planner import SMALLEST_CHUNK
 from fastget.engine.small import LARGEST as SMALL
-from fastget.errors import Cancelled, DestinationError, FastgetError
+from fastget.errors import Cancelled, FastgetError
 from fastget.events import Done, Failed
 from fastget.records import record
 from fastget.sinks.kept import KeptFile
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fastget.core.journal import Identity
     from fastget.engine.cancellation import Cancellation
     from fastget.engine.small import Put
+    from fastget.errors import DestinationError
     from fastget.events import Event, Result
     from fastget.sinks.protocol import Sink, WholeSink
 
@@ -222,7 +223,6 @@ class Puller(Generic[S]):
         elif outcome is False:  # something has taken its name meanwhile: the ordinary way says what that means
             self._fetch_in_any_case(order)
         else:
-            self._tell_failure(order, outcome)
             self._fail(order, outcome)
 
     def _fetch_in_any_case(self, order: Order[S]) -> None:
@@ -238,10 +238,8 @@ class Puller(Generic[S]):
         return self._fetcher.asking.is_given_up and not self._cancellation.is_cancelled
 
     def _hear(self, event: Event) -> None:
-        """What is given up has not failed."""
-        if self._notify is not None and not (
-            isinstance(event, Failed) and event.error == Cancelled.__name__ and self._is_given_up
-        ):
+        """A failure is told where it is counted: a transfer knows of fewer, and of those that are given up as well."""
+        if self._notify is not None and not isinstance(event, Failed):
             self._notify(event)
 
     def _try(self, order: Order[S], fetch: Callable[[Order[S]], None]) -> bool:
@@ -254,13 +252,11 @@ class Puller(Generic[S]):
         return True
 
     def _fail(self, order: Order[S], error: FastgetError) -> None:
-        if not self._cancellation.is_cancelled:
-            self._total.fail(PullFailure(order.source.display_url, order.path, error))
-
-    def _tell_failure(self, order: Order[S], error: FastgetError) -> None:
-        """As a `Transfer` does of its own failures."""
-        if self._config.on_event is not None and not self._cancellation.is_cancelled:
-            self._config.on_event(Failed(order.source.display_url, type(error).__name__, error.message))
+        if self._cancellation.is_cancelled:
+            return
+        self._total.fail(PullFailure(order.source.display_url, order.path, error))
+        if self._notify is not None:
+            self._notify(Failed(order.source.display_url, type(error).__name__, error.message))
 
     def _add(self, result: Result) -> None:
         self._total.add(result)
@@ -293,18 +289,14 @@ class Puller(Generic[S]):
 
         orders = self._orders
         following = None if orders is None else partial(self._follow, orders, order.folder, directory)
-        try:
-            result = self._fetcher.fetch_small(
-                order.source,
-                sink,
-                config,
-                is_vacant=directory.is_new,
-                put=put,
-                following=following if self._was_small else None,
-            )
-        except DestinationError as error:
-            self._tell_failure(order, error)
-            raise
+        result = self._fetcher.fetch_small(
+            order.source,
+            sink,
+            config,
+            is_vacant=directory.is_new,
+            put=put,
+            following=following if self._was_small else None,
+        )
         if is_waiting and result is not None:
             self._landed.append((order, result))
         elif result is not None:

@@ -314,6 +314,18 @@ def test_events_tell_of_every_object_and_of_all_together(serve_bucket: ServeBuck
     assert all(isinstance(event, Done | Unchanged | PullProgress) for event in again)
 
 
+def test_each_failure_is_told_by_one_event_wherever_it_comes_from(serve_bucket: ServeBucket, directory: Path) -> None:
+    server = serve_bucket({"a": b"1", "file/b": b"2", "directory": b"3", "c": bytes(LARGEST + 1)})
+    (directory / "directory").mkdir(parents=True)
+    (directory / "file").write_bytes(b"in the way")
+    heard: list[Event] = []
+    urls = [(server.url(f"/b/{key}"), key) for key in ("a", "file/b", "directory", "none", "a/b", "c")]
+    result = fastget.pull(urls, directory, on_event=heard.append)
+    told = [(event.url, event.error) for event in heard if isinstance(event, Failed)]
+    assert sorted(told) == sorted((failure.url, type(failure.error).__name__) for failure in result.failures)
+    assert (result.done, result.failed) == (2, 4)
+
+
 def test_an_item_may_bring_its_own_digest(serve_bucket: ServeBucket, directory: Path) -> None:
     server = serve_bucket({"a": b"1", "b": b"2"})
     wrong = "md5=" + "0" * 32
