@@ -7,7 +7,7 @@ in seconds, digests in hex. URLs are the redacted form (no query, no user info).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, field
 from enum import StrEnum
 from typing import Any
 
@@ -202,11 +202,15 @@ class Done:
 
 @record
 class Failed:
-    """The download ended in an error; nothing stands under the final name that was not there."""
+    """The download ended in an error; nothing stands under the final name that was not there.
+
+    A pull, which raises none of them, gives the error itself as well: `cause`.
+    """
 
     url: str
     error: str
     message: str
+    cause: Exception | None = field(default=None, repr=False, compare=False)
 
 
 Event = Started | Progress | Retried | Repaired | Resumed | Restarted | Unchanged | Kept | PullProgress | Done | Failed

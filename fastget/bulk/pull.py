@@ -240,7 +240,7 @@ class Pull:
         url = display_url(item.url)
         self._refused.fail(PullFailure(url, None, error))
         if self._announcer.is_heard:
-            self._hear(Failed(url, type(error).__name__, error.message))
+            self._hear(Failed(url, type(error).__name__, error.message, error))
 
     def _hear(self, event: Event) -> None:
         """Events of the objects, kept for the caller's thread. There is a sample of all of them together instead."""

@@ -256,7 +256,7 @@ class Puller(Generic[S]):
             return
         self._total.fail(PullFailure(order.source.display_url, order.path, error))
         if self._notify is not None:
-            self._notify(Failed(order.source.display_url, type(error).__name__, error.message))
+            self._notify(Failed(order.source.display_url, type(error).__name__, error.message, error))
 
     def _add(self, result: Result) -> None:
         self._total.add(result)

@@ -108,6 +108,10 @@ class BarReporter:
         for line in others:
             self._print(Text(line))
 
+    def failed_among(self, error: FastgetError, url: str, code: ExitCode, *, is_named: bool) -> None:
+        if is_named:
+            self.failed(error, url, code)
+
     def warn(self, line: str) -> None:
         """A warning, safe to print; from any thread."""
         self._print(Text(line, style="yellow"))

@@ -66,10 +66,18 @@ class JsonReporter:
 
     def failed(self, error: FastgetError, url: str | None, code: ExitCode) -> None:
         """People read standard error as well, so the error is there too."""
-        lines = failure_lines(error, url, verbose=self._verbose)
-        sys.stderr.write("\n".join([*lines, ""]))
+        self._name(error, url)
         if self.lost is None:
             write_line("failed", {"url": url, **failure_fields(error, code)})
+
+    def failed_among(self, error: FastgetError, url: str, code: ExitCode, *, is_named: bool) -> None:
+        """A program hears of all of them."""
+        if is_named:
+            self._name(error, url)
+        self._tell("failed", {"url": url, **failure_fields(error, code)})
+
+    def _name(self, error: FastgetError, url: str | None) -> None:
+        sys.stderr.write("\n".join([*failure_lines(error, url, verbose=self._verbose), ""]))
 
     def note(self, text: str) -> None:
         """Everything that a program reads is an event."""

@@ -47,6 +47,10 @@ class Reporter(Protocol):
         """An object failed, or the command before any of them; `code` is the exit status of that."""
         ...
 
+    def failed_among(self, error: FastgetError, url: str, code: ExitCode, *, is_named: bool) -> None:
+        """One of many objects failed, from a handler of events; people read of it where it `is_named`."""
+        ...
+
     def note(self, text: str) -> None:
         """A line for people, safe to print."""
         ...
@@ -84,6 +88,10 @@ class LineReporter:
 
     def failed(self, error: FastgetError, url: str | None, code: ExitCode) -> None:  # noqa: ARG002  for JSON
         self._write(*failure_lines(error, url, verbose=self._verbose))
+
+    def failed_among(self, error: FastgetError, url: str, code: ExitCode, *, is_named: bool) -> None:
+        if is_named:
+            self.failed(error, url, code)
 
     def note(self, text: str) -> None:
         if not self._quiet:

@@ -17,7 +17,7 @@ from fastget.cli.progress import Reporter, choose_reporter
 from fastget.cli.signals import Interrupted
 from fastget.cli.wording import Summary
 from fastget.errors import Cancelled, ConfigError, FastgetError
-from fastget.events import Done, Unchanged
+from fastget.events import Done, Failed, Unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +100,7 @@ class _Command:
         self._reporter = reporter
         self._shows_each = shows_each
         self._began = time.monotonic()
-        self._done = self._size = self._skipped = 0
+        self._done = self._size = self._skipped = self._failed = 0
 
     def run(self, prefix: str | None, list_file: str | None, directory: str, options: dict[str, Any]) -> ExitCode:
         """Fetch everything and say what came of it."""
@@ -115,7 +115,7 @@ class _Command:
             code = exit_codes.of_error(error)
             self._reporter.failed(error, display_url(prefix) if prefix else None, code)
             return self._break_off(code)
-        self._tell_failures(result)
+        self._tell_further_failures()
         code = ExitCode.FAILED if result.failed else ExitCode.DONE
         if prefix is not None and not result.done + result.failed:
             self._reporter.note(f"fastget: no key begins with {display_url(prefix)}")
@@ -149,19 +149,23 @@ class _Command:
             self._skipped += event.result.was_here
             if self._shows_each:
                 self._reporter.finished(event.result)
+        elif isinstance(event, Failed):
+            self._failed += 1
+            if isinstance(error := event.cause, FastgetError):
+                is_named = self._failed <= MOST_TOLD
+                self._reporter.failed_among(error, event.url, exit_codes.of_error(error), is_named=is_named)
         elif not isinstance(event, Unchanged):
             self._reporter.handle(event)
 
-    def _tell_failures(self, result: PullResult) -> None:
-        for failure in result.failures[:MOST_TOLD]:
-            self._reporter.failed(failure.error, failure.url, exit_codes.of_error(failure.error))
-        if result.failed > MOST_TOLD:
-            self._reporter.note(f"fastget: {result.failed - MOST_TOLD} more objects failed")
+    def _tell_further_failures(self) -> None:
+        if self._failed > MOST_TOLD:
+            self._reporter.note(f"fastget: {self._failed - MOST_TOLD} more objects failed")
 
     def _break_off(self, code: ExitCode) -> ExitCode:
+        self._tell_further_failures()
         seconds = time.monotonic() - self._began
         self._reporter.summarize(
-            Summary(self._done, 1, self._size, seconds, code, skipped=self._skipped, is_cut_short=True)
+            Summary(self._done, self._failed + 1, self._size, seconds, code, skipped=self._skipped, is_cut_short=True)
         )
         return code
 

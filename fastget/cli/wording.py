@@ -34,7 +34,7 @@ class Summary:
     """What a whole command came to. `size` is in bytes, `seconds` from the first object to the last.
 
     `skipped` of the done ones were here already, `unverified` of them were held to no digest: both are told of a pull.
-    One that `is_cut_short` knows of no number that there would have been, and its one failure is its own end.
+    One that `is_cut_short` knows of no number that there would have been, and the last failure is its own end.
     """
 
     done: int
@@ -83,15 +83,15 @@ def summary_text(summary: Summary) -> str:
         facts.append(f"{summary.skipped} were here already")
     if summary.unverified:
         facts.append(f"{summary.unverified} not verified")
-    if summary.failed and not summary.is_cut_short:
-        facts.append(f"{summary.failed} failed")
+    if failed := summary.failed - summary.is_cut_short:
+        facts.append(f"{failed} failed")
     return ", ".join(facts)
 
 
 def is_worth_telling(summary: Summary) -> bool:
     """Whether there is more to a command than the line of its one object."""
     if summary.is_cut_short:
-        return summary.done > 0
+        return summary.done > 0 or summary.failed > 1
     return summary.skipped is not None or summary.done + summary.failed > 1
 
 

@@ -165,6 +165,33 @@ def test_a_program_reads_a_line_for_each_object_and_one_for_all(run: Run, server
     assert done.returncode == summary["exit_code"] == 1
 
 
+def test_a_program_reads_of_every_failure_and_people_of_the_first_hundred(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("".join(f"nonsense{number}\n" for number in range(130)))
+    done = run("pull", "-i", "list.txt", "-d", "out", "--json")
+    lines: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
+    told = [line for line in lines if line["event"] == "failed"]
+    assert {line["url"] for line in told} == {f"nonsense{number}" for number in range(130)}
+    assert all(line["exit_code"] == 2 and line["hint"] for line in told)
+    assert len(told) == lines[-1]["failed"] == 130
+    assert done.stderr.count(b"fastget: nonsense") == 100
+
+
+def test_what_has_failed_before_the_list_breaks_off_is_named(run: Run, server: ObjectServer, tmp_path: Path) -> None:
+    urls = [server.url("/b/none"), "nonsense", server.url("/b/a")]
+    (tmp_path / "list.txt").write_text("\n".join([*urls, server.url("/b/b"), "  split=5\n"]))
+    done = run("pull", "-i", "list.txt", "-d", "out", "--json")
+    lines: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {line["url"] for line in lines if line["event"] == "failed"} == {*urls[:2], None}
+    assert (lines[-1]["done"], lines[-1]["failed"]) == (1, 3)
+    said = run("pull", "-i", "list.txt", "-d", "out").stderr.decode()
+    assert urls[0] in said
+    assert "nonsense" in said
+    assert "line 5" in said
+    assert "1 object so far" in said
+    assert said.endswith("2 failed\n")
+    assert done.returncode == 2
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_leaves_whole_files_and_nothing_else(
     start: Start, serve: Serve, tmp_path: Path, number: signal.Signals, status: int
