@@ -6,13 +6,14 @@ Where that answer is plain to see (`plain_routes`), botocore is not loaded.
 from __future__ import annotations
 
 import threading
+from copy import copy
 from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from fastget.core.messages import Headers, Request
 from fastget.core.urls import URL
-from fastget.errors import Cancelled, ConfigError
+from fastget.errors import Cancelled, ConfigError, FastgetError
 from fastget.records import record
 from fastget.sources.accounts import Account, BotocoreAccount, make_account
 from fastget.sources.ca_bundles import bundle_for_stores
@@ -122,7 +123,13 @@ class S3Endpoints:
         Raises CredentialsError, ConfigError, InvalidURL or NetworkError.
         """
         local = self._local(settings, bucket)
-        return self._once((local, bucket), lambda: self._make_route(local, bucket, display_url))
+        try:
+            return self._once((local, bucket), lambda: self._make_route(local, bucket, display_url))
+        except FastgetError as error:
+            told = error.url or ""
+            if told == display_url or not told.startswith(f"{settings.store}://"):
+                raise
+            raise _of_own(error, told, display_url) from None
 
     def ca_bundle(self, config: Config) -> str | None:
         """What `bundle_for_stores` finds, the first time. Raises ConfigError."""
@@ -244,6 +251,15 @@ class S3Endpoints:
         from fastget.sources.iam import Tokens
 
         return self._once(endpoint, lambda: Tokens(endpoint.fetch))
+
+
+def _of_own(error: FastgetError, url: str, own_url: str) -> FastgetError:
+    """The error of a thread that made in vain what this one waited for, about `own_url` in the place of `url`."""
+    own = copy(error)
+    own.url = own_url
+    own.message = error.message.replace(url, own_url, 1)
+    own.args = (own.message,)
+    return own
 
 
 def _checked(root: URL, tokens: Tokens | None) -> URL:

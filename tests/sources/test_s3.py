@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from os import environ
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ from fastget.core.messages import Request, ResponseHead
 from fastget.core.objectinfo import Pin
 from fastget.core.ranges import Span
 from fastget.errors import ConfigError, CredentialsError, InvalidURL
-from fastget.sources.endpoints import S3Endpoints
+from fastget.sources.endpoints import S3Endpoints, _Making
 from fastget.sources.protocol import Correction
 from fastget.sources.s3 import S3Source
 
@@ -501,6 +501,41 @@ def test_captured_requests_of_many_threads_do_not_mix(endpoints: S3Endpoints) ->
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+@pytest.mark.parametrize("bucket", ["bucket", "other"])
+def test_whoever_waits_for_what_another_makes_in_vain_is_told_of_its_own_object(
+    endpoints: S3Endpoints, monkeypatch: pytest.MonkeyPatch, bucket: str
+) -> None:
+    begun, waits = Event(), Event()
+    wait = _Making.wait
+
+    def make_in_vain(_: Any, __: Any, display_url: str) -> Any:
+        begun.set()
+        assert waits.wait(60)
+        raise CredentialsError(f"{display_url}: there are none", hint="hint", url=display_url)
+
+    def waiting(making: _Making) -> Any:
+        waits.set()
+        return wait(making)
+
+    monkeypatch.setattr("fastget.sources.endpoints.make_account", make_in_vain)
+    monkeypatch.setattr(_Making, "wait", waiting)
+    found: list[CredentialsError] = []
+
+    def ask(url: str) -> None:
+        with pytest.raises(CredentialsError) as caught:
+            S3Source.of(url, Config(region="cn-north-1"), endpoints).get()
+        found.append(caught.value)
+
+    first = Thread(target=ask, args=("s3://bucket/first",))
+    first.start()
+    assert begun.wait(60)
+    ask(f"s3://{bucket}/second")
+    first.join()
+    told = {error.url: (str(error), error.message, error.hint) for error in found}
+    urls = ("s3://bucket/first", f"s3://{bucket}/second")
+    assert told == {url: (f"{url}: there are none", f"{url}: there are none", "hint") for url in urls}
 
 
 def test_endpoints_can_be_closed_twice(endpoints: S3Endpoints) -> None:
