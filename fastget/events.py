@@ -178,7 +178,8 @@ class Kept:
 class PullProgress:
     """A sample of a running pull, at most ten a second. `found` are the objects so far, all of them once `is_listed`.
 
-    `done`, `skipped`, `failed` and `size` as in `PullResult`; `received` counts payload bytes from the network.
+    `done`, `skipped`, `failed` and `size` as in `PullResult`; `received` counts payload bytes from the network, also of
+    large objects that are on their way.
     """
 
     directory: str

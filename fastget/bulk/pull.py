@@ -92,7 +92,7 @@ class Pull:
         self._heard: deque[Event] = deque()
         self._sums: list[Sum] = []
         self._refused = Sum()
-        self._found = 0
+        self._found = self._received = 0
         self._is_listed = False
         self._may_be_short = True
         self._first: Source | None = None
@@ -206,6 +206,9 @@ class Pull:
 
     def _progress(self, now: float) -> PullProgress:
         so_far = self._result()
+        on_the_way = sum(hand.tool.asker.received for hand in self._crew.hands)
+        # An object's bytes are in neither for a moment, on their way to the sum.
+        self._received = max(self._received, so_far.bytes_received + on_the_way)
         return PullProgress(
             self._folder.path,
             self._found,
@@ -214,7 +217,7 @@ class Pull:
             so_far.skipped,
             so_far.failed,
             so_far.size,
-            so_far.bytes_received,
+            self._received,
             self._jobs,
             now - self._began,
         )

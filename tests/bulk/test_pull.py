@@ -326,6 +326,26 @@ def test_each_failure_is_told_by_one_event_wherever_it_comes_from(serve_bucket: 
     assert (result.done, result.failed) == (2, 4)
 
 
+def test_the_bytes_of_a_large_object_count_while_they_come(serve_bucket: ServeBucket, directory: Path) -> None:
+    release = threading.Event()
+    large = StoredObject(Content.generated(9 * MIB, seed=2), checksum=Algorithm.CRC64NVME)
+    server = serve_bucket({"large": large}, faults=[faults.hold(release, after=MIB).always()])
+    seen: list[PullProgress] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, PullProgress):
+            seen.append(event)
+            if event.received or len(seen) > 100:
+                release.set()
+
+    result = fastget.pull([server.url("/b/large")], directory, on_event=hear)
+    assert result.done == 1
+    counts = [progress.received for progress in seen]
+    assert 0 < counts[-1] <= result.bytes_received
+    assert counts == sorted(counts)
+    assert len(seen) <= 100
+
+
 def test_an_item_may_bring_its_own_digest(serve_bucket: ServeBucket, directory: Path) -> None:
     server = serve_bucket({"a": b"1", "b": b"2"})
     wrong = "md5=" + "0" * 32
