@@ -254,7 +254,8 @@ class Pull:
 def _check_marker(item: Item) -> None:
     """A key that ends in a slash stands for a directory, and has no bytes to lose (faults.md S6)."""
     if item.name is not None:
-        raise ConfigError("the name ends in a slash, so that it is none of a file", hint="name the file: out=NAME")
+        fault = "ends in a slash" if item.name else "is empty"
+        raise ConfigError(f"the name {fault}, so that it is none of a file", hint="name the file: out=NAME")
     if item.size:
         raise DestinationError(
             f"the key ends in a slash, which is a directory here: its {item.size} bytes become no file", hint=_ALONE

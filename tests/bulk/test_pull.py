@@ -326,6 +326,12 @@ def test_each_failure_is_told_by_one_event_wherever_it_comes_from(serve_bucket: 
     assert (result.done, result.failed) == (2, 4)
 
 
+@pytest.mark.parametrize(("name", "words"), [("", "the name is empty"), ("a/", "the name ends in a slash")])
+def test_a_name_that_is_none_of_a_file_is_refused_for_what_it_is(directory: Path, name: str, words: str) -> None:
+    result = fastget.pull([("http://127.0.0.1:9/a", name)], directory)
+    assert words in str(result.failures[0].error)
+
+
 def test_the_bytes_of_a_large_object_count_while_they_come(serve_bucket: ServeBucket, directory: Path) -> None:
     release = threading.Event()
     large = StoredObject(Content.generated(9 * MIB, seed=2), checksum=Algorithm.CRC64NVME)
