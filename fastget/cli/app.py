@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-# The user info, the query or the fragment of a URL in a sentence.
-_SECRETS = r"([A-Za-z][A-Za-z0-9+.-]*://(?:[^\s?#@]*(?=[?#])|(?=[^\s/?#]*@)))[^\s)']*"
+# A URL in a sentence, in quotes or brackets.
+_URL = r"[A-Za-z][A-Za-z0-9+.-]*://\S*?(?=[)']*(?:\s|$))"
 # By this variable a shell asks for completions.
 VARIABLE = "_FASTGET_COMPLETE"
 # In the order of the help. Each verb is a module of this package with a `command` in it.
@@ -158,8 +158,11 @@ def _run(root: click.Group, arguments: Sequence[str]) -> int:
 
 
 def _show_usage_error(error: click.ClickException) -> None:
+    from fastget.cli.names import display_url
+
     # click quotes what it does not understand, and that may be a signed URL.
-    message = re.sub(_SECRETS, r"\1…", " ".join(error.format_message().split())).removesuffix(".")
+    said = " ".join(error.format_message().split()).removesuffix(".")
+    message = re.sub(_URL, lambda url: display_url(url[0]), said)
     context = error.ctx if isinstance(error, click.UsageError) else None
     sys.stderr.write(f"fastget: {printable(message)}\n")
     from fastget.cli.habits import hint_for

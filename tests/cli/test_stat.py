@@ -165,3 +165,19 @@ def test_a_misunderstood_url_is_quoted_without_its_secrets(run: Run, verb: str) 
     outcome = run(verb, "https://user:marked@h/x?X-Amz-Signature=marked", "https://h/y?sig=marked#marked")
     assert outcome.returncode == 2
     assert b"marked" not in outcome.stdout + outcome.stderr
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://h/@scope/x?sig=marked",
+        "https://user:p/marked@h/x",
+        "https://user:p?marked@h/x",
+        "https://h/x?sig=a')marked",
+    ],
+)
+def test_secrets_of_a_misunderstood_url_are_left_out_wherever_its_marks_stand(run: Run, url: str) -> None:
+    outcome = run("ls", "s3://b", url)
+    assert outcome.returncode == 2
+    assert b"unexpected extra argument (https://" in outcome.stderr
+    assert b"marked" not in outcome.stdout + outcome.stderr
