@@ -120,7 +120,8 @@ def _paths(variables: Mapping[str, str]) -> tuple[Path, Path] | None:
     config = variables.get("AWS_CONFIG_FILE", "~/.aws/config")
     credentials = variables.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")
     try:
-        if Path("~/.aws/models").expanduser().exists():
+        # As botocore asks: what may not be looked at, as in another user's home, is not there. A Path would raise.
+        if os.path.exists(Path("~/.aws/models").expanduser()):  # noqa: PTH110
             return None
         return Path(os.path.expandvars(config)).expanduser(), Path(os.path.expandvars(credentials)).expanduser()
     except RuntimeError:  # there is no home
@@ -131,7 +132,7 @@ def _profile(paths: tuple[Path, Path], name: str | None) -> tuple[_Section, _Sec
     """The settings of a profile, and the section that holds its keys; None where they are not plain."""
     if name is not None and not _PROFILE_NAME.fullmatch(name):
         return None
-    if not any(path.is_file() for path in paths):
+    if not any(map(os.path.isfile, paths)):
         return ({}, {}) if name is None else None
     config, credentials = map(_sections, paths)
     return None if config is None or credentials is None else _merged(config, credentials, name)
@@ -141,7 +142,7 @@ def _sections(path: Path) -> dict[str, _Section] | None:
     """The sections of a file as botocore reads them; None for a file that it would not take."""
     import configparser
 
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113  as above
         return {}
     parser = configparser.RawConfigParser()
     try:

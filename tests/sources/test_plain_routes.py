@@ -269,6 +269,16 @@ def test_models_of_services_in_the_home_are_left_to_botocore(tmp_path: Path) -> 
     assert plain_route(S3Settings(anonymous=True), "bucket") is None
 
 
+def test_a_home_that_cannot_be_looked_into_is_an_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nothing is forbidden to the root of a test run; a name that is too long fails in the same way.
+    monkeypatch.setenv("HOME", str(tmp_path / ("x" * 300)))
+    monkeypatch.delenv("AWS_CONFIG_FILE", raising=False)
+    monkeypatch.delenv("AWS_SHARED_CREDENTIALS_FILE", raising=False)
+    assert plain_route(S3Settings(anonymous=True), "bucket") is not None
+    monkeypatch.setenv("AWS_PROFILE", "dev")
+    assert plain_route(S3Settings(anonymous=True), "bucket") is None
+
+
 def test_no_key_shows_in_a_route() -> None:
     asked = S3Settings(access_key_id="AKIAMARKED", secret_access_key="marked", session_token="marked-token")
     found = plain_route(asked, "bucket")
