@@ -7,7 +7,6 @@ named. Stores have an order of their own: see sources/ca_bundles.py.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,5 +37,7 @@ def what_counts() -> str:
         return f"{found[0]} names those that are trusted where no option does"
     if os.environ.get(_OF_STORES):
         return f"{_OF_STORES} is read for s3:// alone"
-    missing = ((name, path) for name in _OF_OPENSSL if (path := os.environ.get(name)) and not Path(path).exists())
+    # A Path would raise for what may not be looked at.
+    said = ((name, os.environ.get(name)) for name in _OF_OPENSSL)
+    missing = ((name, path) for name, path in said if path and not os.path.exists(path))  # noqa: PTH110
     return next((f"{name} names {path}, which is not there" for name, path in missing), "")

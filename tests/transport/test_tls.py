@@ -92,6 +92,17 @@ def test_what_counts_of_the_variables_that_name_a_bundle_is_told(
     assert f"--ca-bundle ({name} {heed})" in (caught.value.hint or "")
 
 
+def test_a_bundle_that_may_not_be_looked_at_hides_no_certificate_that_is_not_trusted(
+    secured: Mode, scripted: ServerMaker, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nothing is forbidden to the root of a test run; a name that is too long fails in the same way.
+    monkeypatch.setenv("SSL_CERT_DIR", "/" + "x" * 300)
+    server = scripted(hello, context=refused(authority, "unknown authority"))
+    with pytest.raises(NetworkError) as caught:
+        secured.connect(server).get()
+    assert "which is not there" in (caught.value.hint or "")
+
+
 def test_insecure_gives_up_the_check(secured: Mode, scripted: ServerMaker, authority: trustme.CA) -> None:
     client = secured.connect(scripted(hello, context=refused(authority, "other host")), insecure=True)
     client.get()
