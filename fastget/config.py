@@ -50,6 +50,9 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "Callable[[str], str]": ("a function", callable),
     "EventHandler": ("a function", callable),
 }
+# The names of files may be any bytes.
+_PATHS = frozenset({"ca_bundle"})
+ENCODING_HINT = "check the encoding of the terminal, or of the file it comes from"
 _LONGEST_QUOTE = 80
 _LEAST = {0: "zero or more", 1: "more than zero", LEAST_MEMORY: f"at least 1 MiB ({LEAST_MEMORY})"}
 # Sockets count a timeout in milliseconds, in 31 bits.
@@ -57,6 +60,7 @@ _LONGEST_TIMEOUT = 2_000_000.0
 # RFC 9110 §5.1 and §5.5.
 _HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _HEADER_BREAK = r"[\r\n\0]"
+_SURROGATE = "[\ud800-\udfff]"
 
 
 def parse_size(text: str) -> int:
@@ -242,6 +246,8 @@ def _check(config: Config) -> None:
         if kinds and not any(_CHECKS[kind][1](value) for kind in kinds):
             expected = " or ".join(_CHECKS[kind][0] for kind in kinds)
             raise ConfigError(f"{name} must be {expected}, not {_given(name, value)}")
+        if isinstance(value, str) and name not in _PATHS and not is_text(value):
+            raise ConfigError(f"{name} holds bytes that are no text", hint=ENCODING_HINT)
     for name, choices in CHOICES.items():
         value = getattr(config, name)
         if value not in choices:
@@ -279,3 +285,10 @@ def _check_headers(headers: Mapping[str, str]) -> None:
             raise ConfigError(f"headers must hold text, and that of {name} is one of type {type(value).__qualname__}")
         if re.search(_HEADER_BREAK, value):
             raise ConfigError(f"the header {name} holds a line break", hint="give each header as NAME: VALUE")
+        if not is_text(value):
+            raise ConfigError(f"the header {name} holds bytes that are no text", hint=ENCODING_HINT)
+
+
+def is_text(value: str) -> bool:
+    """Whether it can be sent: what a shell hands over in another encoding than its own becomes surrogates."""
+    return value.isascii() or re.search(_SURROGATE, value) is None

@@ -295,6 +295,24 @@ def test_a_header_needs_a_name_that_http_allows(name: str) -> None:
     assert "hunter2" not in f"{caught.value!r} {caught.value.hint}"
 
 
+@pytest.mark.parametrize("name", ["if_match", "version_id", "endpoint_url", "proxy", "mirror_destination", "sse_c_key"])
+def test_bytes_that_are_no_text_are_refused_and_not_repeated(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{name} holds bytes that are no text$") as caught:
+        Config(**{name: "hunter2\udcff"})
+    assert caught.value.hint
+    with pytest.raises(ConfigError, match=f"FASTGET_{name.upper()}: {name} holds bytes that are no text$"):
+        Config.from_environment({f"FASTGET_{name.upper()}": "hunter2\udcff"})
+
+
+def test_a_header_with_bytes_that_are_no_text_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigError, match=r"^the header X-A holds bytes that are no text$"):
+        Config(headers={"X-A": "hunter2\udcff"})
+
+
+def test_the_name_of_a_file_may_be_any_bytes() -> None:
+    assert Config(ca_bundle="a\udcff.pem").ca_bundle == "a\udcff.pem"
+
+
 @pytest.mark.fault("H26")
 @pytest.mark.parametrize("value", ["hunter2\r\nX-Other: 1", "hunter2\n", "hunter2\0", "\rhunter2"])
 def test_a_header_with_a_line_break_is_refused_and_not_repeated(value: str) -> None:

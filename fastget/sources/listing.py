@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastget.config import ENCODING_HINT, is_text
 from fastget.errors import ConfigError
 from fastget.records import record
 from fastget.sources.listing_pages import Page, bad_listing, order_of
@@ -42,6 +43,9 @@ class Selection:
     def __post_init__(self) -> None:
         if self.delimiter == "":
             raise ConfigError("delimiter is empty", hint="leave it out for all keys")
+        for name, text in (("delimiter", self.delimiter), ("start_after", self.start_after)):
+            if text is not None and not is_text(text):
+                raise ConfigError(f"{name} holds bytes that are no text", hint=ENCODING_HINT)
         if self.page_size is not None and self.page_size not in range(1, LARGEST_PAGE_SIZE + 1):
             raise ConfigError(f"page_size must be from 1 to {LARGEST_PAGE_SIZE}, not {self.page_size!r}")
 

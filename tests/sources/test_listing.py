@@ -217,6 +217,12 @@ def test_a_selection_that_cannot_be_meant_is_refused(options: dict[str, object])
         Selection(**options)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["delimiter", "start_after"])
+def test_a_selection_is_made_of_text(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{name} holds bytes that are no text$"):
+        Selection(**{name: "a\udcff"})
+
+
 # The bucket ------------------------------------------------------------------------------------------------------
 
 ACCESS_POINT = "arn:aws:s3:eu-west-1:123456789012:accesspoint/ap"
