@@ -155,6 +155,7 @@ def _stat(client: Client, url: str, *, verbose: bool, as_json: bool) -> ExitCode
 def _failed(error: FastgetError, url: str | None, *, verbose: bool, as_json: bool) -> ExitCode:
     code = exit_codes.of_error(error)
     shown = display_url(url) if url is not None else None
+    sys.stdout.flush()  # where both are one file, the lines stand in the order of the URLs
     sys.stderr.write("\n".join([*failure_lines(error, shown, verbose=verbose), ""]))
     if as_json:
         write_line("failed", {"url": shown, **failure_fields(error, code)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from subprocess import CompletedProcess
+from subprocess import STDOUT, CompletedProcess, Popen
 
 import pytest
 
@@ -15,6 +15,7 @@ from fastget.core.objectinfo import ObjectInfo
 from fastget.testing import Algorithm, Content, ObjectServer, StoredObject
 
 Run = Callable[..., CompletedProcess[bytes]]
+Start = Callable[..., "Popen[bytes]"]
 Serve = Callable[..., ObjectServer]
 
 INFO = ObjectInfo(
@@ -158,6 +159,17 @@ def test_several_objects_come_one_after_another(run: Run, serve: Serve, stored: 
     first, second = shown.stdout.decode().split("\n\n")
     assert first.startswith("URL ")
     assert "\nrequest        " in second
+
+
+def test_what_failed_stands_between_the_others_where_both_streams_are_one(
+    start: Start, serve: Serve, stored: StoredObject
+) -> None:
+    server = serve({"/b/x": stored, "/b/y": stored})
+    urls = [server.url(f"/b/{name}") for name in ("x", "none", "y")]
+    process = start("stat", *urls, env={"PYTHONUNBUFFERED": ""}, stderr=STDOUT)
+    shown, _ = process.communicate(timeout=60)
+    found = [shown.index(url.encode()) for url in urls]
+    assert found == sorted(found)
 
 
 @pytest.mark.parametrize("verb", ["ls", "completion", "demo"])
