@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +21,7 @@ from fastget.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from fastget.core.objectinfo import ObjectInfo
 
@@ -108,8 +110,7 @@ def entry_text(info: ObjectInfo, style: Style) -> str:
     name = printable((info.key or "").removeprefix(style.base))
     if info.is_prefix:
         return f"{'PRE':>30} {name}"
-    modified = info.modified
-    when = f"{modified.astimezone():%Y-%m-%d %H:%M:%S}" if modified is not None else ""
+    when = _time(info.modified)
     version = f" {printable(info.version_id or '-')}" if style.versions else ""
     return f"{when:<19} {_size(info, style):>10}{version} {name}"
 
@@ -121,6 +122,15 @@ def _write(entries: Iterator[ObjectInfo], style: Style, *, as_json: bool) -> Non
         return
     for info in entries:
         sys.stdout.write(f"{entry_text(info, style)}\n")
+
+
+def _time(modified: datetime | None) -> str:
+    """Here; on the first and last days of the calendar, which may lie outside of it here, as the store says it."""
+    if modified is None:
+        return ""
+    with suppress(OverflowError, OSError):
+        modified = modified.astimezone()
+    return f"{modified:%Y-%m-%d %H:%M:%S}"
 
 
 def _size(info: ObjectInfo, style: Style) -> str:

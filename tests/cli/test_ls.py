@@ -58,6 +58,21 @@ def test_an_entry_looks_as_the_aws_command_shows_it() -> None:
     assert entry_text(prefix, Style()) == "                           PRE d/"
 
 
+@pytest.mark.parametrize(
+    ("zone", "time_of_store", "shown"),
+    [("EST5", "0001-01-01T00:00:00Z", "1-01-01 00:00:00"), ("JST-9", "9999-12-31T23:59:59Z", "9999-12-31 23:59:59")],
+)
+def test_a_time_that_no_calendar_has_here_is_shown_as_the_store_says_it(
+    monkeypatch: pytest.MonkeyPatch, zone: str, time_of_store: str, shown: str
+) -> None:
+    with monkeypatch.context() as variables:
+        variables.setenv("TZ", zone)
+        time.tzset()
+        text = entry_text(ObjectInfo("s3://b/k", 1, last_modified=time_of_store, key="k"), Style())
+    time.tzset()
+    assert shown in text
+
+
 def test_one_level_is_listed_by_default(ls: Run) -> None:
     outcome = ls("s3://b/dir/")
     assert (outcome.returncode, outcome.stderr) == (0, b"")
