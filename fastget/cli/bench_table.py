@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from fastget.cli.bench_wording import advice, fact_lines, headline, reasons, wait_text
+from fastget.cli.output_console import OutputConsole
 from fastget.cli.quantities import percent_text, rate_text, size_text
 from fastget.cli.terminal import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.console import Console
 
     from fastget.cli.bench_wording import Findings
     from fastget.core.bottleneck import Cell
@@ -29,7 +31,7 @@ _LABEL = 12
 
 def show(found: Findings) -> None:
     """Print everything to standard output."""
-    console = Console(highlight=False)
+    console = OutputConsole(highlight=False)
     if found.cells:
         console.print(fitting_table(found, console))
         console.print()

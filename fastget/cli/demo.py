@@ -132,12 +132,12 @@ class _Demonstration:
 
 def show(downloads: Sequence[Shown], note: str | None) -> None:
     """Print the table and the sentence below it to standard output."""
-    from rich.console import Console
     from rich.text import Text
 
     from fastget.cli.demo_table import conclusion, explanation, table
+    from fastget.cli.output_console import OutputConsole
 
-    console = Console(highlight=False)
+    console = OutputConsole(highlight=False)
     console.print()
     console.print(table(downloads))
     console.print()

@@ -99,6 +99,7 @@ def test_a_failure_keeps_its_exit_status_though_nobody_can_be_told(
         ("{}", "-o", "k", "--json"),
         ("{}", "-o", "-"),
         ("stat", "{}"),
+        ("bench", "{}", "-x", "1", "-k", "1M", "--seconds", "0.1"),
         ("--help",),
         ("--version",),
         ("completion", "zsh"),
