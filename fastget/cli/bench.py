@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sys
@@ -232,6 +233,16 @@ def read_sizes(text: str) -> tuple[int, ...]:
     return _few(sizes)
 
 
+class _Seconds(click.FloatRange):
+    """A span of time within bounds; NaN, which compares with nothing, is outside of them."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds: float = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        return seconds
+
+
 def _few(values: tuple[int, ...]) -> tuple[int, ...]:
     if len(values) > _MOST_VALUES:
         raise click.BadParameter(f"give at most {_MOST_VALUES} values")
@@ -319,7 +330,7 @@ command = Verb(
         _flag(
             ["--seconds"],
             "time for one measurement of 10 to 20 (default: 1)",
-            type=click.FloatRange(0.1, _LONGEST),
+            type=_Seconds(0.1, _LONGEST),
             default=1.0,
             metavar="SECONDS",
         ),

@@ -271,6 +271,7 @@ def test_a_directory_that_is_not_there_is_8(run: Run, serve: Serve, tmp_path: Pa
         ["-k", "1"],
         ["-k", "8X"],
         ["--seconds", "0"],
+        ["--seconds", "nan"],
         ["--seconds", "1e9"],
         ["--max-bytes", "1M"],
     ],
