@@ -116,7 +116,7 @@ def run(arguments: Sequence[str]) -> int:
     hear_warnings()
     sys.excepthook = _show_defect
     root = group()
-    if VARIABLE in os.environ:
+    if os.environ.get(VARIABLE):
         root.main(prog_name="fastget", complete_var=VARIABLE)
     try:
         with clean_stop():

@@ -104,3 +104,8 @@ def test_a_shell_is_offered_verbs_and_flags(run: Run) -> None:
     assert {line.partition(",")[2] for line in verbs.stdout.decode().splitlines()} == set(VERBS)
     flags = run(env={"_FASTGET_COMPLETE": "bash_complete", "COMP_WORDS": "fastget get --no-", "COMP_CWORD": "2"})
     assert b"--no-sign-request" in flags.stdout
+
+
+def test_a_variable_of_completion_that_is_empty_asks_for_none(run: Run) -> None:
+    outcome = run("stat", "no-url", env={"_FASTGET_COMPLETE": ""})
+    assert (outcome.returncode, outcome.stdout) == (2, b"")
