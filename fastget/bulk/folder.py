@@ -169,7 +169,7 @@ class Folder:
             os.close(os.open(_PROBE, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=self._root))
         except FileExistsError:
             pass
-        except OSError:
+        except (OSError, UnicodeEncodeError):
             return True  # nothing can be written, or not this name: assume the worse
         try:
             return self._has(_PROBE.upper()) or self._has(_PROBE.replace("\u00e9", "e\u0301"))

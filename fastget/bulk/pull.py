@@ -19,7 +19,7 @@ from fastget.engine.announcer import Announcer
 from fastget.engine.processes.alone import share_of
 from fastget.errors import ConfigError, DestinationError, FastgetError
 from fastget.events import Failed, Progress, PullProgress, Started
-from fastget.sinks.names import is_own_name
+from fastget.sinks.names import fault_of_encoding, is_own_name
 from fastget.sources.resolve import display_url
 
 if TYPE_CHECKING:
@@ -169,6 +169,8 @@ class Pull:
         if isinstance(found, Refused) or is_own_name(found.path):
             reason = found.reason if isinstance(found, Refused) else "it is a name of fastget's own unfinished files"
             raise DestinationError(f"the key becomes no file: {reason}", hint=_ALONE)
+        if (fault := fault_of_encoding(found.path)) is not None:
+            raise DestinationError(f"the key becomes no file: {fault}", hint=_ALONE)
         # A listing has each key once. Where the file system keeps all names apart, it is the one that knows them.
         if (self._folds or item.key is None) and (conflict := self._taken.take(found.path)) is not None:
             raise DestinationError(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fastget.errors import ConfigError, DestinationError
 from fastget.sinks.kept import KeptFile
+from fastget.sinks.names import fault_of_encoding
 from fastget.sinks.stream import StreamSink
 
 if TYPE_CHECKING:
@@ -30,6 +31,12 @@ def open_sink(path: str | PathLike[str], config: Config) -> Sink:
     name = os.fsdecode(path)
     if not name:
         raise ConfigError("the destination has no name", hint="give a file name, or - for standard output")
+    if (fault := fault_of_encoding(name)) is not None:
+        raise DestinationError(
+            f"{name} becomes no file: {fault}",
+            path=name,
+            hint="choose another name, or a locale of UTF-8 (LC_ALL=C.UTF-8)",
+        )
     if name == STDOUT:
         return StreamSink(_stdout(), max_memory=config.max_memory)
     descriptor = descriptor_of(name)

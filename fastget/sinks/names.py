@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from fastget.records import record
 
@@ -43,6 +44,15 @@ def _seal(name: str, chance: str) -> str:
 def is_own_name(path: str) -> bool:
     """Whether a file of this name would pass for one that an unfinished download has left."""
     return path.endswith((PART_SUFFIX, JOURNAL_SUFFIX))
+
+
+def fault_of_encoding(path: str) -> str | None:
+    """Why the system has no bytes for a path, which it takes alone: in a locale that is not of UTF-8; or None."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return f"its name cannot be written in {sys.getfilesystemencoding()}, the encoding of the locale"
+    return None
 
 
 def _longest(directory: int) -> int:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,17 @@ def test_a_prefix_is_pulled_and_pulled_again(run: Run, server: ObjectServer, tmp
     again = run("pull", "s3://b/", "-d", "out", *at(server))
     assert again.returncode == 0
     assert b"3 were here already" in again.stderr
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="names are of UTF-8 there in every locale")
+def test_a_name_that_the_locale_has_no_bytes_for_fails_alone(run: Run, serve: Serve, tmp_path: Path) -> None:
+    objects = {f"/b/{key}": StoredObject(Content.of(b"data")) for key in ("a", "日", "z")}
+    server = serve(objects, operations=[Listing(objects)])
+    ascii_alone = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    outcome = run("pull", "s3://b", "-d", "out", *at(server), env=ascii_alone)
+    assert outcome.returncode == 1
+    assert b"becomes no file: its name cannot be written in ascii" in outcome.stderr
+    assert files(tmp_path / "out") == {"a": b"data", "z": b"data"}
 
 
 def test_a_list_is_read_from_a_file_and_from_a_pipe(

@@ -41,6 +41,12 @@ def test_a_name_means_a_file(tmp_path: Path, path: str) -> None:
     assert sink.path == str(tmp_path / path)
 
 
+def test_a_name_that_the_locale_has_no_bytes_for_is_refused_in_words() -> None:
+    with pytest.raises(DestinationError, match="becomes no file: its name cannot be written in ") as caught:
+        open_sink("half-\ud83d.bin", Config())
+    assert "UTF-8" in (caught.value.hint or "")
+
+
 def test_the_options_reach_the_file(tmp_path: Path) -> None:
     (tmp_path / "object.bin").touch()
     with pytest.raises(DestinationError, match="exists"):
