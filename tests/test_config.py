@@ -298,7 +298,7 @@ def test_a_header_needs_a_name_that_http_allows(name: str) -> None:
 @pytest.mark.parametrize("name", ["if_match", "version_id", "endpoint_url", "proxy", "mirror_destination", "sse_c_key"])
 def test_bytes_that_are_no_text_are_refused_and_not_repeated(name: str) -> None:
     with pytest.raises(ConfigError, match=f"^{name} holds bytes that are no text$") as caught:
-        Config(**{name: "hunter2\udcff"})
+        Config(**{name: "hunter2\udcff"})  # type: ignore[arg-type]
     assert caught.value.hint
     with pytest.raises(ConfigError, match=f"FASTGET_{name.upper()}: {name} holds bytes that are no text$"):
         Config.from_environment({f"FASTGET_{name.upper()}": "hunter2\udcff"})

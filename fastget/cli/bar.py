@@ -1,4 +1,4 @@
-"""The progress bar of a terminal. The only module besides `demo_table` that loads rich."""
+"""The progress bar of a terminal. It loads rich, as the tables of `bench` and `demo` do, and nothing else does."""
 
 from __future__ import annotations
 

@@ -220,7 +220,7 @@ def test_a_selection_that_cannot_be_meant_is_refused(options: dict[str, object])
 @pytest.mark.parametrize("name", ["delimiter", "start_after"])
 def test_a_selection_is_made_of_text(name: str) -> None:
     with pytest.raises(ConfigError, match=f"^{name} holds bytes that are no text$"):
-        Selection(**{name: "a\udcff"})
+        Selection(**{name: "a\udcff"})  # type: ignore[arg-type]
 
 
 # The bucket ------------------------------------------------------------------------------------------------------
