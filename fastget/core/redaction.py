@@ -86,7 +86,8 @@ def _parts(secret: str) -> Iterator[str]:
     if scheme.lower() == "basic":
         with suppress(ValueError):
             plain = b64decode(rest).decode("utf-8", "replace")
-            yield from (plain, plain.partition(":")[2])
+            user, _, password = plain.partition(":")
+            yield from (plain, password or user)  # a name without a password is a token
     for cookie in secret.split(";") if "=" in secret else ():
         value = cookie.partition("=")[2].strip()
         if len(value) >= _SHORTEST_TOKEN:

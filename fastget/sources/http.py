@@ -79,7 +79,8 @@ class HttpSource:
             rules.check_given_twice(parameters, headers)
             conditions = parameters.conditions
         if url.userinfo is not None and not any(name.lower() == "authorization" for name, _ in fields):
-            token = b64encode(unquote(url.userinfo).encode()).decode("ascii")
+            user, _, password = url.userinfo.partition(":")
+            token = b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode("ascii")
             fields = (*fields, ("Authorization", f"Basic {token}"))
         url = replace(url, userinfo=None)
         if refresh is None:

@@ -68,6 +68,11 @@ def test_what_a_field_holds_is_a_secret_without_its_scheme_too() -> None:
     assert shown == f"{SHOWN} and {SHOWN} and {SHOWN}"
 
 
+def test_a_name_without_a_password_is_the_secret_itself() -> None:
+    basic = "Basic " + b64encode(b"ghp-marked-token:").decode()
+    assert "marked" not in without_secrets("no such user: ghp-marked-token", [basic])
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Callable
 
 import pytest
@@ -118,6 +119,15 @@ def test_a_condition_of_the_user_is_asked_by_the_first_request_only() -> None:
     pinned = mine.get(Span(0, 1), pin=pin())
     assert "If-None-Match" not in pinned.headers
     assert pinned.headers.get_all("If-Match") == ('"abc"',)
+
+
+@pytest.mark.parametrize(
+    ("userinfo", "pair"),
+    [("token", "token:"), ("me:", "me:"), (":pw", ":pw"), ("me:a:b", "me:a:b"), ("me:%C3%A9%3A", "me:é:")],
+)
+def test_user_info_without_a_password_has_an_empty_one(userinfo: str, pair: str) -> None:
+    authorization = source(f"https://{userinfo}@host/a").get().headers.get("Authorization") or ""
+    assert b64decode(authorization.removeprefix("Basic ")).decode() == pair
 
 
 def test_user_info_becomes_basic_credentials_and_is_never_shown() -> None:
