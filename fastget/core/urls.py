@@ -6,7 +6,7 @@ import re
 from dataclasses import field, replace
 from functools import lru_cache
 from typing import Self
-from urllib.parse import quote, unquote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from fastget.errors import InvalidURL
 from fastget.records import record
@@ -105,10 +105,21 @@ class URL:
         """
         try:
             is_absolute = bool(urlsplit(reference).scheme)
-            text = reference if is_absolute else urljoin(self.unredacted, reference)
         except ValueError:
             raise _unreadable() from None
-        return URL.parse(text)
+        return URL.parse(reference if is_absolute else self._resolved(reference))
+
+    def _resolved(self, reference: str) -> str:
+        """A relative reference in full (RFC 3986 §5.2.2). `urljoin` drops empty segments, which are part of a name."""
+        if reference.startswith("//"):
+            return f"{self.origin.scheme}:{reference}"
+        path, mark, query = reference.partition("#")[0].partition("?")
+        if path:
+            folder = "" if path.startswith("/") else f"{self.path.rpartition('/')[0]}/"
+            path = _without_dots(folder + path)
+        elif not mark:
+            return self.unredacted
+        return f"{self.origin}{path or self.path}{mark}{query}"
 
     def with_query(self, extra: str) -> URL:
         """The same URL with `extra` (already encoded) added to its query."""
@@ -116,6 +127,18 @@ class URL:
 
     def __str__(self) -> str:
         return f"{self.origin}{self.path}" + ("?…" if self.query else "")
+
+
+def _without_dots(path: str) -> str:
+    """An absolute path without its dot segments (RFC 3986 §5.2.4)."""
+    *folders, last = path.split("/")[1:]
+    kept: list[str] = []
+    for segment in (*folders, last):
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    return "/" + "/".join([*kept, ""] if last in (".", "..") else kept)
 
 
 def _encode(text: str, safe: str) -> str:

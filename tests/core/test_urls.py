@@ -268,7 +268,30 @@ def test_a_location_is_read_from_where_it_was_sent(reference: str, joined: str) 
 
 
 @pytest.mark.parametrize(
-    "reference", ["file:///etc/passwd", "ftp://h/", "javascript:x", "http://[::1", "http:", "http://h\r\nX: y/"]
+    ("reference", "joined"),
+    [
+        ("d", "http://h/a//b/d"),
+        ("./d//e", "http://h/a//b/d//e"),
+        ("../d", "http://h/a//d"),
+        ("../../../../d", "http://h/d"),
+        (".", "http://h/a//b/"),
+        ("..", "http://h/a//"),
+        ("d/..", "http://h/a//b/"),
+        ("/x/./y/../z//w", "http://h/x/z//w"),
+        ("/..//d", "http://h//d"),
+        ("?", "http://h/a//b/c?"),
+        ("?x=/../y#z", "http://h/a//b/c?x=/../y"),
+        ("#z", "http://h/a//b/c?q"),
+        ("d?#z", "http://h/a//b/d?"),
+        ("d;e/..;f/g", "http://h/a//b/d;e/..;f/g"),
+    ],
+)
+def test_empty_segments_of_a_path_and_empty_queries_are_kept(reference: str, joined: str) -> None:
+    assert URL.parse("http://h/a//b/c?q").join(reference).unredacted == joined
+
+
+@pytest.mark.parametrize(
+    "reference", ["file:///etc/passwd", "ftp://h/", "javascript:x", "http://[::1", "http:", "http://h\r\nX: y/", "///d"]
 )
 def test_a_location_that_leads_nowhere_is_refused(reference: str) -> None:
     with pytest.raises(InvalidURL):
