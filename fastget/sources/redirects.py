@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import re
 from typing import TYPE_CHECKING
 
 from fastget.core.messages import is_secret
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 LONGEST_CHAIN = 10
 _STATUSES = frozenset({301, 302, 303, 307, 308})
+_BEYOND_ASCII = re.compile(r"[\x80-\xff]")
 
 
 def redirect_target(head: ResponseHead, base: URL, display_url: str, shown: Callable[[str], str] = str) -> URL | None:
@@ -50,10 +51,17 @@ def redirect_target(head: ResponseHead, base: URL, display_url: str, shown: Call
 
 
 def _reference(location: str) -> str:
-    """The Location as text: many servers send raw UTF-8 in it, which arrives as Latin-1."""
+    """The Location as text: many servers send raw UTF-8 in it, which arrives as Latin-1.
+
+    Of any other coding, the bytes go back as they are.
+    """
     text = location.strip()
-    with suppress(UnicodeError):
+    try:
         text = text.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        text = _BEYOND_ASCII.sub(lambda found: f"%{ord(found[0]):02X}", text)
+    except UnicodeEncodeError:
+        pass  # it is text already
     if any(letter < " " for letter in text):
         raise InvalidURL("the Location holds a control character")
     return text

@@ -208,6 +208,7 @@ def test_traits_follow_from_who_answered(
         ("https://me:pw@host/b", "https://host/b"),
         ("/Ã©t%C3%A9", "https://host/%C3%A9t%C3%A9"),
         ("/日", "https://host/%E6%97%A5"),
+        ("/\xe9t\xe9?\xff", "https://host/%E9t%E9?%FF"),
     ],
 )
 def test_a_redirect_leads_to_its_location(status: int, location: str, expected: str, answer: Answer) -> None:
