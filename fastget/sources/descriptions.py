@@ -25,9 +25,9 @@ def object_info(head: ResponseHead, display_url: str, secrets: tuple[str, ...] =
     return ObjectInfo(
         url=display_url,
         size=_size(head),
-        etag=headers.get("etag"),
-        version_id=headers.get("x-amz-version-id"),
-        last_modified=headers.get("last-modified"),
+        etag=_agreed(headers, "etag"),
+        version_id=_agreed(headers, "x-amz-version-id"),
+        last_modified=_agreed(headers, "last-modified"),
         content_type=headers.get("content-type"),
         content_encoding=headers.get("content-encoding"),
         accepts_ranges=False if transcoded else _accepts_ranges(headers.get("accept-ranges")),
@@ -35,6 +35,12 @@ def object_info(head: ResponseHead, display_url: str, secrets: tuple[str, ...] =
         declared=() if transcoded else declared_by_headers(headers),
         headers=headers,
     )
+
+
+def _agreed(headers: Headers, name: str) -> str | None:
+    """The value of a field; None where an answer names several, which say nothing of what it is."""
+    values = headers.get_all(name)
+    return values[0] if values and values.count(values[0]) == len(values) else None
 
 
 def _without_echoes(headers: Headers, secrets: tuple[str, ...]) -> Headers:

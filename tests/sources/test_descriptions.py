@@ -37,6 +37,16 @@ def test_the_facts_are_those_of_the_header_fields(answer: Answer) -> None:
     assert info.headers is head.headers
 
 
+def test_an_answer_that_names_several_identities_has_none(answer: Answer) -> None:
+    head = answer(200, {"ETag": '"a"', "Last-Modified": "a", "x-amz-version-id": "a"})
+    twice = replace(head, headers=type(head.headers)([*head.headers, *head.headers]))
+    info = object_info(twice, "u")
+    assert (info.etag, info.last_modified, info.version_id) == ('"a"', "a", "a")
+    others = [("etag", '"b"'), ("last-modified", "b"), ("x-amz-version-id", "b")]
+    info = object_info(replace(head, headers=type(head.headers)([*head.headers, *others])), "u")
+    assert (info.etag, info.last_modified, info.version_id) == (None, None, None)
+
+
 @pytest.mark.parametrize(("value", "expected"), [("bytes", True), ("none", False), ("Bytes, x", True), (None, None)])
 def test_accept_ranges_is_a_hint_that_may_be_missing(value: str | None, expected: bool | None, answer: Answer) -> None:
     assert object_info(answer(200, {"Accept-Ranges": value} if value else {}), "u").accepts_ranges is expected
