@@ -11,6 +11,8 @@ from fastget.core.ranges import MAXIMUM_SIZE
 from fastget.sources.stores import is_transcoded
 
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
+# What a field may not hold (RFC 9110 §5.5), though some servers send it.
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def object_info(head: ResponseHead, display_url: str, secrets: tuple[str, ...] = ()) -> ObjectInfo:
@@ -38,9 +40,10 @@ def object_info(head: ResponseHead, display_url: str, secrets: tuple[str, ...] =
 
 
 def _agreed(headers: Headers, name: str) -> str | None:
-    """The value of a field; None where an answer names several, which say nothing of what it is."""
+    """The value of a field; None where an answer names several, or one that no request could name again."""
     values = headers.get_all(name)
-    return values[0] if values and values.count(values[0]) == len(values) else None
+    is_one = values and values.count(values[0]) == len(values)
+    return values[0] if is_one and not _CONTROL.search(values[0]) else None
 
 
 def _without_echoes(headers: Headers, secrets: tuple[str, ...]) -> Headers:

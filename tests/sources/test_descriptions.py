@@ -47,6 +47,14 @@ def test_an_answer_that_names_several_identities_has_none(answer: Answer) -> Non
     assert (info.etag, info.last_modified, info.version_id) == (None, None, None)
 
 
+@pytest.mark.parametrize("letter", ["\x01", "\x1f", "\x7f"])
+def test_an_identity_that_no_request_could_name_is_none(letter: str, answer: Answer) -> None:
+    value = f'"a{letter}b"'
+    info = object_info(answer(200, {"ETag": value, "Last-Modified": value, "x-amz-version-id": value}), "u")
+    assert (info.etag, info.last_modified, info.version_id) == (None, None, None)
+    assert object_info(answer(200, {"ETag": '"a\t\xe9"'}), "u").etag == '"a\t\xe9"'
+
+
 @pytest.mark.parametrize(("value", "expected"), [("bytes", True), ("none", False), ("Bytes, x", True), (None, None)])
 def test_accept_ranges_is_a_hint_that_may_be_missing(value: str | None, expected: bool | None, answer: Answer) -> None:
     assert object_info(answer(200, {"Accept-Ranges": value} if value else {}), "u").accepts_ranges is expected
