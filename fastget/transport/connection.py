@@ -154,6 +154,8 @@ class SocketConnection:
             self._cancellation.check()
             if not isinstance(error, FastgetError):
                 raise NetworkError(f"the connection to {self.origin} broke: {error.strerror or error}") from error
+        if isinstance(error, NoAnswerError):
+            raise error.told() from error.__cause__
         raise error
 
     def _blame(self, error: BaseException) -> None:

@@ -16,7 +16,13 @@ _READ_BYTES = 4096
 
 
 class NoAnswerError(NetworkError):
-    """The connection ended before the first byte of an answer: the request may be sent again."""
+    """The connection ended before the first byte of an answer: the request may be sent again.
+
+    A word between rooms of the transport; whoever asks in vain is told a NetworkError.
+    """
+
+    def told(self) -> NetworkError:
+        return NetworkError(self.message)
 
 
 class Conversation:
@@ -34,9 +40,12 @@ class Conversation:
         self._said = 0.0
 
     def hold(self, wire: Wire, exchange: HeadExchange, data: bytes) -> Reception:
-        """Both of `say` and `hear`."""
-        self.say(wire, data)
-        return self.hear(wire, exchange)
+        """Both of `say` and `hear`, once. Raises NetworkError, ProtocolError, Stalled, Cancelled."""
+        try:
+            self.say(wire, data)
+            return self.hear(wire, exchange)
+        except NoAnswerError as error:
+            raise error.told() from error.__cause__
 
     def say(self, wire: Wire, data: bytes) -> None:
         """Send `data`, an encoded request. Raises NoAnswerError, Cancelled."""

@@ -320,6 +320,17 @@ def test_an_answer_that_is_not_http_is_refused(mode: Mode, data: bytes) -> None:
     assert len(str(caught.value)) < 400
 
 
+def test_a_connection_that_ends_without_an_answer_is_a_network_error_and_nothing_else(mode: Mode) -> None:
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.cut()
+
+    client = mode.client(script)
+    with pytest.raises(NetworkError) as caught:
+        client.get()
+    assert type(caught.value) is NetworkError
+
+
 def test_the_same_length_twice_is_one_length(mode: Mode) -> None:
     client = mode.client(answering(length_head(5, b"Content-Length: 5") + b"hello"))
     assert client.get().content_length == 5

@@ -236,6 +236,18 @@ def test_a_proxy_that_resets_is_a_network_error(scripted: ServerMaker, connect: 
 
 
 @pytest.mark.fault("N23")
+def test_a_proxy_that_ends_without_an_answer_is_a_network_error_and_nothing_else(
+    scripted: ServerMaker, connect: Connect
+) -> None:
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.cut()
+
+    error = failure(connect("https", 1, f"http://127.0.0.1:{scripted(script).port}"))
+    assert type(error) is NetworkError
+    assert "without an answer" in str(error)
+
+
 def test_bytes_that_a_proxy_puts_into_the_tunnel_are_refused(scripted: ServerMaker, connect: Connect) -> None:
     proxy = scripted(lambda peer: peer.answer(b"HTTP/1.1 200 OK\r\n\r\n" + HELLO))
     assert isinstance(failure(connect("https", 1, f"http://127.0.0.1:{proxy.port}")), ProtocolError)
