@@ -25,6 +25,12 @@ MAXIMUM_INTERIM_ANSWERS = 16
 
 _START = b"HTTP/1."
 _BODILESS = frozenset({204, 304})
+# What h11 says only to those who know its inside.
+_PLAINER = {
+    "Only Transfer-Encoding": "it has a transfer coding other than chunked, which nobody asked for",
+    "Received server _SWITCH": "it switches to another protocol, which nobody asked for",
+    "Receive buffer too long": "its head is too long",
+}
 
 
 @record
@@ -173,7 +179,8 @@ class CastExchange(HeadExchange):
 
 def unquoted(error: Exception) -> str:
     """What h11 has against an answer, without the bytes that it quotes behind a colon."""
-    return str(error).partition(": ")[0][:200]
+    said = str(error).partition(": ")[0][:200]
+    return next((plain for begins, plain in _PLAINER.items() if said.startswith(begins)), said)
 
 
 def _check_syntax(raw: bytearray, event: h11.Response) -> None:

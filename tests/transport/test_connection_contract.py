@@ -320,6 +320,21 @@ def test_an_answer_that_is_not_http_is_refused(mode: Mode, data: bytes) -> None:
     assert len(str(caught.value)) < 400
 
 
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "coding other than chunked"),
+        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n", "another protocol|answers 101"),
+        (length_head(5, b"X: " + b"x" * 400_000) + b"hello", "head is too long"),
+    ],
+    ids=["coding", "switch", "head"],
+)
+def test_what_breaks_http_is_told_in_plain_words(mode: Mode, data: bytes, said: str) -> None:
+    client = mode.client(answering_and_stalling(data), response_timeout=20)
+    with pytest.raises(ProtocolError, match=said):
+        client.get()
+
+
 def test_a_connection_that_ends_without_an_answer_is_a_network_error_and_nothing_else(mode: Mode) -> None:
     def script(peer: Peer) -> None:
         peer.request()
