@@ -103,11 +103,12 @@ class Transfer:
         return result
 
     def _fetch(self) -> Result:
-        known = Knowledge()
+        known, why = Knowledge(), ""
         for _ in range(MAXIMUM_PLANS):
             try:
                 return self._fetch_by(known)
             except Replan as lesson:
+                why = f" ({lesson.__cause__})" if isinstance(lesson.__cause__, FastgetError) else ""
                 if self._has_begun and not self._sink.is_seekable:
                     break
                 known = known.after(lesson)
@@ -115,7 +116,7 @@ class Transfer:
                 self._tally.discarded, self._tally.resumed = self._tally.received, 0
                 self._tally.verified = 0
         raise NetworkError(
-            f"{self._source.display_url}: the transfer broke off, and the server cannot go on where it did",
+            f"{self._source.display_url}: the transfer broke off{why}, and the server cannot go on where it did",
             hint="try again when the connection is better"
             + ("" if self._sink.is_seekable else "; a file, unlike a pipe, can be begun anew"),
             url=self._source.display_url,

@@ -283,7 +283,7 @@ class Worker:
         if not self._job.stream.wait(piece, retried.delay):
             return
         if not self._job.task.can_resume or self._job.are_ranges_refused:
-            raise Replan(stream=True)
+            raise Replan(stream=True) from error
         self._job.give_back(piece, shares)
 
     def _fetch(self, piece: Piece, buffer: memoryview) -> None:

@@ -19,6 +19,7 @@ from fastget.errors import (
     Cancelled,
     ConfigError,
     FastgetError,
+    NetworkError,
     NotModified,
     ProtocolError,
     RangeNotSupported,
@@ -489,3 +490,18 @@ def test_a_slice_past_the_end_is_empty(serve: Serve, stored: StoredObject, conte
     server = serve({"/k": stored}, behaviour=Behaviour(ranges=False))
     with pytest.raises(RangeNotSupported):
         fastget.read(server.url("/k"), 1, 5)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (head("Transfer-Encoding: chunked") + b"3\r\nabc\r\nzz\r\n", "no chunk size where one should be"),
+        (head("Content-Length: 1000000") + b"abc", "the connection ended after 3 of 1000000 bytes"),
+    ],
+    ids=["coding", "length"],
+)
+def test_a_transfer_that_cannot_go_on_says_why_it_broke_off(
+    data: bytes, why: str, answering: Callable[[bytes], Any], tmp_path: Path
+) -> None:
+    with pytest.raises(NetworkError, match=rf"broke off \([^()]*{why}\)"):
+        fastget.download(answering(data).url(), tmp_path / "f", retries=1)
