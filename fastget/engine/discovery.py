@@ -168,8 +168,9 @@ class Discovery:
             raise self._explained(answered.error, source)
         if head.status not in statuses:
             self._line.drop()
+            asked = "a part of the object" if 206 in statuses else "the whole object"
             raise ProtocolError(
-                f"{source.display_url}: status {head.status} answers a plain GET", url=source.display_url
+                f"{source.display_url}: status {head.status} answers a request for {asked}", url=source.display_url
             )
         if (stored := source.as_stored(head)) is not None:
             self._line.drop()

@@ -505,3 +505,16 @@ def test_a_transfer_that_cannot_go_on_says_why_it_broke_off(
 ) -> None:
     with pytest.raises(NetworkError, match=rf"broke off \([^()]*{why}\)"):
         fastget.download(answering(data).url(), tmp_path / "f", retries=1)
+
+
+@pytest.mark.parametrize(
+    ("status", "ends", "asked"),
+    [("206 Partial Content", (None, None), "the whole object"), ("204 No Content", (1, 5), "a part of the object")],
+    ids=["whole", "slice"],
+)
+def test_a_status_that_does_not_answer_is_told_with_what_was_asked_for(
+    status: str, ends: tuple[int | None, int | None], asked: str, answering: Callable[[bytes], Any]
+) -> None:
+    server = answering(head("Connection: close", status=status))
+    with pytest.raises(ProtocolError, match=f"status {status[:3]} answers a request for {asked}"):
+        fastget.read(server.url(), *ends, retries=0)
