@@ -143,7 +143,7 @@ class Transfer:
                 self._tally.requests += line.requests
             size, ranges_refused = self._land(prepared, ledger, line if flows else None, scope)
         if opening.least is not None and size < opening.least:
-            raise Replan(stream=True)
+            raise Replan(stream=True) from NetworkError(f"the connection ended after {size} of {opening.least} bytes")
         if ranges_refused:
             prepared = replace(prepared, task=replace(task, can_resume=False))
         verification = self._verify(prepared, ledger, size, known)

@@ -518,3 +518,16 @@ def test_a_status_that_does_not_answer_is_told_with_what_was_asked_for(
     server = answering(head("Connection: close", status=status))
     with pytest.raises(ProtocolError, match=f"status {status[:3]} answers a request for {asked}"):
         fastget.read(server.url(), *ends, retries=0)
+
+
+def test_a_body_shorter_than_a_head_said_is_told_as_cut(raw: Callable[..., Any], tmp_path: Path) -> None:
+    def handle(server: Any, connection: socket.socket, _: int) -> None:
+        asked = server.read_head(connection)
+        if asked.startswith(b"HEAD"):
+            connection.sendall(head('ETag: "a"', "Content-Length: 10"))
+        elif asked:
+            connection.sendall(head('ETag: "a"', "Connection: close") + b"abc")
+
+    with pytest.raises(NetworkError, match=r"broke off \(the connection ended after 3 of 10 bytes\)"):
+        fastget.download(raw(handle).url(), tmp_path / "f")
+    assert not list(tmp_path.iterdir())
