@@ -14,7 +14,7 @@ from fastget.engine.announcer import Announcer
 from fastget.engine.cancellation import Cancellation
 from fastget.engine.discovery import Discovery
 from fastget.engine.line import Line
-from fastget.engine.partial import PartialRead
+from fastget.engine.partial import PartialRead, is_whole
 from fastget.engine.stores import Stores
 from fastget.engine.transfer import Transfer
 from fastget.sinks.choose import open_sink
@@ -178,11 +178,11 @@ class Client:
         config = self._options(url, options)
         with self._pools.lend(config) as pool:
             source = self._resolve(url, config)
-            if start in (None, 0) and stop is None:
+            if is_whole(start, stop):
                 sink = MemorySink()
                 self._run(Transfer(source, sink, config, pool, _stores), cancellation)
                 return sink.getvalue()
-            return PartialRead(source, config, pool, cancellation, _stores.of(source.store)).run(start or 0, stop)
+            return PartialRead(source, config, pool, cancellation, _stores.of(source.store)).run(start, stop)
 
     def transfer_to_buffer(
         self, url: str, buffer: WriteableBuffer, start: int | None, cancellation: Cancellation, **options: Any
@@ -229,10 +229,10 @@ class Client:
 
         def fetch(sink: Sink) -> Result:
             with self._pools.lend(config) as pool:
-                if start in (None, 0) and stop is None:
+                if is_whole(start, stop):
                     return self._run(Transfer(source, sink, config, pool, _stores), cancellation)
                 read = PartialRead(source, config, pool, cancellation, _stores.of(source.store))
-                return read.run_in_order(sink, start or 0, stop)
+                return read.run_in_order(sink, start, stop)
 
         return ObjectStream(fetch, cancellation, on_end, config.max_memory)
 

@@ -42,8 +42,8 @@ class PartialRead:
         self._cancellation = cancellation
         self._pass = RangePass(source, config, pool, cancellation, store)
 
-    def run(self, start: int, stop: int | None) -> bytes:
-        """The bytes from `start` up to `stop` (None: the end); negative ones count from the end, as in a slice.
+    def run(self, start: int | None, stop: int | None) -> bytes:
+        """The bytes from `start` up to `stop` (None: the ends); negative ones count from the end, as in a slice.
 
         Raises Unverifiable where a digest is required, RangeNotSupported where the server has no ranges or no size,
         and the errors of a download.
@@ -57,13 +57,14 @@ class PartialRead:
     def run_into(self, target: memoryview, start: int) -> Result:
         """The bytes from `start` on that fill `target`, or those up to the object's end. Raises as `run`."""
         began, length = time.monotonic(), len(target)
+        start = whole_number(start)  # one of numpy's may have no room for a sum
         with self._pass:
             info, found = self._locate(start, start + length if start >= 0 else None)
             span = Span(found.start, min(found.stop, found.start + length))
             split = self._read(info, span, BufferSink(target))
         return self._result(info, span, split, began)
 
-    def run_in_order(self, sink: Sink, start: int, stop: int | None) -> Result:
+    def run_in_order(self, sink: Sink, start: int | None, stop: int | None) -> Result:
         """The bytes as `run` has them, into a sink that keeps order. Raises as `run`, and what the sink raises."""
         began = time.monotonic()
         self._cancellation.add(sink)
@@ -96,10 +97,10 @@ class PartialRead:
             verification=Verification(verified=False, method=Method.SIZE, reason=NO_DIGEST),
         )
 
-    def _locate(self, start: int, stop: int | None) -> tuple[ObjectInfo, Span]:
+    def _locate(self, start: int | None, stop: int | None) -> tuple[ObjectInfo, Span]:
         """The object's facts, and where the slice lies in it."""
         self._pass.check_options()
-        start, stop = _whole_number(start), None if stop is None else _whole_number(stop)
+        start, stop = 0 if start is None else whole_number(start), None if stop is None else whole_number(stop)
         end = MAXIMUM_SIZE if stop is None else min(stop, MAXIMUM_SIZE)
         if 0 <= start < end:
             info, size = self._pass.begin(Span(start, min(end, start + SMALLEST_CHUNK)))
@@ -142,7 +143,12 @@ class PartialRead:
         return Plan(span.length, "range", tuple(chunks), self._config.connections)
 
 
-def _whole_number(value: object) -> int:
+def is_whole(start: int | None, stop: int | None) -> bool:
+    """Whether this slice is all of an object, which is then verified. Raises ConfigError for what is no number."""
+    return stop is None and (start is None or whole_number(start) == 0)
+
+
+def whole_number(value: object) -> int:
     """An end of a slice, numpy's integers too. Raises ConfigError."""
     try:
         return operator.index(cast("int", value))

@@ -139,11 +139,15 @@ def test_a_slice_is_what_the_same_slice_of_the_bytes_is(
         assert client.read(server.url("/b/k"), start, stop) == content.read()[start:stop]
 
 
-@pytest.mark.parametrize(("start", "stop"), [(1.5, None), (5, 7.0), ("5", None)])
+@pytest.mark.parametrize(
+    ("start", "stop"), [(1.5, None), (5, 7.0), ("5", None), (0.0, None), ("", None), ("", 5), ([], None)]
+)
 def test_a_slice_begins_and_ends_at_whole_numbers(serve: Serve, stored: StoredObject, start: Any, stop: Any) -> None:
     server = serve({"/b/k": stored})
     with fastget.Client() as client, pytest.raises(ConfigError, match="whole number"):
         client.read(server.url("/b/k"), start, stop)
+    with fastget.Client() as client, pytest.raises(ConfigError, match="whole number"):
+        list(client.stream(server.url("/b/k"), start, stop))
     assert not server.requests
 
 

@@ -112,6 +112,37 @@ def test_a_long_slice_comes_over_several_connections(serve: Serve) -> None:
     assert result.requests == len(server.requests)
 
 
+class Narrow:
+    """A whole number that has no room for a larger one, as those of numpy."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __index__(self) -> int:
+        return self.value
+
+    def __ge__(self, other: int) -> bool:
+        return self.value >= other
+
+    def __add__(self, other: int) -> Narrow:
+        return Narrow((self.value + other + 128) % 256 - 128)
+
+
+def test_a_start_may_be_a_number_of_a_few_bits(serve: Serve, stored: StoredObject, content: Content) -> None:
+    server = serve({"/b/k": stored})
+    into, start = bytearray(200), Narrow(100)
+    assert fastget.read_into(server.url("/b/k"), into, start).size == 200  # type: ignore[arg-type]
+    assert into == content.read(100, 300)
+
+
+@pytest.mark.parametrize("start", ["5", 0.0, [1]])
+def test_a_start_that_is_no_whole_number_is_told(serve: Serve, stored: StoredObject, start: Any) -> None:
+    server = serve({"/b/k": stored})
+    with pytest.raises(ConfigError, match="whole number"):
+        fastget.read_into(server.url("/b/k"), bytearray(10), start)
+    assert not server.requests
+
+
 @pytest.mark.parametrize("etags", [ETags.WEAK, ETags.NONE])
 def test_without_a_strong_etag_a_long_slice_is_one_answer(serve: Serve, etags: ETags) -> None:
     content = Content.generated(20 * MIB, seed=3)
