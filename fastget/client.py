@@ -181,7 +181,7 @@ class Client:
             if is_whole(start, stop):
                 sink = MemorySink()
                 self._run(Transfer(source, sink, config, pool, _stores), cancellation)
-                return sink.getvalue()
+                return sink.taken()
             return PartialRead(source, config, pool, cancellation, _stores.of(source.store)).run(start, stop)
 
     def transfer_to_buffer(

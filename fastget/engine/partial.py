@@ -52,7 +52,7 @@ class PartialRead:
         with self._pass:
             info, span = self._locate(start, stop)
             self._read(info, span, sink)
-        return sink.getvalue()
+        return sink.taken()
 
     def run_into(self, target: memoryview, start: int) -> Result:
         """The bytes from `start` on that fill `target`, or those up to the object's end. Raises as `run`."""

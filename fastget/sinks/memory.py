@@ -168,6 +168,11 @@ class MemorySink(_InMemory):
         """A copy of the published bytes. Raises DestinationError before `publish`."""
         return bytes(self.buffer)
 
+    def taken(self) -> bytes:
+        """The same, and the sink lets go of them: what a transfer is made of lasts until the garbage is collected."""
+        value, self._published = self.getvalue(), None
+        return value
+
     def open(self, size: int | None) -> None:
         """Allocate `size` bytes. Raises NoSpace when they cannot be had, DestinationError past `maximum`."""
         self._check_new()

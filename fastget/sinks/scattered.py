@@ -115,8 +115,14 @@ class ScatteredSink:
             ]
 
     def discard(self) -> None:
-        """The memory is the caller's, but for what gaps were received into; nobody may write any more."""
+        """The memory is the caller's, but for what gaps were received into; nobody may write any more.
+
+        It is let go of here: what a transfer is made of lasts until the garbage is collected.
+        """
+        self._aborted = True
         self._lent.close()
+        self._memories, self._places, self._scratch = (), [], memoryview(b"")
+        self._views = OwnViews()
 
     def abort(self) -> None:
         """Refuse every later write, with Cancelled."""

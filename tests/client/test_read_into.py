@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import mmap
 import threading
+import weakref
 from array import array
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import anyio
@@ -13,6 +15,7 @@ import pytest
 
 import fastget
 from fastget import aio
+from fastget.buffers import allocated
 from fastget.errors import ConfigError, DestinationError, RangeNotSupported, SourceChanged, Unverifiable
 from fastget.events import Method
 from fastget.testing import Algorithm, Behaviour, Content, ETags, ObjectServer, StoredObject, faults
@@ -33,6 +36,45 @@ def test_a_whole_object_is_verified_in_the_buffer(
     assert into == content.read()
     assert (result.size, result.path, result.etag) == (content.size, None, stored.etag)
     assert (result.verification.method, result.verification.verified) == (Method.FULL_OBJECT, True)
+
+
+@pytest.fixture
+def no_garbage_collector() -> Iterator[None]:
+    """Memory is freed by what lets go of it, or not at all."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda client, url: client.read(url),
+        lambda client, url: client.read(url, 1),
+        lambda client, url: client.read_ranges(url, [(0, 3 * MIB), (2 * MIB, 4 * MIB)]),
+        lambda client, url: client.read_ranges(url, [(0, 2 * MIB), (4 * MIB, 5 * MIB)], connections=2),
+    ],
+    ids=["whole", "slice", "ranges", "ranges of two requests"],
+)
+@pytest.mark.usefixtures("no_garbage_collector")
+def test_memory_is_freed_with_the_last_of_what_was_read(
+    serve: Serve, stored: StoredObject, monkeypatch: pytest.MonkeyPatch, read: Callable[[fastget.Client, str], Any]
+) -> None:
+    made: list[weakref.ref[Any]] = []
+
+    def noted(size: int, least_mapping: int) -> memoryview:
+        view = allocated(size, least_mapping)
+        made.append(weakref.ref(view.obj))
+        return view
+
+    monkeypatch.setattr("fastget.sinks.memory.allocated", noted)
+    server = serve({"/b/k": stored})
+    with fastget.Client() as client:
+        found = read(client, server.url("/b/k"))
+        assert len(made) == 1
+        del found
+        assert made[0]() is None
 
 
 def test_what_lies_behind_the_object_is_left_alone(serve: Serve, stored: StoredObject, content: Content) -> None:
