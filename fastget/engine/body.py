@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -109,6 +110,7 @@ class ObjectBody:
         self._is_busy = False
         self._is_closed = False
         self._is_complete = False
+        self._opened_in = os.getpid()
         self.retried = retried
         self.position = 0
         self.verification: Verification | None = None
@@ -159,6 +161,9 @@ class ObjectBody:
     # Who holds the line ------------------------------------------------------------------------------------------
 
     def _enter(self) -> None:
+        if self._opened_in != os.getpid():
+            # Its bytes would be missing in the parent, who reads from the same socket.
+            raise Cancelled("this process was forked after the body had been opened", hint="open one in each process")
         with self._lock:
             if self._is_busy:
                 raise RuntimeError("two threads read one body")

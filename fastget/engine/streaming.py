@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Self
 
 from fastget.config import Config
 from fastget.engine.threads import PATIENCE, Thread
+from fastget.errors import Cancelled
 from fastget.sinks.handoff import Handoff
 from fastget.sinks.stream import StreamSink
 
@@ -28,7 +30,7 @@ class ObjectStream:
     the last view at the latest, and what was read is to be thrown away. Raises the other errors of a download as well.
 
     A context manager. Leaving it, `close`, or letting go of it ends every thread and connection at once. One thread at
-    a time may use it.
+    a time may use it, of the process that has begun it: in a forked child it raises Cancelled.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class ObjectStream:
         self._cancellation = cancellation
         self._on_end: Callable[[], None] | None = on_end
         self._thread: Thread | None = None
+        self._begun_in = 0
         self._is_closed = False
 
     @property
@@ -59,8 +62,11 @@ class ObjectStream:
     def __next__(self) -> memoryview:
         if self._is_closed:
             raise StopIteration
+        if self._is_of_parent:
+            raise Cancelled("this process was forked after the stream had begun", hint="open one in each process")
         try:
             if self._thread is None:
+                self._begun_in = os.getpid()
                 self._thread = Thread(self._run, "fastget-stream")
                 self._thread.start()
             block = self._run.handoff.take()
@@ -77,6 +83,9 @@ class ObjectStream:
     def close(self) -> None:
         """End it; what has not been read is dropped, and nothing more is verified. Safe to call more than once."""
         self._is_closed = True
+        if self._is_of_parent:
+            self._on_end = None
+            return
         if self._run.result is None:
             self._cancellation.cancel()
             self._run.handoff.abort()
@@ -86,6 +95,11 @@ class ObjectStream:
         on_end, self._on_end = self._on_end, None
         if on_end is not None:
             on_end()
+
+    @property
+    def _is_of_parent(self) -> bool:
+        """Whether its thread is in the process that this one was forked from, and so are those that use its sockets."""
+        return self._begun_in not in (0, os.getpid())
 
     def __enter__(self) -> Self:
         return self

@@ -289,3 +289,72 @@ def test_a_client_and_its_errors_travel_between_processes(serve: Serve, script: 
     assert len(connections_of(server, "/child")) == 4
     assert 1 not in connections_of(server, "/child")
     assert {request.headers.get("x-whose") for request in server.requests} == {"mine"}
+
+
+STREAMING = (
+    PRELUDE
+    + """
+url, digest, how = sys.argv[1:]
+hasher = hashlib.sha256()
+stream = fastget.stream(f"{url}/large")
+hasher.update(next(stream))
+
+def child():
+    try:
+        next(stream)
+    except fastget.errors.Cancelled as error:
+        assert error.hint
+    else:
+        raise AssertionError("the child reads what its parent reads")
+    if how == "close":
+        stream.close()
+        assert list(stream) == []
+
+in_child(child)
+for view in stream:
+    hasher.update(view)
+assert hasher.hexdigest() == digest
+assert stream.result.retries == 0
+"""
+)
+
+
+@pytest.mark.fault("X28")
+@pytest.mark.parametrize("how", ["close", "leave"])
+def test_a_child_leaves_the_stream_of_its_parent_alone(serve: Serve, script: Script, how: str) -> None:
+    content = Content.generated(40 * MIB, seed=3)  # more than is fetched ahead
+    server = serve({"/large": StoredObject(content)})
+    script(STREAMING, server.base_url, hashlib.sha256(content.read()).hexdigest(), how)
+
+
+BODY = (
+    PRELUDE
+    + """
+from fastget import s3
+
+url, digest = sys.argv[1:]
+keys = dict(access_key_id="any", secret_access_key="any", region="us-east-1")
+body = s3.get_object(Bucket="bucket", Key="large", endpoint_url=url, **keys)["Body"]
+hasher = hashlib.sha256(body.read(1000))
+
+def child():
+    try:
+        body.read()
+    except fastget.errors.Cancelled as error:
+        assert error.hint
+    else:
+        raise AssertionError("the child reads what its parent reads")
+    body.close()
+
+in_child(child)
+hasher.update(body.read())
+assert hasher.hexdigest() == digest
+"""
+)
+
+
+@pytest.mark.fault("X28")
+def test_a_child_leaves_the_body_of_its_parent_alone(serve: Serve, script: Script) -> None:
+    content = Content.generated(20 * MIB, seed=3)
+    server = serve({"/bucket/large": StoredObject(content, etag='"opaque"')})
+    script(BODY, server.base_url, hashlib.sha256(content.read()).hexdigest())
