@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from operator import index
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from fastget.core.coalesce import Fetch, coalesce
 from fastget.core.planner import Chunk, Plan
@@ -14,7 +15,7 @@ from fastget.sinks.memory import allocate, as_bytes
 from fastget.sinks.scattered import ScatteredSink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from _typeshed import WriteableBuffer
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 def spans_of(ranges: Iterable[tuple[int, int]]) -> list[Span]:
     """The ranges as spans. Raises ConfigError for one that is none."""
     spans = []
-    for number, given in enumerate(ranges):
+    for number, given in enumerate(_iterated(ranges, "the ranges are", "give a list of (start, stop)")):
         try:
             start, stop = map(index, given)
         except (TypeError, ValueError):
@@ -43,16 +44,32 @@ def spans_of(ranges: Iterable[tuple[int, int]]) -> list[Span]:
     return spans
 
 
+def _iterated(given: Any, what: str, hint: str) -> Iterator[Any]:
+    try:
+        return iter(given)
+    except TypeError:
+        raise ConfigError(f"{what} no list, but one of type {type(given).__qualname__}", hint=hint) from None
+
+
 def memories_in(into: WriteableBuffer | Sequence[WriteableBuffer], spans: Sequence[Span]) -> list[memoryview]:
     """Memory for each span, in bytes: of the caller's buffer one after another, or each its own.
 
     Raises ConfigError for buffers that are too few, too small or not writable.
     """
+    if _is_buffer(into):
+        return _consecutive(spans, as_bytes(into))
+    hint = "give writable memory, or a list with some for each range"
+    return _separate(spans, list(_iterated(into, "into is no buffer and", hint)))
+
+
+def _is_buffer(given: object) -> TypeGuard[WriteableBuffer]:
+    """Whether it is one, of whatever use."""
     try:
-        block = memoryview(into)  # type: ignore[arg-type]
+        with suppress(ValueError, BufferError):
+            memoryview(given)  # type: ignore[arg-type]
     except TypeError:
-        return _separate(spans, list(into))  # type: ignore[arg-type]
-    return _consecutive(spans, as_bytes(block))
+        return False
+    return True
 
 
 def new_memories(spans: Sequence[Span]) -> list[memoryview]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import mmap
+import re
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 # declares more than it sends costs address space alone. A bytearray is filled with zeros at once, by one
 # thread.
 _LEAST_MAPPING = 1 << 20
+# In the format of a buffer, as `T{i:name:O:other:}`.
+_FIELD_NAME = re.compile(":[^:]*:")
 
 
 class _Fixed:
@@ -276,13 +279,15 @@ def as_bytes(buffer: WriteableBuffer) -> memoryview:
     """A buffer of the caller's as plain bytes. Raises ConfigError for one that cannot be written that way."""
     try:
         view = memoryview(buffer)
-        if view.readonly:
-            raise ConfigError("the buffer is read-only", hint="give a writable one, such as a bytearray")
-        if not view.nbytes:
-            return memoryview(bytearray())  # a shape with a zero in it cannot be cast
-        return view.cast("B")
-    except TypeError as error:
+        # A shape with a zero in it cannot be cast.
+        found = view.cast("B") if view.nbytes else memoryview(bytearray())
+    except (TypeError, ValueError, BufferError) as error:
         raise ConfigError(
             f"the buffer cannot be written as plain bytes: {error}",
-            hint="give contiguous memory of native byte order, or a view of it as uint8",
+            hint="give contiguous memory, or a view of it as uint8",
         ) from error
+    if view.readonly:
+        raise ConfigError("the buffer is read-only", hint="give a writable one, such as a bytearray")
+    if "O" in _FIELD_NAME.sub("", view.format):
+        raise ConfigError("the buffer holds Python's objects, which bytes are none of", hint="give one of numbers")
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import mmap
 import threading
@@ -215,14 +216,36 @@ def test_a_slice_needs_a_server_with_ranges(serve: Serve, stored: StoredObject) 
         fastget.read_into(server.url("/b/k"), bytearray(10), 5)
 
 
+def released() -> memoryview:
+    view = memoryview(bytearray(8))
+    view.release()
+    return view
+
+
 @pytest.mark.parametrize(
-    "buffer", [b"bytes", memoryview(bytearray(8))[::2], "text", None], ids=["bytes", "strided", "text", "none"]
+    "buffer",
+    [b"bytes", memoryview(bytearray(8))[::2], "text", None, released(), (ctypes.py_object * 2)()],
+    ids=["bytes", "strided", "text", "none", "released", "objects"],
 )
 def test_what_cannot_be_written_is_refused_before_any_request(serve: Serve, stored: StoredObject, buffer: Any) -> None:
     server = serve({"/b/k": stored})
     with pytest.raises(ConfigError):
         fastget.read_into(server.url("/b/k"), buffer)
+    with pytest.raises(ConfigError):
+        fastget.read_ranges(server.url("/b/k"), [(0, 8)], [buffer])
     assert not server.requests
+
+
+class Numbered(ctypes.Structure):
+    _fields_ = (("Offset", ctypes.c_int), ("O", ctypes.c_double))
+
+
+def test_any_numbers_can_be_written_whatever_their_names_are(
+    serve: Serve, stored: StoredObject, content: Content
+) -> None:
+    into = (Numbered * 4)()
+    assert fastget.read_into(serve({"/b/k": stored}).url("/b/k"), into, 0).size == 64
+    assert bytes(into) == content.read(0, 64)
 
 
 # Awaitable ---------------------------------------------------------------------------------------------------------

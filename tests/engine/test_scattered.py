@@ -404,3 +404,20 @@ def test_many_short_ranges_begin_over_four_connections_or_as_many_as_are_asked_f
     assert governor_for(None, 3, facts, at_least=4).wanted == 3
     assert governor_for(2, 100, facts, at_least=4).wanted == 2
     assert governor_for(None, 100, StoreFacts(connections=9), at_least=4).wanted == 9
+
+
+@pytest.mark.parametrize("ranges", [5, None])
+def test_what_is_no_list_of_ranges_is_told(server: ObjectServer, ranges: Any) -> None:
+    server.forget_requests()
+    with pytest.raises(ConfigError, match="the ranges are no list"):
+        fastget.read_ranges(server.url("/b/k"), ranges)
+    assert not server.requests
+
+
+def test_what_is_neither_a_buffer_nor_some_is_told(server: ObjectServer) -> None:
+    into: Any = 5
+    server.forget_requests()
+    with pytest.raises(ConfigError, match="into is no buffer and no list") as caught:
+        fastget.read_ranges(server.url("/b/k"), [(0, 5)], into)
+    assert caught.value.hint
+    assert not server.requests
