@@ -18,6 +18,7 @@ from fastget.errors import ConfigError, DestinationError
 from fastget.records import state
 from fastget.sinks.failures import destination_error
 from fastget.sinks.file import NO_DIRECTORY_FLUSH
+from fastget.sinks.names import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,12 +43,12 @@ class Folder:
 
     `is_durable`: the names of new files and directories are flushed to disk, in `flush` at the latest.
 
-    Raises ConfigError for an empty name, DestinationError where it cannot be made or opened.
+    Raises ConfigError for an empty name or what is none, DestinationError where it cannot be made or opened.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, is_durable: bool = True) -> None:
         self._is_durable = is_durable
-        self.path = os.fsdecode(path)
+        self.path = name_of(path, "give the name of a directory")
         if not self.path or "\0" in self.path:
             raise ConfigError(f"{self.path!r} is not the name of a directory", hint="give the directory with -d DIR")
         try:

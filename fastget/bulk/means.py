@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from fastget.sources.lent import lend
 from fastget.sources.s3 import S3Source, parse_s3_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from fastget.config import Config
     from fastget.core.objectinfo import ObjectInfo
@@ -145,9 +146,13 @@ def check_options(config: Config) -> None:
 def items_of(what: Pullable, pages: Callable[[str], Iterator[list[ObjectInfo]]]) -> Iterable[Item]:
     """The items that the caller names: those of a prefix, by `pages` of its listing, or of an iterable.
 
-    Raises InvalidURL for what is no prefix.
+    Raises InvalidURL for what is no prefix, ConfigError for what is neither.
     """
     if not isinstance(what, str):
+        if not isinstance(what, Iterable):
+            raise ConfigError(
+                f"what is pulled is s3://bucket/prefix or a list of URLs, not one of type {type(what).__name__}"
+            )
         return from_urls(what)
     listed = pages(what)
     key = parse_s3_url(what + _SOME_KEY)[1]

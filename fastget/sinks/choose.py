@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fastget.errors import ConfigError, DestinationError
 from fastget.sinks.kept import KeptFile
-from fastget.sinks.names import fault_of_encoding
+from fastget.sinks.names import name_of
 from fastget.sinks.stream import StreamSink
 
 if TYPE_CHECKING:
@@ -26,17 +26,12 @@ def open_sink(path: str | PathLike[str], config: Config) -> Sink:
 
     /dev/stdout and /dev/fd/N mean the open descriptor itself, wherever it leads: opened by name, a redirected
     one would lose its position, and, being a link, could be replaced by a file. Raises ConfigError for an
-    empty path, DestinationError where there is no standard output.
+    empty path or what is none, DestinationError for one that the system has no bytes for, or where there is no standard
+    output.
     """
-    name = os.fsdecode(path)
+    name = name_of(path, "give a file name; what is open already is written to from stream()")
     if not name:
         raise ConfigError("the destination has no name", hint="give a file name, or - for standard output")
-    if (fault := fault_of_encoding(name)) is not None:
-        raise DestinationError(
-            f"{name} becomes no file: {fault}",
-            path=name,
-            hint="choose another name, or a locale of UTF-8 (LC_ALL=C.UTF-8)",
-        )
     if name == STDOUT:
         return StreamSink(_stdout(), max_memory=config.max_memory)
     descriptor = descriptor_of(name)

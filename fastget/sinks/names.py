@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from fastget.errors import ConfigError, DestinationError
 from fastget.records import record
 
 PART_SUFFIX = ".fastget-part"
@@ -13,6 +14,25 @@ JOURNAL_SUFFIX = ".fastget-journal"
 TOKEN_LENGTH, _SEAL_LENGTH = 12, 4
 # Bytes that a name may have on every file system; those that encrypt names allow the fewest.
 _NEVER_TOO_LONG = 140
+
+
+def name_of(path: object, hint: str) -> str:
+    """A path as text, of whatever bytes it is. Raises ConfigError for what is none, DestinationError for
+    what the system has no bytes for.
+    """
+    try:
+        name = os.fsdecode(path)  # type: ignore[arg-type]
+    except TypeError:
+        raise ConfigError(
+            f"the destination is named by text or a Path, not by {type(path).__name__}", hint=hint
+        ) from None
+    if (fault := fault_of_encoding(name)) is not None:
+        raise DestinationError(
+            f"{name} becomes no file: {fault}",
+            path=name,
+            hint="choose another name, or a locale of UTF-8 (LC_ALL=C.UTF-8)",
+        )
+    return name
 
 
 def hidden_name(directory: int, name: str, ending: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import pickle
 from collections.abc import Callable
@@ -226,6 +227,28 @@ def test_a_path_that_is_none_is_a_config_error(server: ObjectServer, path: str) 
     assert isinstance(error, ConfigError)
     assert error.hint
     assert not server.requests
+
+
+@pytest.mark.parametrize("path", [5, None, io.BytesIO()], ids=["number", "none", "file"])
+def test_what_names_no_destination_is_a_config_error(server: ObjectServer, path: Any) -> None:
+    assert failure(server.url("/b/k"), path).hint
+    with pytest.raises(ConfigError, match="destination"):
+        fastget.pull([server.url("/b/k")], path)
+    assert not server.requests
+
+
+def test_a_destination_that_no_file_can_be_named_by_is_told_before_the_first_request(server: ObjectServer) -> None:
+    with pytest.raises(DestinationError, match="becomes no file"):
+        fastget.download(server.url("/b/k"), "half\ud800")
+    with pytest.raises(DestinationError, match="becomes no file"):
+        fastget.pull([server.url("/b/k")], "half\ud800")
+    assert not server.requests
+
+
+@pytest.mark.parametrize("what", [5, None, Path("s3:/bucket/prefix")], ids=["number", "none", "path"])
+def test_what_is_neither_a_prefix_nor_a_list_is_not_pulled(tmp_path: Path, what: Any) -> None:
+    with pytest.raises(ConfigError, match=type(what).__name__):
+        fastget.pull(what, tmp_path)
 
 
 @pytest.mark.fault("S24")
