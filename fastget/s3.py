@@ -250,9 +250,10 @@ class Body(io.BufferedReader):
     def readlines(self, hint: int | None = -1, /) -> list[bytes]:
         """The rest by lines, each with its newline; about `hint` bytes of them, where it is positive."""
         found: list[bytes] = []
-        most = hint if hint is not None and hint > 0 else None
-        while (most is None or sum(map(len, found)) < most) and (line := self.readline()):
+        left = hint if hint is not None and hint > 0 else None
+        while (left is None or left > 0) and (line := self.readline()):
             found.append(line)
+            left = None if left is None else left - len(line)
         return found
 
     def __iter__(self) -> Iterator[bytes]:

@@ -346,6 +346,34 @@ def test_a_body_is_a_file_for_those_who_want_one(serve: Serve, get: Ask) -> None
         assert list(io.TextIOWrapper(body, newline=""))[-1] == "last"
 
 
+def test_as_many_lines_are_read_as_the_hint_has_bytes(serve: Serve, get: Ask) -> None:
+    lines = [b"line %d\n" % number for number in range(50)]
+    server = serve({"/b/k": StoredObject(Content.of(b"".join(lines)))})
+    oracle = io.BytesIO(b"".join(lines))
+    with get(server)["Body"] as body:
+        for hint in (1, 7, 8, 100, None):
+            assert body.readlines(hint) == oracle.readlines(hint)
+
+
+def test_the_time_for_many_lines_grows_with_their_number(
+    serve: Serve, get: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Line(bytes):
+        """One whose length is asked for, counted."""
+
+        asked = 0
+
+        def __len__(self) -> int:
+            Line.asked += 1
+            return 2
+
+    server = serve({"/b/k": StoredObject(Content.of(b"x\n"))})
+    with get(server)["Body"] as body:
+        monkeypatch.setattr(body, "readline", lambda: Line(b"x\n"))
+        assert len(body.readlines(2000)) == 1000
+    assert Line.asked <= 2000
+
+
 def test_next_gives_chunks_until_the_end(serve: Serve, get: Ask) -> None:
     body = get(serve({"/b/k": lines_object()}))["Body"]
     assert next(body) == b"one\ntwo\r\nthree\rfour\n\nlast"
