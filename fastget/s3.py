@@ -143,6 +143,9 @@ def request_object(options: Mapping[str, Any], cancellation: Cancellation) -> di
 
     connection, given = _sorted_out(options)
     client = options.get("client")
+    if not isinstance(client, Client | None):
+        kind = f"{type(client).__module__}.{type(client).__qualname__}"
+        raise ConfigError(f"client is a fastget.Client, not one of type {kind}", hint="aio.s3 takes that of aio, too")
     with ExitStack() as held:
         lender = client or held.enter_context(Client())
         config = lender.settled("s3://", lender.config.merged(**connection))

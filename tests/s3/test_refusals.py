@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import fastget
+from fastget import Config, aio
 from fastget.errors import (
     AccessDenied,
     ConfigError,
@@ -280,3 +281,11 @@ def test_the_future_is_no_condition(server: ObjectServer, get: Ask) -> None:
     """A date in the future is sent as it is; what a store makes of it is up to the store (row 4)."""
     with pytest.raises(NotModified):
         get(server, IfModifiedSince=datetime.now(UTC) + timedelta(days=365))
+
+
+@pytest.mark.parametrize("client", [aio.Client(), Config(), "s3"], ids=["awaitable", "config", "text"])
+def test_what_is_no_client_is_refused_by_its_type(server: ObjectServer, client: Any) -> None:
+    with pytest.raises(ConfigError, match=type(client).__qualname__) as caught:
+        fastget.s3.get_object(client=client, Bucket="b", Key="k")
+    assert caught.value.hint
+    assert not server.requests
