@@ -18,7 +18,7 @@ from fastget.engine.partial import PartialRead, is_whole
 from fastget.engine.stores import Stores
 from fastget.engine.transfer import Transfer
 from fastget.sinks.choose import open_sink
-from fastget.sinks.memory import BufferSink, MemorySink, as_bytes
+from fastget.sinks.memory import BufferSink, MemorySink, letting_go
 from fastget.sources.resolve import is_in_store, resolve
 from fastget.transport import limit
 from fastget.transport.authorities import bundle_for_servers
@@ -189,12 +189,11 @@ class Client:
     ) -> Result:
         """`read_into`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
         config = self._options(url, options)
-        target = as_bytes(buffer)
-        with self._pools.lend(config) as pool:
+        with letting_go(), BufferSink(buffer) as sink, self._pools.lend(config) as pool:
             source = self._resolve(url, config)
             if start is None:
-                return self._run(Transfer(source, BufferSink(target), config, pool, _stores), cancellation)
-            return PartialRead(source, config, pool, cancellation, _stores.of(source.store)).run_into(target, start)
+                return self._run(Transfer(source, sink, config, pool, _stores), cancellation)
+            return PartialRead(source, config, pool, cancellation, _stores.of(source.store)).run_into(sink, start)
 
     def transfer_ranges(
         self,
@@ -208,7 +207,7 @@ class Client:
         from fastget.engine.scattered import ScatteredRead
 
         config = self._options(url, options)
-        with self._pools.lend(config) as pool:
+        with letting_go(), self._pools.lend(config) as pool:
             source = self._resolve(url, config)
             return ScatteredRead(source, config, pool, cancellation, _stores.of(source.store)).run(ranges, into)
 

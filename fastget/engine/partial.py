@@ -13,7 +13,7 @@ from fastget.engine.preparing import ORDERED_CHUNK
 from fastget.engine.range_pass import RangePass
 from fastget.errors import ConfigError
 from fastget.events import Method, Result, Verification
-from fastget.sinks.memory import BufferSink, MemorySink
+from fastget.sinks.memory import MemorySink
 
 if TYPE_CHECKING:
     from fastget.config import Config
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fastget.engine.cancellation import Cancellation
     from fastget.engine.line import ConnectionPool
     from fastget.engine.stores import Store
+    from fastget.sinks.memory import BufferSink
     from fastget.sinks.protocol import Sink
     from fastget.sources.protocol import Source
 
@@ -54,14 +55,14 @@ class PartialRead:
             self._read(info, span, sink)
         return sink.taken()
 
-    def run_into(self, target: memoryview, start: int) -> Result:
-        """The bytes from `start` on that fill `target`, or those up to the object's end. Raises as `run`."""
-        began, length = time.monotonic(), len(target)
+    def run_into(self, sink: BufferSink, start: int) -> Result:
+        """The bytes from `start` on that fill the buffer, or those up to the object's end. Raises as `run`."""
+        began, length = time.monotonic(), sink.length
         start = whole_number(start)  # one of numpy's may have no room for a sum
         with self._pass:
             info, found = self._locate(start, start + length if start >= 0 else None)
             span = Span(found.start, min(found.stop, found.start + length))
-            split = self._read(info, span, BufferSink(target))
+            split = self._read(info, span, sink)
         return self._result(info, span, split, began)
 
     def run_in_order(self, sink: Sink, start: int | None, stop: int | None) -> Result:

@@ -6,13 +6,13 @@ import contextlib
 import mmap
 import re
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from fastget.buffers import OwnViews, allocated
 from fastget.errors import Cancelled, ConfigError, DestinationError, NoSpace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from _typeshed import WriteableBuffer
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # thread.
 _LEAST_MAPPING = 1 << 20
 # In the format of a buffer, as `T{i:name:O:other:}`.
-_FIELD_NAME = re.compile(":[^:]*:")
+_FIELD_NAME = ":[^:]*:"
 
 
 class _Fixed:
@@ -216,6 +216,13 @@ class BufferSink(_InMemory):
     def __init__(self, buffer: WriteableBuffer) -> None:
         super().__init__()
         self._target: memoryview | None = as_bytes(buffer)
+        self.length = len(self._target)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.discard()
 
     def open(self, size: int | None) -> None:
         """Refuse a buffer of fewer than `size` bytes, with DestinationError."""
@@ -238,6 +245,31 @@ class BufferSink(_InMemory):
         """Let go of the buffer. Safe to call at any time."""
         super().discard()
         self._target = None
+
+
+@contextlib.contextmanager
+def letting_go() -> Iterator[None]:
+    """What is raised within holds none of the caller's memory, which could be neither closed nor resized for it."""
+    try:
+        yield
+    except BaseException as error:
+        _clear_frames(error)
+        raise
+
+
+def _clear_frames(error: BaseException | None) -> None:
+    """Forget the local names that fastget's functions had when this error, or one before it, was raised."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        step = error.__traceback__
+        while step is not None:
+            # Of the others, those that are given memory to fill; a caller's handlers stay as they were.
+            if str(step.tb_frame.f_globals.get("__name__")).partition(".")[0] in ("fastget", "socket", "ssl"):
+                with contextlib.suppress(RuntimeError):  # one that still runs
+                    step.tb_frame.clear()
+            step = step.tb_next
+        error = error.__cause__ or error.__context__
 
 
 def window_of(sink: object) -> Callable[[int, int], memoryview | None] | None:
@@ -288,6 +320,6 @@ def as_bytes(buffer: WriteableBuffer) -> memoryview:
         ) from error
     if view.readonly:
         raise ConfigError("the buffer is read-only", hint="give a writable one, such as a bytearray")
-    if "O" in _FIELD_NAME.sub("", view.format):
+    if "O" in re.sub(_FIELD_NAME, "", view.format):
         raise ConfigError("the buffer holds Python's objects, which bytes are none of", hint="give one of numbers")
     return found

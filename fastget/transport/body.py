@@ -35,6 +35,11 @@ class Intake:
         self._cancellation = cancellation
         self._error: OSError | None = None
 
+    def let_go(self) -> None:
+        """As `Wire.let_go`."""
+        self._error = None
+        self._wire.let_go()
+
     @property
     def has_surplus(self) -> bool:
         """Whether bytes were received that no body has taken."""

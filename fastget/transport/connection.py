@@ -148,15 +148,18 @@ class SocketConnection:
 
     def _end(self, error: BaseException) -> NoReturn:
         """Every failure ends the connection, and leaves as one of fastget's errors."""
-        self._blame(error)
-        self.close()
-        if isinstance(error, OSError):
-            self._cancellation.check()
-            if not isinstance(error, FastgetError):
-                raise NetworkError(f"the connection to {self.origin} broke: {error.strerror or error}") from error
-        if isinstance(error, NoAnswerError):
-            raise error.told() from error.__cause__
-        raise error
+        try:
+            self._blame(error)
+            self.close()
+            if isinstance(error, OSError):
+                self._cancellation.check()
+                if not isinstance(error, FastgetError):
+                    raise NetworkError(f"the connection to {self.origin} broke: {error.strerror or error}") from error
+            if isinstance(error, NoAnswerError):
+                raise error.told() from error.__cause__
+            raise error
+        finally:
+            del error  # a frame that it holds would hold it, and with it the caller's memory
 
     def _blame(self, error: BaseException) -> None:
         peer = self._route.peer
@@ -168,6 +171,8 @@ class SocketConnection:
     def close(self) -> None:
         wire, self._wire = self._wire, None
         self._is_kept_alive = False
+        if self._intake is not None:
+            self._intake.let_go()
         self._intake = self._body = self._asked = None
         if wire is not None:
             self._route.leave()

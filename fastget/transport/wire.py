@@ -44,6 +44,9 @@ class Wire:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._configure()
 
+    def let_go(self) -> None:
+        """Nothing is read any more. An error that is kept holds its frames, and they the memory that was read into."""
+
     def _configure(self) -> None:
         if _HAS_WHOLE_READS:
             self._socket.settimeout(None)
@@ -121,6 +124,9 @@ class TlsWire(Wire):
         super().__init__(sock, tick)
         self._secured = sock
         self._error: OSError | None = None
+
+    def let_go(self) -> None:
+        self._error = None
 
     def _configure(self) -> None:
         self._socket.settimeout(self._tick)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import mmap
+import ssl
 import threading
 import weakref
 from array import array
@@ -13,6 +14,7 @@ from typing import Any
 
 import anyio
 import pytest
+import trustme
 
 import fastget
 from fastget import aio
@@ -76,6 +78,56 @@ def test_memory_is_freed_with_the_last_of_what_was_read(
         assert len(made) == 1
         del found
         assert made[0]() is None
+
+
+BROKEN = faults.reset(after=100_000).always()
+
+
+@pytest.mark.parametrize(
+    ("read", "fault"),
+    [
+        (lambda url, into: fastget.read_into(f"{url}/none", into), None),
+        (lambda url, into: fastget.read_into(f"{url}/none", into, 5), None),
+        (lambda url, into: fastget.read_into(f"{url}/b/k", into, retries=0), BROKEN),
+        (lambda url, into: fastget.read_into(f"{url}/b/k", into, retries=0, connections=3, part_size=MIB), BROKEN),
+        (lambda url, into: fastget.read_into(f"{url}/b/k", into, 0, retries=0), BROKEN),
+        (lambda url, into: fastget.read_ranges(f"{url}/b/k", [(0, 9), (MIB, 4 * MIB)], into, retries=0), BROKEN),
+        (lambda url, into: fastget.read_ranges(f"{url}/b/k", [(0, 1), (0, 9 * MIB)], [into, into]), None),
+    ],
+    ids=["missing", "missing slice", "broken", "broken pieces", "broken slice", "broken ranges", "small"],
+)
+@pytest.mark.usefixtures("no_garbage_collector")
+def test_memory_is_the_callers_alone_when_a_read_of_it_has_failed(
+    serve: Serve, stored: StoredObject, content: Content, read: Callable[[str, Any], Any], fault: Any
+) -> None:
+    """Leaving the block closes the mapping, which is an error of its own while there is a view of it."""
+    server = serve({"/b/k": stored}, faults=[fault] if fault else [])
+    with pytest.raises(fastget.FastgetError), mmap.mmap(-1, content.size) as into:
+        read(server.base_url, into)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda client, url, into: client.read_into(url, into),
+        lambda client, url, into: client.read_into(url, into, 0),
+        lambda client, url, into: len(client.read_ranges(url, [(0, 9), (MIB, 4 * MIB)], into)),
+    ],
+    ids=["whole", "slice", "ranges"],
+)
+@pytest.mark.parametrize("is_secured", [False, True], ids=["http", "https"])
+@pytest.mark.usefixtures("no_garbage_collector")
+def test_memory_is_the_callers_alone_after_a_connection_broke_on_the_way(
+    serve: Serve, stored: StoredObject, content: Content, read: Callable[..., Any], is_secured: bool
+) -> None:
+    context = None
+    if is_secured:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    server = serve({"/b/k": stored}, faults=[faults.reset(after=100_000)], tls=context)
+    with fastget.Client(insecure=is_secured) as client, mmap.mmap(-1, content.size) as into:
+        read(client, server.url("/b/k"), into)
+    assert server.faults_happened
 
 
 def test_what_lies_behind_the_object_is_left_alone(serve: Serve, stored: StoredObject, content: Content) -> None:
