@@ -21,6 +21,9 @@ NO_IBM_CREDENTIALS_HINT = (
     "give an API key in IBM_API_KEY_ID (ibm_api_key_id), or HMAC keys as access_key_id and secret_access_key; for a "
     "public bucket use no_sign_request (--no-sign-request)"
 )
+_UNREADABLE_HINT = "look at what gives the credentials: the program, the file or the service that the AWS settings name"
+# What botocore lets out where an answer or a file is not as it expects, or where there is none.
+_UNFORESEEN = (OSError, LookupError, TypeError, AttributeError, AssertionError)
 
 
 @contextmanager
@@ -36,7 +39,7 @@ def botocore_failures(display_url: str, otherwise: type[FastgetError] = ConfigEr
         yield
     except ClientError as error:
         raise _refused(error.response, display_url) from None
-    except (BotoCoreError, ValueError, RuntimeError) as error:
+    except (BotoCoreError, ValueError, RuntimeError, *_UNFORESEEN) as error:
         if isinstance(error, FastgetError):
             raise
         raise _translated(error, display_url, otherwise) from None
@@ -55,10 +58,19 @@ def _translated(error: Exception, display_url: str, otherwise: type[FastgetError
         (boto.ParamValidationError, InvalidURL, "write it as s3://bucket/key"),
         (boto.HTTPClientError, NetworkError, "check the network and endpoint_url"),
         (boto.ConnectionError, NetworkError, "check the network and endpoint_url"),
+        *((kind, CredentialsError, _UNREADABLE_HINT) for kind in _UNFORESEEN),
         (Exception, otherwise, "check endpoint_url (https://host[:port]), region, profile and the AWS config file"),
     )
     kind, hint = next((kind, hint) for source, kind, hint in known if isinstance(error, source))
-    return kind(f"{display_url}: {safe_text(str(error))}", hint=hint, url=display_url)
+    return kind(f"{display_url}: {safe_text(_words(error))}", hint=hint, url=display_url)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"the AWS settings name {error.filename}, which cannot be used ({error.strerror})"
+    if isinstance(error, _UNFORESEEN):
+        return f"the AWS settings or credentials cannot be read ({type(error).__name__}: {error})"
+    return str(error)
 
 
 def _refused(response: Any, display_url: str) -> FastgetError:

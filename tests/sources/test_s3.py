@@ -299,6 +299,27 @@ def test_a_failing_credential_process_is_a_credentials_error(endpoints: S3Endpoi
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ("credential_process = no-such-program", "no-such-program"),
+        ("role_arn = arn:aws:iam::123456789012:role/x\nweb_identity_token_file = no-such-file", "no-such-file"),
+        ("credential_process = printf '[]'", "AttributeError"),
+        ("""credential_process = printf '{"Version": 1, "AccessKeyId": 1, "SecretAccessKey": 2}'""", "AssertionError"),
+    ],
+)
+def test_credentials_that_botocore_does_not_get_are_a_credentials_error(
+    settings: str, says: str, endpoints: S3Endpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    Path(environ["AWS_CONFIG_FILE"]).write_text(f"[profile broken]\n{settings}\n")
+    with pytest.raises(CredentialsError, match=says) as caught:
+        S3Source.of("s3://bucket/key", Config(profile="broken"), endpoints).get()
+    assert caught.value.hint
+    assert "endpoint_url" not in caught.value.hint
+    assert caught.value.__cause__ is None
+
+
 def test_refreshed_credentials_are_seen_by_the_next_request(endpoints: S3Endpoints, tmp_path: Any) -> None:
 
     counter = tmp_path / "count"
