@@ -21,6 +21,7 @@ NO_IBM_CREDENTIALS_HINT = (
     "give an API key in IBM_API_KEY_ID (ibm_api_key_id), or HMAC keys as access_key_id and secret_access_key; for a "
     "public bucket use no_sign_request (--no-sign-request)"
 )
+_SIGN_IN_HINT = "sign in again, with the same profile: `aws sso login`, or `aws login`"
 _UNREADABLE_HINT = "look at what gives the credentials: the program, the file or the service that the AWS settings name"
 # What botocore lets out where an answer or a file is not as it expects, or where there is none.
 _UNFORESEEN = (OSError, LookupError, TypeError, AttributeError, AssertionError)
@@ -52,6 +53,10 @@ def _translated(error: Exception, display_url: str, otherwise: type[FastgetError
         (boto.NoCredentialsError, CredentialsError, NO_CREDENTIALS_HINT),
         (boto.PartialCredentialsError, CredentialsError, "give both the access key and the secret key"),
         (boto.CredentialRetrievalError, CredentialsError, "check the profile's credential settings"),
+        (boto.SSOError, CredentialsError, _SIGN_IN_HINT),
+        (boto.TokenRetrievalError, CredentialsError, _SIGN_IN_HINT),
+        # Only the newer ones know `aws login`.
+        (getattr(boto, "LoginError", boto.SSOError), CredentialsError, _SIGN_IN_HINT),
         # What botocore raises for credentials that are expired on arrival: those of a session, with a wrong clock.
         (RuntimeError, CredentialsError, "set the clock of this machine, or look at what gives the credentials"),
         (boto.ProfileNotFound, ConfigError, "`aws configure list-profiles` shows the ones there are"),

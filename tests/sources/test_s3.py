@@ -299,6 +299,9 @@ def test_a_failing_credential_process_is_a_credentials_error(endpoints: S3Endpoi
     assert caught.value.hint
 
 
+SSO = "sso_start_url = https://sso.test/start\nsso_region = us-east-1\nsso_account_id = 1\nsso_role_name = r"
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
@@ -306,6 +309,7 @@ def test_a_failing_credential_process_is_a_credentials_error(endpoints: S3Endpoi
         ("role_arn = arn:aws:iam::123456789012:role/x\nweb_identity_token_file = no-such-file", "no-such-file"),
         ("credential_process = printf '[]'", "AttributeError"),
         ("""credential_process = printf '{"Version": 1, "AccessKeyId": 1, "SecretAccessKey": 2}'""", "AssertionError"),
+        (SSO, "SSO"),
     ],
 )
 def test_credentials_that_botocore_does_not_get_are_a_credentials_error(
