@@ -223,7 +223,7 @@ def _of_whole(opening: Opening, surveys: Surveys) -> Inspection:
     rungs = ladder(info.declared, None, etag_digest(info.etag) if traits.etag_is_md5 else None)
     best = next(iter(choose(rungs, layout_is_known=True)), None)
     layout = None
-    if best is not None and best.parts is not None and info.size and traits.part_numbers:
+    if best is not None and best.parts is not None and info.size is not None and traits.part_numbers:
         layout = surveys.layout(best.parts) or next(iter(guessed_layouts(info.size, best.parts)), None)
     checks = choose(rungs, layout_is_known=layout is not None)
     if checks:

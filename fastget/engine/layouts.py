@@ -64,10 +64,10 @@ class Surveyor:
         can be asked for by their numbers is of use.
         """
         size = self._info.size
+        if parts == 1 and size is not None:
+            return PartLayout.of_sizes([size])
         if not size:
             return None
-        if parts == 1:
-            return PartLayout.of_sizes([size])
         if self._may_number and (found := self._by_answers(parts, exact=exact, by_number=by_number)) is not None:
             return found
         return None if by_number else self._listed(parts, is_served=False)

@@ -75,8 +75,10 @@ def prepare(
     layout, checks = None, choose(rungs, layout_is_known=False)
     if info.size and (traits.part_numbers or traits.object_attributes) and ((best and best.parts) or by_force):
         layout = find_layout(best.parts if best else None, by_force)
-    if info.size and layout is None and not checks and best and best.parts and sink.is_seekable and not by_force:
-        layout = _guess(info.size, best.parts)
+    # Of nothing, the only part is nothing too, which is no guess.
+    may_guess = info.size == 0 or (info.size is not None and sink.is_seekable)
+    if may_guess and layout is None and not checks and best and best.parts and not by_force:
+        layout = _guess(info.size or 0, best.parts)
     if layout is not None:
         checks = choose(rungs, layout_is_known=True)
     if config.require_verified and not checks:

@@ -79,6 +79,21 @@ def test_the_last_part_may_be_empty_tiny_or_whole(destination: Path, algorithm: 
 
 
 @pytest.mark.row(42)
+@pytest.mark.parametrize("part_numbers", [True, False])
+@pytest.mark.parametrize("algorithm", [Algorithm.CRC32C, Algorithm.SHA256])
+def test_the_only_part_may_be_empty(destination: Path, algorithm: Algorithm, part_numbers: bool) -> None:
+    stored = StoredObject(Content.of(b""), part_sizes=(0,), checksum=algorithm, checksum_type="COMPOSITE")
+    with ObjectServer({"/b/k": stored}, behaviour=Behaviour(part_numbers=part_numbers)) as server:
+        url = "s3://b/k"
+        found = fastget.download(url, destination, endpoint_url=server.base_url, require_verified=True).verification
+        assert list(fastget.stream(url, endpoint_url=server.base_url, require_verified=True)) == []
+        body = fastget.s3.get_object(Bucket="b", Key="k", endpoint_url=server.base_url)["Body"]
+        assert body.read() == b""
+    assert (found.method, found.expected, destination.read_bytes()) == (Method.COMPOSITE, stored.digest.hex(), b"")
+    assert body.verification.method is Method.COMPOSITE
+
+
+@pytest.mark.row(42)
 @pytest.mark.parametrize("value", ["UNKNOWN", "composite", ""])
 def test_a_checksum_of_an_unknown_type_is_not_compared(
     content: Content, content_digest: str, destination: Path, value: str
