@@ -306,9 +306,12 @@ def _check_signature(
 ) -> None:
     """Raises what the store could only say less clearly, before a first request."""
     if missing := signature.missing({CHECKSUM_MODE: "", **dict(headers)}):
+        own = [name for name in missing if name in rules.OWN_FIELDS]
         raise ConfigError(
             f"{display_url} is signed together with header fields that are not given: {', '.join(missing)}",
-            hint="give each of them, with the value that was signed, in headers",
+            hint=f"fastget itself decides about {', '.join(own)}: get a URL that is signed without"
+            if own
+            else "give each of them, with the value that was signed, in headers",
             url=display_url,
         )
     # Whoever has a clock that is a little off learns from the store.

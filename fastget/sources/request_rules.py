@@ -21,7 +21,7 @@ LARGEST_PART_NUMBER = 10_000
 LARGEST_HEAD = 8 * 1024
 _ENCRYPTION = "x-amz-server-side-encryption"
 # What fastget itself decides; a user's value would break the framing, the pin or the place of a range.
-_OWN_FIELDS = frozenset({
+OWN_FIELDS = frozenset({
     "connection", "content-length", "expect", "host", "if-range", "keep-alive", "range", "te", "trailer",
     "transfer-encoding", "upgrade",
 })  # fmt: skip
@@ -47,7 +47,7 @@ def check_user_headers(headers: Mapping[str, str]) -> None:
     """Refuses a header that belongs to fastget alone, or asks for an encryption, which no GET does (row 87)."""
     for name in headers:
         lowered = name.lower()
-        if lowered in _OWN_FIELDS:
+        if lowered in OWN_FIELDS:
             raise ConfigError(f"the header {name} is set by fastget itself", hint="leave it out of headers")
         if lowered.startswith(_ENCRYPTION) and not lowered.startswith(f"{_ENCRYPTION}-customer-"):
             raise ConfigError(

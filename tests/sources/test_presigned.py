@@ -18,6 +18,7 @@ from fastget.client import Client
 from fastget.config import Config
 from fastget.core.urls import URL
 from fastget.errors import AccessDenied, ConfigError, CredentialsError, FastgetError, SourceChanged
+from fastget.sources.http import HttpSource
 from fastget.sources.presigned import signature_of
 from fastget.sources.resolve import resolve
 from fastget.testing import Algorithm, Behaviour, Content, ObjectServer, StoredObject
@@ -102,6 +103,14 @@ def test_a_url_that_botocore_has_signed_is_fetched_read_and_looked_at(
     assert result.size == CONTENT.size
     assert {request.method for request in door.requests} == {"GET"}
     assert any(request.range for request in door.requests)
+
+
+def test_a_url_that_is_signed_for_one_range_says_to_get_another(presign: Presign) -> None:
+    url = presign("https://store.example", "s3v4", Range="bytes=0-9")
+    with pytest.raises(ConfigError, match="range") as caught:
+        HttpSource.of(URL.parse(url), {}).get()
+    # Given in headers, it would be refused.
+    assert caught.value.hint == "fastget itself decides about range: get a URL that is signed without"
 
 
 @pytest.mark.parametrize(("version", "kind"), [("s3", "SigV2"), ("s3v4", "SigV4")])
