@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 # Digest fields that speak of the whole object in the answer to a range as well (wire-spec.md §6).
 _OF_THE_WHOLE = frozenset({"repr-digest", "x-goog-hash"})
+_OF_A_PART = "where the URL itself asks for a part (partNumber=…), leave that out, or get one that is signed without"
 
 
 @record
@@ -170,7 +171,9 @@ class Discovery:
             self._line.drop()
             asked = "a part of the object" if 206 in statuses else "the whole object"
             raise ProtocolError(
-                f"{source.display_url}: status {head.status} answers a request for {asked}", url=source.display_url
+                f"{source.display_url}: status {head.status} answers a request for {asked}",
+                hint=_OF_A_PART if head.status == 206 else None,
+                url=source.display_url,
             )
         if (stored := source.as_stored(head)) is not None:
             self._line.drop()
