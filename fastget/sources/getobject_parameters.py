@@ -129,6 +129,10 @@ def _needed(given: Mapping[str, Any], name: str) -> str:
     found = _text(given, name)
     if not found:
         raise ConfigError(f"get_object needs {name}", hint="give it as get_object(Bucket=…, Key=…)")
+    try:
+        found.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{name} cannot be written as UTF-8", hint="S3 has no names of other kinds") from None
     return found
 
 

@@ -50,7 +50,7 @@ class Parameters:
 
     `sse_customer_key` is the key itself; its digest is computed where it is not given. Dates without a time zone are
     in local time, as datetime takes them; the wire has whole seconds. `checksum_mode` is on unless it is None (row 21).
-    Raises ConfigError for a text that cannot stand in a header, or a key without its algorithm.
+    Raises ConfigError for a text that cannot stand in a header, a date beyond all, or a key without its algorithm.
     """
 
     if_match: str | None = None
@@ -75,10 +75,12 @@ class Parameters:
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
-            if isinstance(value, str) and _BREAK.search(value):
-                raise ConfigError(f"{item.name} holds a line break", hint="no header field can hold one")
+            if isinstance(value, str):
+                _check_text(item.name, value)
+            elif isinstance(value, datetime):
+                _check_moment(item.name, value)
         if self.sse_customer_key is not None and self.sse_customer_algorithm is None:
-            raise ConfigError("a customer's key goes with its algorithm", hint="it is AES256 (wire-spec.md row 16)")
+            raise ConfigError("a customer's key goes with its algorithm", hint="it is AES256")
 
     @staticmethod
     def of(config: Config) -> Parameters:
@@ -154,9 +156,6 @@ class Parameters:
         )
 
 
-_NONE = Parameters()
-
-
 def _present(*items: tuple[str, str | None]) -> Fields:
     return tuple((name, value) for name, value in items if value is not None)
 
@@ -177,6 +176,25 @@ def _moment(name: str, text: str | None) -> datetime | None:
         f"{name} is not a date: {text!r}",
         hint="write it as 2026-03-02T10:20:30Z or as Mon, 02 Mar 2026 10:20:30 GMT",
     )
+
+
+def _check_text(name: str, text: str) -> None:
+    if _BREAK.search(text):
+        raise ConfigError(f"{name} holds a line break", hint="no header field can hold one")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{name} cannot be written as UTF-8", hint="check the encoding of the terminal") from None
+
+
+def _check_moment(name: str, moment: datetime) -> None:
+    try:
+        moment.astimezone(UTC)
+    except (OverflowError, ValueError):
+        raise ConfigError(f"{name} lies beyond all dates", hint="in UTC, the years go from 1 to 9999") from None
+
+
+_NONE = Parameters()
 
 
 def _imf_fixdate(moment: datetime | None) -> str | None:

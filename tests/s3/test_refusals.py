@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -34,6 +34,8 @@ STORED = StoredObject(Content.generated(1000, seed=1), last_modified="Mon, 02 Ma
 BEFORE = datetime(2026, 3, 1, tzinfo=UTC)
 AFTER = datetime(2026, 3, 3, tzinfo=UTC)
 KEY = "k" * 32
+# In UTC it would be in the year 0.
+FIRST = datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))
 
 
 @pytest.fixture
@@ -50,6 +52,10 @@ def server(serve: Callable[..., ObjectServer]) -> ObjectServer:
         pytest.param({"Bucket": None}, "needs Bucket", marks=pytest.mark.row(1)),
         pytest.param({"Key": ""}, "needs Key", marks=pytest.mark.row(2)),
         pytest.param({"Key": 5}, "Key must be a text, not of type int", marks=pytest.mark.row(2)),
+        pytest.param({"Key": "\udcff"}, "Key cannot be written as UTF-8", marks=pytest.mark.row(2)),
+        pytest.param({"VersionId": "\udcff"}, "version_id cannot be written as UTF-8", marks=pytest.mark.row(9)),
+        pytest.param({"IfModifiedSince": FIRST}, "if_modified_since lies beyond", marks=pytest.mark.row(4)),
+        pytest.param({"ResponseExpires": FIRST}, "response_expires lies beyond", marks=pytest.mark.row(15)),
         pytest.param({"IfMatch": b"x"}, "IfMatch must be a text", marks=pytest.mark.row(3)),
         pytest.param({"IfModifiedSince": "never"}, "IfModifiedSince is not a date", marks=pytest.mark.row(4)),
         pytest.param({"IfModifiedSince": []}, "IfModifiedSince must be a datetime", marks=pytest.mark.row(4)),
