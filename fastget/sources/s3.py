@@ -281,14 +281,17 @@ def parse_s3_url(url: str) -> tuple[str, str]:
         raise InvalidURL(
             "the bucket's name holds a colon or an @", hint=f"write it as {store}://bucket/key, without keys"
         )
+    for what, text in (("bucket's name", bucket), ("key", key or "")):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise InvalidURL(
+                f"the {what} cannot be written as UTF-8", hint="check the encoding of the terminal"
+            ) from None
     if not key:
         raise InvalidURL(
             f"{store}://{_printable(bucket)} names a bucket, not an object", hint=f"write it as {store}://bucket/key"
         )
-    try:
-        key.encode()
-    except UnicodeEncodeError:
-        raise InvalidURL("the key cannot be written as UTF-8", hint="check the encoding of the terminal") from None
     return bucket, key
 
 

@@ -31,6 +31,12 @@ def test_s3_urls_name_s3_sources(endpoints: S3Endpoints) -> None:
     assert source.filename == "key.bin"
 
 
+@pytest.mark.parametrize(("url", "what"), [("s3://b\udcff/key", "bucket's name"), ("cos://bucket/\udcff", "key")])
+def test_a_name_that_is_no_utf_8_is_refused(url: str, what: str) -> None:
+    with pytest.raises(InvalidURL, match=f"the {what} cannot be written as UTF-8"):
+        parse_s3_url(url)
+
+
 @pytest.mark.parametrize(
     "url",
     [
