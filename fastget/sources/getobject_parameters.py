@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from fastget.config import is_text
 from fastget.core.ranges import ContentRange
 from fastget.errors import ConfigError, ProtocolError
 from fastget.records import record
@@ -129,10 +130,8 @@ def _needed(given: Mapping[str, Any], name: str) -> str:
     found = _text(given, name)
     if not found:
         raise ConfigError(f"get_object needs {name}", hint="give it as get_object(Bucket=…, Key=…)")
-    try:
-        found.encode()
-    except UnicodeEncodeError:
-        raise ConfigError(f"{name} cannot be written as UTF-8", hint="S3 has no names of other kinds") from None
+    if not is_text(found):
+        raise ConfigError(f"{name} cannot be written as UTF-8", hint="S3 has no names of other kinds")
     return found
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from fastget.config import ENCODING_HINT, is_text
 from fastget.errors import ConfigError, ProtocolError
 from fastget.records import frozen
 
@@ -181,10 +182,8 @@ def _moment(name: str, text: str | None) -> datetime | None:
 def _check_text(name: str, text: str) -> None:
     if _BREAK.search(text):
         raise ConfigError(f"{name} holds a line break", hint="no header field can hold one")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ConfigError(f"{name} cannot be written as UTF-8", hint="check the encoding of the terminal") from None
+    if not is_text(text):
+        raise ConfigError(f"{name} cannot be written as UTF-8", hint=ENCODING_HINT)
 
 
 def _check_moment(name: str, moment: datetime) -> None:

@@ -7,6 +7,7 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
+from fastget.config import ENCODING_HINT, is_text
 from fastget.core.messages import Headers, Request, ResponseHead, is_secret
 from fastget.errors import FastgetError, InvalidURL
 from fastget.records import record
@@ -282,12 +283,8 @@ def parse_s3_url(url: str) -> tuple[str, str]:
             "the bucket's name holds a colon or an @", hint=f"write it as {store}://bucket/key, without keys"
         )
     for what, text in (("bucket's name", bucket), ("key", key or "")):
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise InvalidURL(
-                f"the {what} cannot be written as UTF-8", hint="check the encoding of the terminal"
-            ) from None
+        if not is_text(text):
+            raise InvalidURL(f"the {what} cannot be written as UTF-8", hint=ENCODING_HINT)
     if not key:
         raise InvalidURL(
             f"{store}://{_printable(bucket)} names a bucket, not an object", hint=f"write it as {store}://bucket/key"
