@@ -12,11 +12,11 @@ from fastget import buffers, forks
 from fastget.config import Config
 from fastget.engine.announcer import Announcer
 from fastget.engine.cancellation import Cancellation
-from fastget.engine.discovery import Discovery
-from fastget.engine.line import Line
-from fastget.engine.partial import PartialRead, is_whole
-from fastget.engine.stores import Stores
-from fastget.engine.transfer import Transfer
+from fastget.engine.discovery.opening import Discovery
+from fastget.engine.download.transfer import Transfer
+from fastget.engine.exchange.line import Line
+from fastget.engine.exchange.stores import Stores
+from fastget.engine.reading.slices import PartialRead, is_whole
 from fastget.sinks.choose import open_sink
 from fastget.sinks.memory import BufferSink, MemorySink, letting_go
 from fastget.sources.resolve import is_in_store, resolve
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from fastget.bulk.items import Pullable
     from fastget.bulk.outcome import PullResult
     from fastget.core.objectinfo import ObjectInfo
-    from fastget.engine.stores import Store
-    from fastget.engine.streaming import ObjectStream
+    from fastget.engine.exchange.stores import Store
+    from fastget.engine.reading.streaming import ObjectStream
     from fastget.events import Result
     from fastget.sinks.protocol import Sink
     from fastget.sources.endpoints import S3Endpoints
@@ -204,7 +204,7 @@ class Client:
         **options: Any,
     ) -> list[memoryview]:
         """`read_ranges`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
-        from fastget.engine.scattered import ScatteredRead
+        from fastget.engine.reading.scattered import ScatteredRead
 
         config = self._options(url, options)
         with letting_go(), self._pools.lend(config) as pool:
@@ -221,7 +221,7 @@ class Client:
         **options: Any,
     ) -> ObjectStream:
         """`stream`, ended early with Cancelled when `cancellation` is cancelled; `on_end` is called once it is over."""
-        from fastget.engine.streaming import ObjectStream
+        from fastget.engine.reading.streaming import ObjectStream
 
         config = self._options(url, options)
         source = self._resolve(url, config)
@@ -280,7 +280,7 @@ class Client:
         **options: Any,
     ) -> Iterator[list[ObjectInfo]]:
         """The pages of `ls`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
-        from fastget.engine.listing import Lister
+        from fastget.engine.discovery.lister import Lister
         from fastget.sources.listing import Selection
         from fastget.sources.listing_source import ListingSource
 

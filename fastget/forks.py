@@ -36,7 +36,7 @@ IMPORTED_SELDOM = (
     "fastget.bulk.processes.starting",
     "fastget.core.object_moulds",
     "fastget.engine.processes.company",
-    "fastget.engine.scattered",
+    "fastget.engine.reading.scattered",
     "fastget.sources.capture",
     "fastget.sources.getobject",
     "fastget.sources.getobject_parameters",

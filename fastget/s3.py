@@ -19,8 +19,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Required, TypedDict
 
 from fastget.client import Client
-from fastget.engine.body import ObjectBody, open_body
 from fastget.engine.cancellation import Cancellation
+from fastget.engine.reading.body import ObjectBody, open_body
 from fastget.errors import ConfigError
 
 if TYPE_CHECKING:

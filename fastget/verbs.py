@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fastget.bulk.outcome import PullResult
     from fastget.client import PathLike
     from fastget.core.objectinfo import ObjectInfo
-    from fastget.engine.streaming import ObjectStream
+    from fastget.engine.reading.streaming import ObjectStream
     from fastget.events import Result
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fastget.bulk.outcome import PullResult
     from fastget.config import Config
     from fastget.core.objectinfo import ObjectInfo
-    from fastget.engine.streaming import ObjectStream
+    from fastget.engine.reading.streaming import ObjectStream
     from fastget.events import Result
 
 __all__ = ["Client", "download", "head", "ls", "pull", "read", "read_into", "read_ranges", "s3", "stream"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from fastget.bulk.unserved import Asking
-from fastget.engine.small import SmallObjects
+from fastget.engine.small.objects import SmallObjects
 from fastget.sources.protocol import PlainSource
 
 if TYPE_CHECKING:
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from fastget.config import Config
     from fastget.engine.cancellation import Cancellation
-    from fastget.engine.line import ConnectionPool
-    from fastget.engine.small import Put
-    from fastget.engine.stores import Stores
+    from fastget.engine.exchange.line import ConnectionPool
+    from fastget.engine.exchange.stores import Stores
+    from fastget.engine.small.objects import Put
     from fastget.events import Result
     from fastget.sinks.protocol import WholeSink
 

@@ -11,7 +11,7 @@ from fastget.bulk.items import Item, Pullable, from_listing, from_urls
 from fastget.bulk.lines import Lines
 from fastget.core.governor import limit_for, start_for
 from fastget.core.urls import URL
-from fastget.engine.transfer import Transfer
+from fastget.engine.download.transfer import Transfer
 from fastget.errors import ConfigError
 from fastget.sources.http import HttpSource
 from fastget.sources.lent import lend
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from fastget.config import Config
     from fastget.core.objectinfo import ObjectInfo
     from fastget.engine.cancellation import Cancellation
-    from fastget.engine.line import ConnectionPool
-    from fastget.engine.stores import Stores
+    from fastget.engine.exchange.line import ConnectionPool
+    from fastget.engine.exchange.stores import Stores
     from fastget.events import Result
     from fastget.sinks.protocol import Sink
     from fastget.sources.lent import LentSource

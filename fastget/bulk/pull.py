@@ -16,7 +16,7 @@ from fastget.bulk.processes.alone import company_for
 from fastget.bulk.puller import Order, Puller
 from fastget.core.keypaths import Marker, Refused, Taken, place
 from fastget.engine.announcer import Announcer
-from fastget.engine.processes.alone import share_of
+from fastget.engine.children.portion import share_of
 from fastget.errors import ConfigError, DestinationError, FastgetError
 from fastget.events import Failed, Progress, PullProgress, Started
 from fastget.sinks.names import fault_of_encoding, is_own_name

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from fastget.bulk.outcome import PullFailure
 from fastget.core.planner import SMALLEST_CHUNK
-from fastget.engine.small import LARGEST as SMALL
+from fastget.engine.small.objects import LARGEST as SMALL
 from fastget.errors import Cancelled, FastgetError
 from fastget.events import Done, Failed
 from fastget.records import record
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fastget.config import Config
     from fastget.core.journal import Identity
     from fastget.engine.cancellation import Cancellation
-    from fastget.engine.small import Put
+    from fastget.engine.small.objects import Put
     from fastget.errors import DestinationError
     from fastget.events import Event, Result
     from fastget.sinks.protocol import Sink, WholeSink

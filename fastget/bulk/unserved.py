@@ -1,7 +1,7 @@
 """Threads of a pull that a server leaves without an answer, because it serves no more connections at once.
 
-As engine/rescue.py for the connections of one object. Time alone condemns nobody: only one whose connection has never
-been answered is judged, and only by what came to the others of the same server since it asked.
+As engine/workers/rescue.py for the connections of one object. Time alone condemns nobody: only one whose connection has
+never been answered is judged, and only by what came to the others of the same server since it asked.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fastget.core.urls import Origin
-    from fastget.engine.line import Line
-    from fastget.engine.transfer import Transfer
+    from fastget.engine.download.transfer import Transfer
+    from fastget.engine.exchange.line import Line
 
 # Seconds between two looks.
 LOOK = 0.25

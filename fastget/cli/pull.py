@@ -81,8 +81,8 @@ def _second_process(options: dict[str, Any]) -> AbstractContextManager[None]:
     import fastget.bulk.pull
     import fastget.client  # noqa: F401
     from fastget.bulk.processes.alone import CHILD, processes_for
-    from fastget.engine.processes.launch import can_launch
-    from fastget.engine.processes.standby import standing_by
+    from fastget.engine.children.launch import can_launch
+    from fastget.engine.children.standby import standing_by
     from fastget.engine.threads import usable_cores
 
     try:

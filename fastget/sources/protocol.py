@@ -160,7 +160,7 @@ class Source(PlainSource, Protocol):
         """The object was found here. Where redirects have led here, `corrected` follows them again by `find`.
 
         `find` asks the source that it is given for as little as can be, and returns the one that has answered; it
-        raises the error of a refusal, and what `ask` does (fastget/engine/asking.py).
+        raises the error of a refusal, and what `ask` does (fastget/engine/exchange/asking.py).
         """
         ...
 

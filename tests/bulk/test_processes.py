@@ -47,7 +47,7 @@ HANG = 60.0
 @pytest.fixture(autouse=True)
 def _slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A child may take long to come up."""
-    monkeypatch.setattr("fastget.engine.processes.childprocess._LEAST_PATIENCE", HANG)
+    monkeypatch.setattr("fastget.engine.children.process._LEAST_PATIENCE", HANG)
 
 
 def stored(data: bytes) -> StoredObject:
@@ -214,7 +214,7 @@ def test_a_child_that_is_stopped_in_its_tracks_is_ended_and_its_objects_are_fetc
 ) -> None:
     def stop(children: Children) -> None:
         children[0].send_signal(signal.SIGSTOP)
-        monkeypatch.setattr("fastget.engine.processes.childprocess._LEAST_PATIENCE", 0.5)
+        monkeypatch.setattr("fastget.engine.children.process._LEAST_PATIENCE", 0.5)
 
     scene = stage(at_work=stop)
     result = client.pull("s3://b", tmp_path / "out", **scene.options(stall_timeout=0.5))

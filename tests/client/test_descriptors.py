@@ -41,7 +41,7 @@ print(json.dumps({"size": result.size, "retries": result.retries, "connections":
 CROWDED = (
     LIMITED
     + """
-from fastget.engine import crew
+from fastget.engine.workers import crew
 crew.room_for_connections = lambda: None
 taken = []
 def hear(event):

@@ -126,7 +126,7 @@ def test_a_stream_below_every_floor_is_no_slow_server(
 ) -> None:
     """For twice as long as a stall takes; its bytes lie here all the while."""
     monkeypatch.setattr("fastget.core.straggler.FLOOR", 1e12)
-    monkeypatch.setattr("fastget.engine.rescue.FLOOR", 1e12)
+    monkeypatch.setattr("fastget.engine.workers.rescue.FLOOR", 1e12)
     url = serve({"/b/k": stored}).url("/b/k")
     result = fastget.download(
         url, tmp_path / "k", limit_rate=3 * MIB // 2, connections=2, part_size=3 * MIB, stall_timeout=2.0

@@ -13,8 +13,8 @@ import pytest
 
 import fastget
 from fastget import aio
-from fastget.engine import worker
 from fastget.engine.cancellation import Cancellation
+from fastget.engine.workers import worker
 from fastget.errors import Cancelled, ChecksumMismatch, ConfigError, InvalidURL, NotFound, RangeNotSupported
 from fastget.events import Event, Progress
 from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults

@@ -20,8 +20,8 @@ from unittest import mock
 
 from fastget.client import Client
 from fastget.core import journal
-from fastget.engine import earlier
 from fastget.engine.cancellation import Cancellation
+from fastget.engine.download import earlier
 from fastget.errors import Cancelled
 from fastget.events import Event, Progress
 from fastget.testing import Algorithm, Content, ObjectServer, StoredObject
@@ -43,7 +43,7 @@ CALLS = (
 PROGRAM = f"""
 import sys
 from fastget.core import journal
-from fastget.engine import earlier
+from fastget.engine.download import earlier
 journal.SMALLEST_BLOCK, earlier.SMALLEST_CHUNK = {BLOCK}, {PIECE}
 from fastget.__main__ import main
 sys.argv[0] = "fastget"
@@ -145,7 +145,7 @@ def _interrupted(url: str) -> Disk:
 
     with tempfile.TemporaryDirectory(prefix="fastget-power-") as name:
         try:
-            with Client(part_size=PIECE, connections=2) as client, mock.patch("fastget.engine.crew.TICK", 0.0):
+            with Client(part_size=PIECE, connections=2) as client, mock.patch("fastget.engine.workers.crew.TICK", 0.0):
                 client.transfer_to_file(url, Path(name) / NAME, scope, on_event=stop)
         except Cancelled:
             return _read(Path(name))

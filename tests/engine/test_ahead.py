@@ -11,10 +11,10 @@ from typing import Any, Self
 import pytest
 
 from fastget.config import Config
-from fastget.engine import ahead
 from fastget.engine.cancellation import Cancellation
-from fastget.engine.small import SmallObjects
-from fastget.engine.stores import Stores
+from fastget.engine.exchange.stores import Stores
+from fastget.engine.small import ahead
+from fastget.engine.small.objects import SmallObjects
 from fastget.errors import Cancelled
 from fastget.sinks.kept import KeptFile
 from fastget.sources.protocol import Source

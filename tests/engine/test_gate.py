@@ -11,8 +11,8 @@ import pytest
 import fastget
 from fastget.core.checksums.algorithms import Algorithm
 from fastget.engine.cancellation import Cancellation
-from fastget.engine.gate import Gate
-from fastget.engine.stores import Stores
+from fastget.engine.exchange.gate import Gate
+from fastget.engine.exchange.stores import Stores
 from fastget.errors import Cancelled, ServerReply, Throttled
 from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults
 

@@ -11,7 +11,7 @@ import pytest
 from fastget.core.addresses import Address, Trouble
 from fastget.core.planner import Chunk
 from fastget.core.ranges import Span
-from fastget.engine.givers import MOST_EXCUSES, Givers
+from fastget.engine.pieces.givers import MOST_EXCUSES, Givers
 from fastget.transport.cancellation import Cancellation
 from fastget.transport.resolver import Host, Peer
 

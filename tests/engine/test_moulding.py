@@ -16,9 +16,9 @@ from fastget.core.checksums.declared import DIGEST_FIELDS
 from fastget.core.messages import Framing, Request, ResponseHead
 from fastget.core.object_moulds import ObjectMould
 from fastget.core.urls import URL
-from fastget.engine.moulding import FIRST_DUE, MOST_STORES, Moulding, Mouldings
-from fastget.engine.preparing import rungs_of
-from fastget.engine.small import is_small, plain_checks
+from fastget.engine.discovery.preparing import rungs_of
+from fastget.engine.small.moulding import FIRST_DUE, MOST_STORES, Moulding, Mouldings
+from fastget.engine.small.objects import is_small, plain_checks
 from fastget.errors import FastgetError
 from fastget.sources.http import HttpSource
 from fastget.sources.lent import LentSource, lend

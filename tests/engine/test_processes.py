@@ -199,7 +199,7 @@ def test_a_child_that_is_stopped_in_its_tracks_is_ended_and_its_pieces_are_fetch
         """Only now is there little patience: a child takes its time to come up on a busy machine."""
         for child in children:
             child.send_signal(signal.SIGSTOP)
-        monkeypatch.setattr("fastget.engine.processes.childprocess._LEAST_PATIENCE", 0.0)
+        monkeypatch.setattr("fastget.engine.children.process._LEAST_PATIENCE", 0.0)
         monkeypatch.setattr(Attendant, "look", lambda attendant, _: look(attendant, 0.5))
 
     stored = StoredObject(large, checksum=Algorithm.CRC64NVME)

@@ -13,7 +13,7 @@ import pytest
 import fastget
 from fastget.core.checksums.algorithms import Algorithm
 from fastget.core.ranges import Span
-from fastget.engine import rescue
+from fastget.engine.workers import rescue
 from fastget.errors import Stalled
 from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults
 from fastget.testing.record import RecordedRequest

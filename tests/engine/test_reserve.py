@@ -13,8 +13,8 @@ from fastget.client import Client
 from fastget.core.checksums.algorithms import Algorithm
 from fastget.core.retry import LEAST_WIDTH
 from fastget.engine.cancellation import Cancellation
-from fastget.engine.reserve import Attempts
-from fastget.engine.stores import Store, Stores
+from fastget.engine.exchange.retries import Attempts
+from fastget.engine.exchange.stores import Store, Stores
 from fastget.errors import AccessDenied, FastgetError, NetworkError, ServerError, ServerReply, Throttled
 from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults
 from fastget.testing.fault import Fault

@@ -16,7 +16,7 @@ from fastget.client import Client
 from fastget.core.checksums.algorithms import Algorithm
 from fastget.core.journal import block_size_for, read_journal
 from fastget.engine.cancellation import Cancellation
-from fastget.engine.stores import Stores
+from fastget.engine.exchange.stores import Stores
 from fastget.errors import (
     Cancelled,
     ChecksumMismatch,

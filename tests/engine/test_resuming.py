@@ -18,8 +18,8 @@ from fastget.core.journal import Claim
 from fastget.core.planner import Chunk
 from fastget.core.ranges import Span
 from fastget.engine.cancellation import Cancellation
-from fastget.engine.piece import Piece
-from fastget.engine.resuming import Rehash
+from fastget.engine.download.resuming import Rehash
+from fastget.engine.pieces.piece import Piece
 from fastget.sinks.protocol import Leftover
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import fastget
 from fastget.core.checksums.algorithms import Algorithm
 from fastget.core.store_memory import StoreFacts
-from fastget.engine.crew import governor_for
+from fastget.engine.workers.crew import governor_for
 from fastget.errors import (
     AccessDenied,
     ConfigError,

@@ -14,9 +14,9 @@ from fastget.core.checksums.algorithms import Algorithm, new_hasher
 from fastget.core.planner import Chunk
 from fastget.core.ranges import Span
 from fastget.core.straggler import LEAST_SHARE
-from fastget.engine.blocks import Blocks
-from fastget.engine.piece import Piece
-from fastget.engine.shares import divide
+from fastget.engine.pieces.blocks import Blocks
+from fastget.engine.pieces.piece import Piece
+from fastget.engine.pieces.shares import divide
 
 MIB = 1024 * 1024
 START = 3 * MIB + 17

@@ -14,8 +14,8 @@ import pytest
 import fastget
 from fastget.config import Config
 from fastget.engine.cancellation import Cancellation
-from fastget.engine.small import LARGEST, SmallObjects
-from fastget.engine.stores import Stores
+from fastget.engine.exchange.stores import Stores
+from fastget.engine.small.objects import LARGEST, SmallObjects
 from fastget.errors import Cancelled, ChecksumMismatch, DestinationError
 from fastget.events import Event, Method, Repaired, Result, Retried, Started
 from fastget.sinks.kept import KeptFile

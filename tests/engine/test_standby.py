@@ -47,8 +47,8 @@ def main(sock, file, parent):
 BEGINNING = """\
 import contextlib, json, os, signal, sys, tempfile, threading, types
 sys.path.insert(0, sys.argv[1])
-from fastget.engine.processes.launch import launch
-from fastget.engine.processes.standby import standing_by, stands_by
+from fastget.engine.children.launch import launch
+from fastget.engine.children.standby import standing_by, stands_by
 
 sys.modules["marked_by_the_parent"] = types.ModuleType("marked")
 file = tempfile.TemporaryFile()

@@ -12,9 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from fastget.core.planner import Chunk
 from fastget.core.ranges import Span
 from fastget.core.straggler import GRAIN
-from fastget.engine.piece import Piece
-from fastget.engine.shares import divide
-from fastget.engine.stock import STRIDE, Stock
+from fastget.engine.pieces.piece import Piece
+from fastget.engine.pieces.shares import divide
+from fastget.engine.pieces.stock import STRIDE, Stock
 
 MIB = 1024 * 1024
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from fastget.core.store_memory import MatchForm, StoreFacts
-from fastget.engine.stores import LIFETIME, MOST_STORES, Store, Stores
+from fastget.engine.exchange.stores import LIFETIME, MOST_STORES, Store, Stores
 
 
 def test_nothing_is_known_of_a_new_store() -> None:

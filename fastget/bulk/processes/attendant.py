@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from fastget.bulk.processes.messages import Broken, Commission, Finish, Finished, Lot, Piece, Report
 from fastget.core.straggler import UNSERVED
-from fastget.engine.processes.childprocess import ChildProcess
-from fastget.engine.processes.messages import Stop
+from fastget.engine.children.messages import Stop
+from fastget.engine.children.process import ChildProcess
 from fastget.events import Done
 from fastget.warn import warn
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from fastget.bulk.outcome import Sum
     from fastget.bulk.puller import Order
-    from fastget.engine.processes.launch import Launched
+    from fastget.engine.children.launch import Launched
     from fastget.events import Event
     from fastget.sources.lent import LentSource
     from fastget.sources.protocol import Source

@@ -23,10 +23,10 @@ from fastget.bulk.processes.alone import Alone
 from fastget.bulk.processes.messages import Broken, Commission, Finish, Finished, Lot, Report
 from fastget.bulk.puller import Order, Puller
 from fastget.engine.cancellation import Cancellation
-from fastget.engine.processes.channel import Channel
-from fastget.engine.processes.lifetime import check_parent, live_for
-from fastget.engine.processes.messages import Stop, packed
-from fastget.engine.stores import Stores
+from fastget.engine.children.channel import Channel
+from fastget.engine.children.lifetime import check_parent, live_for
+from fastget.engine.children.messages import Stop, packed
+from fastget.engine.exchange.stores import Stores
 from fastget.engine.threads import Thread
 from fastget.errors import FastgetError
 from fastget.transport.pool import Pool

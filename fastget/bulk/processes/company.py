@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 from fastget.bulk.outcome import Sum
 from fastget.bulk.processes.alone import CHILD
 from fastget.core.reinforcement import Load, Reinforcement
-from fastget.engine.processes.standby import stands_by
-from fastget.engine.small import LARGEST as SMALL
+from fastget.engine.children.standby import stands_by
+from fastget.engine.small.objects import LARGEST as SMALL
 from fastget.errors import FastgetError
 from fastget.warn import warn
 
@@ -104,7 +104,7 @@ class Company:
     def stop(self) -> None:
         """End them all, at once."""
         if self._attendants:
-            from fastget.engine.processes.childprocess import end_all
+            from fastget.engine.children.process import end_all
 
             end_all(self._attendants)
 

@@ -9,7 +9,7 @@ from fastget.records import record
 
 if TYPE_CHECKING:
     from fastget.config import Config
-    from fastget.engine.processes.messages import Failure
+    from fastget.engine.children.messages import Failure
     from fastget.events import Result
     from fastget.sources.lent import LentSource
 

@@ -8,9 +8,8 @@ from fastget.bulk.processes.alone import CHILD
 from fastget.bulk.processes.attendant import Attendant
 from fastget.bulk.processes.messages import Commission
 from fastget.config import LEAST_MEMORY
-from fastget.engine.processes.alone import share_of
-from fastget.engine.processes.company import without_secrets
-from fastget.engine.processes.launch import can_launch, launch
+from fastget.engine.children.launch import can_launch, launch
+from fastget.engine.children.portion import share_of, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,9 +10,9 @@ from fastget.buffers import shared_buffers
 from fastget.core import retry
 from fastget.core.planner import Chunk, Plan, plan_ranges
 from fastget.engine.cancellation import Cancellation
-from fastget.engine.range_pass import RangePass
-from fastget.engine.stores import Store
-from fastget.engine.worker import LARGE_BUFFER
+from fastget.engine.exchange.stores import Store
+from fastget.engine.reading.range_pass import RangePass
+from fastget.engine.workers.worker import LARGE_BUFFER
 from fastget.errors import Cancelled, FastgetError
 from fastget.sinks.memory import MemorySink
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fastget.buffers import Buffer
     from fastget.config import Config
     from fastget.engine.bench.flow import Target
-    from fastget.engine.line import ConnectionPool
+    from fastget.engine.exchange.line import ConnectionPool
 
 # The share of the time that is measured, at its end: before it the number of connections was looked for.
 SETTLED = 0.5

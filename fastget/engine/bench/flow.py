@@ -13,7 +13,7 @@ from fastget.config import Config
 from fastget.core import retry
 from fastget.core.ranges import Span
 from fastget.core.validators import FORBIDDEN, PRECONDITION_FAILED, Accepted, Doubt, Expectation, judge
-from fastget.engine.asking import ask
+from fastget.engine.exchange.asking import ask
 from fastget.errors import (
     Cancelled,
     FastgetError,
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastget.core.objectinfo import ObjectInfo, Pin
-    from fastget.engine.asking import Answered
     from fastget.engine.cancellation import Cancellation
-    from fastget.engine.line import Line
+    from fastget.engine.exchange.asking import Answered
+    from fastget.engine.exchange.line import Line
     from fastget.sources.protocol import Source
 
 Result = TypeVar("Result")

@@ -12,8 +12,8 @@ from fastget.engine.bench.by_itself import ByItself, by_itself
 from fastget.engine.bench.flow import Target
 from fastget.engine.bench.machine import digest_rate, disk_rate, usable_cores
 from fastget.engine.bench.measuring import Measuring
-from fastget.engine.discovery import Discovery
-from fastget.engine.line import Line
+from fastget.engine.discovery.opening import Discovery
+from fastget.engine.exchange.line import Line
 from fastget.errors import ConfigError, RangeNotSupported
 from fastget.records import frozen
 from fastget.transport.cancellation import Cancellation as SocketCancellation
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fastget.core.objectinfo import ObjectInfo
     from fastget.core.sweep import Setting
     from fastget.engine.cancellation import Cancellation
-    from fastget.engine.line import ConnectionPool
+    from fastget.engine.exchange.line import ConnectionPool
     from fastget.sources.protocol import Source
 
 MIB = 1024 * 1024

@@ -12,7 +12,7 @@ from fastget.core.bottleneck import Window
 from fastget.engine.bench.flow import GREETING, Flow, Spans
 from fastget.engine.bench.machine import Load
 from fastget.engine.cancellation import Cancellation
-from fastget.engine.line import Line
+from fastget.engine.exchange.line import Line
 from fastget.engine.threads import PATIENCE, Thread
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fastget.core.ranges import Span
     from fastget.core.sweep import Setting
     from fastget.engine.bench.flow import Target
-    from fastget.engine.line import ConnectionPool
+    from fastget.engine.exchange.line import ConnectionPool
 
 # How often the measuring thread looks.
 LOOK = 0.01

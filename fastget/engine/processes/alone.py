@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from fastget.core.checksums.algorithms import Algorithm
-    from fastget.engine.earlier import Earlier
-    from fastget.engine.job import Job
+    from fastget.engine.pieces.blocks import Claims
+    from fastget.engine.pieces.job import Job
     from fastget.engine.processes.company import Company
     from fastget.events import Event
     from fastget.sinks.protocol import Sink
@@ -43,7 +43,8 @@ def company_for(
     job: Job,
     algorithms: Collection[Algorithm],
     sink: Sink,
-    earlier: Earlier,
+    claims: Claims | None,
+    block: int,
     missing: Collection[int] | None,
     notify: Callable[[Event], None],
 ) -> Alone | Company:
@@ -51,18 +52,13 @@ def company_for(
     count = _count(job, sink, missing)
     if count < 2:
         return Alone()
+    from fastget.engine.children.launch import can_launch
     from fastget.engine.processes.company import Company
-    from fastget.engine.processes.launch import can_launch
     from fastget.sinks.file import FileSink
 
     if not isinstance(sink, FileSink) or not can_launch():
         return Alone()
-    return Company(job, tuple(algorithms), sink, earlier.claims, earlier.block_size, count, notify)
-
-
-def share_of(connections: int | None, processes: int) -> int | None:
-    """The connections of one process where `connections` are wanted of all of them."""
-    return None if connections is None else max(1, -(-connections // processes))
+    return Company(job, tuple(algorithms), sink, claims, block, count, notify)
 
 
 def _count(job: Job, sink: Sink, missing: Collection[int] | None) -> int:

@@ -7,22 +7,20 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from fastget.engine.processes.childprocess import ChildProcess
+from fastget.engine.children.messages import Failure, Stop, packed
+from fastget.engine.children.process import ChildProcess
 from fastget.engine.processes.messages import (
     Answer,
     Assignment,
     Call,
     Claim,
     Failed,
-    Failure,
     Given,
     Left,
     Progressed,
     Ready,
     Report,
-    Stop,
     Wanted,
-    packed,
 )
 from fastget.warn import warn
 
@@ -30,10 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from fastget.core.checksums.algorithms import Algorithm
-    from fastget.engine.blocks import Claims
-    from fastget.engine.job import Job
-    from fastget.engine.piece import PartDigest, Piece
-    from fastget.engine.processes.launch import Launched
+    from fastget.engine.children.launch import Launched
+    from fastget.engine.pieces.blocks import Claims
+    from fastget.engine.pieces.job import Job
+    from fastget.engine.pieces.piece import PartDigest, Piece
     from fastget.events import Event, Repaired, Retried
     from fastget.sources.protocol import Source
 

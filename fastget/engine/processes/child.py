@@ -10,16 +10,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 from fastget.engine.cancellation import Cancellation
-from fastget.engine.crew import Crew, governor_for
-from fastget.engine.line import Line
-from fastget.engine.processes.channel import Channel
-from fastget.engine.processes.lifetime import check_parent, live_for
-from fastget.engine.processes.messages import Answer, Assignment, Given, Ready, Report, Stop
+from fastget.engine.children.channel import Channel
+from fastget.engine.children.lifetime import check_parent, live_for
+from fastget.engine.children.messages import Stop
+from fastget.engine.exchange.line import Line
+from fastget.engine.exchange.stores import Store
+from fastget.engine.pieces.task import Tally, Task
+from fastget.engine.processes.messages import Answer, Assignment, Given, Ready, Report
 from fastget.engine.processes.remote import Office, RemoteGate, RemoteJob, RemoteSource
-from fastget.engine.stores import Store
-from fastget.engine.task import Tally, Task
 from fastget.engine.threads import Thread
-from fastget.engine.worker import Worker
+from fastget.engine.workers.crew import Crew, governor_for
+from fastget.engine.workers.worker import Worker
 from fastget.errors import FastgetError
 from fastget.sinks.lent import LentFile
 from fastget.transport.pool import Pool

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields, replace
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
 
 from fastget.buffers import shared_buffers
 from fastget.config import LEAST_MEMORY
 from fastget.core.messages import Headers
-from fastget.engine.processes.alone import share_of
+from fastget.engine.children.launch import launch
+from fastget.engine.children.portion import share_of, without_secrets
+from fastget.engine.children.process import end_all
 from fastget.engine.processes.attendant import Attendant
-from fastget.engine.processes.childprocess import end_all
-from fastget.engine.processes.launch import launch
 from fastget.engine.processes.messages import Assignment
 from fastget.warn import warn
 
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastget.buffers import Buffer
-    from fastget.config import Config
     from fastget.core.checksums.algorithms import Algorithm
-    from fastget.engine.blocks import Claims
-    from fastget.engine.job import Job
+    from fastget.engine.pieces.blocks import Claims
+    from fastget.engine.pieces.job import Job
     from fastget.events import Event
     from fastget.sinks.file import FileSink
 
@@ -143,12 +142,3 @@ class Company:
         finally:
             for lent in self._lent:
                 lent.close()
-
-
-def without_secrets(config: Config) -> Config:
-    """What a child needs of the options: how connections are made, how long to wait, and no keys."""
-    values: dict[str, Any] = {"on_event": None, "refresh_url": None}
-    for item in fields(config):
-        if item.metadata.get("secret") and item.name != "proxy":
-            values[item.name] = {} if item.default is MISSING else item.default
-    return config.merged(**values)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fastget.core.planner import Chunk, Plan
     from fastget.core.ranges import Span
     from fastget.core.store_memory import StoreFacts
+    from fastget.engine.children.messages import Failure
     from fastget.sources.protocol import StoreTraits
 
 
@@ -54,11 +55,6 @@ class Answer:
     number: int
     value: Any = field(default=None, repr=False)
     failure: Failure | None = None
-
-
-@record
-class Stop:
-    """To a child: let go of everything, say what there is to say, and end."""
 
 
 @record
@@ -123,29 +119,3 @@ class Failed:
     """From a child: an error that ends the download."""
 
     failure: Failure
-
-
-@record
-class Failure:
-    """An exception on its way to another process, with the error of the system behind it, if there is one."""
-
-    error: BaseException
-    cause: OSError | None = None
-
-    def unpacked(self) -> BaseException:
-        """The exception, to be raised."""
-        self.error.__cause__ = self.cause
-        return self.error
-
-
-def packed(error: BaseException) -> Failure:
-    """`error` in a form that another process can raise: what cannot travel does so as its own description."""
-    import pickle
-
-    cause = error.__cause__
-    failure = Failure(error, cause if isinstance(cause, OSError) else None)
-    try:
-        pickle.loads(pickle.dumps(failure))  # noqa: S301 - what was just made
-    except Exception:  # noqa: BLE001 - whatever its author has made of pickling
-        return Failure(RuntimeError(f"{type(error).__name__}: {error}"))
-    return failure

@@ -8,23 +8,13 @@ from itertools import count
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
-from fastget.engine.blocks import Blocks
-from fastget.engine.gate import Gate
-from fastget.engine.job import Job
-from fastget.engine.piece import Piece
-from fastget.engine.processes.messages import (
-    Answer,
-    Call,
-    Claim,
-    Failed,
-    Given,
-    Left,
-    Progressed,
-    Report,
-    Wanted,
-    packed,
-)
-from fastget.engine.shares import divide
+from fastget.engine.children.messages import packed
+from fastget.engine.exchange.gate import Gate
+from fastget.engine.pieces.blocks import Blocks
+from fastget.engine.pieces.job import Job
+from fastget.engine.pieces.piece import Piece
+from fastget.engine.pieces.shares import divide
+from fastget.engine.processes.messages import Answer, Call, Claim, Failed, Given, Left, Progressed, Report, Wanted
 from fastget.errors import Cancelled, Throttled
 
 if TYPE_CHECKING:
@@ -36,9 +26,9 @@ if TYPE_CHECKING:
     from fastget.core.planner import Chunk
     from fastget.core.ranges import Span
     from fastget.engine.cancellation import Cancellation
-    from fastget.engine.processes.channel import Channel
+    from fastget.engine.children.channel import Channel
+    from fastget.engine.pieces.task import Tally, Task
     from fastget.engine.processes.messages import Assignment
-    from fastget.engine.task import Tally, Task
     from fastget.errors import FastgetError
     from fastget.events import Repaired, Retried
     from fastget.sources.protocol import Correction, Source, StoreTraits

@@ -1,0 +1,182 @@
+"""From what the first answer said to what is going to be done: the checks, the layout and the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from fastget.core.checksums.declared import contradiction, etag_digest, user_digest
+from fastget.core.checksums.verification import Check, choose, ladder, reason_for_size_only
+from fastget.core.guesses import guessed_layouts
+from fastget.core.layout import PartLayout
+from fastget.core.planner import SMALLEST_CHUNK, Plan, plan_parts, plan_ranges, plan_stream
+from fastget.engine.exchange.stores import Store
+from fastget.engine.pieces.task import Task
+from fastget.errors import ChecksumMismatch, RangeNotSupported, Unverifiable
+from fastget.records import record
+
+if TYPE_CHECKING:
+    from fastget.config import Config
+    from fastget.core.objectinfo import ObjectInfo
+    from fastget.engine.discovery.opening import Opening
+    from fastget.engine.pieces.task import Replan
+    from fastget.sinks.protocol import Sink
+    from fastget.sources.protocol import StoreTraits
+
+# What a sink that keeps order may have to hold for the workers ahead of its front.
+ORDERED_CHUNK = 2 * 1024 * 1024
+
+FindLayout = Callable[[int | None, bool], PartLayout | None]
+
+
+@record
+class Knowledge:
+    """What earlier plans of the same transfer have taught about the store."""
+
+    stream_only: bool = False
+    no_part_numbers: bool = False
+    exact_layout: bool = False
+    seen: tuple[bytes, ...] | None = None
+    """The digests that an earlier fetch of everything came to, where they were not the declared ones."""
+
+    def after(self, lesson: Replan) -> Knowledge:
+        """This, and what a plan that broke off has taught."""
+        return Knowledge(
+            self.stream_only or lesson.stream,
+            self.no_part_numbers or lesson.no_part_numbers,
+            self.exact_layout or lesson.exact_layout,
+            lesson.seen or self.seen,
+        )
+
+
+@record
+class Prepared:
+    """The task, the checks that it is held to (best first), and why there is none where there is none."""
+
+    task: Task
+    checks: tuple[Check, ...]
+    reason: str
+
+
+def prepare(
+    opening: Opening, sink: Sink, config: Config, known: Knowledge, find_layout: FindLayout, store: Store | None = None
+) -> Prepared:
+    """Decide how the opened object is going to be fetched and verified.
+
+    `find_layout` asks the store where its parts lie, given how many there should be and whether they must be fetched by
+    number; it is called where that matters. `store` is what is known of the store.
+    Raises Unverifiable, RangeNotSupported or ChecksumMismatch where the options, or the store's own words, rule
+    every way out.
+    """
+    info, traits = opening.info, opening.source.traits(opening.info)
+    rungs = rungs_of(info, traits, config)
+    best = next(iter(choose(rungs, layout_is_known=True)[-1:]), None)
+    by_force = config.split == "part"
+    layout, checks = None, choose(rungs, layout_is_known=False)
+    if info.size and (traits.part_numbers or traits.object_attributes) and ((best and best.parts) or by_force):
+        layout = find_layout(best.parts if best else None, by_force)
+    # Of nothing, the only part is nothing too, which is no guess.
+    may_guess = info.size == 0 or (info.size is not None and sink.is_seekable)
+    if may_guess and layout is None and not checks and best and best.parts and not by_force:
+        layout = _guess(info.size or 0, best.parts)
+    if layout is not None:
+        checks = choose(rungs, layout_is_known=True)
+    if config.require_verified and not checks:
+        reason = reason_for(info, rungs)
+        raise Unverifiable(
+            f"{info.url} cannot be verified: {reason}",
+            hint="give its digest with --checksum, or leave out --require-verified",
+            url=info.url,
+        )
+    can_resume = _can_resume(info, checks) and not known.stream_only
+    plan = _plan(info, sink, config, known, layout, checks, can_resume=can_resume)
+    ordered = any(check.is_ordered for check in checks)
+    task = Task(
+        source=opening.source,
+        info=info,
+        traits=traits,
+        plan=plan,
+        sink=sink,
+        config=config,
+        can_resume=can_resume,
+        content_is_checked=bool(checks),
+        in_order=ordered or not sink.is_seekable,
+        store=store or Store(),
+    )
+    return Prepared(task, checks, reason_for(info, rungs))
+
+
+def _guess(size: int, parts: int) -> PartLayout | None:
+    """The likeliest layout, where the store tells none. Only where nothing conclusive can be compared is it used."""
+    if parts == 1:
+        return PartLayout.of_sizes([size], is_served=False)
+    return next(iter(guessed_layouts(size, parts)), None)
+
+
+def rungs_of(info: ObjectInfo, traits: StoreTraits, config: Config) -> tuple[Check, ...]:
+    """The ladder of an object. Raises ChecksumMismatch for declarations that contradict each other."""
+    if (line := contradiction(info.declared)) is not None:
+        raise ChecksumMismatch(
+            f"{info.url} is declared with two digests that contradict each other: {line}",
+            hint="the store or something before it is at fault; ask its owner",
+            url=info.url,
+        )
+    user = user_digest(config.checksum) if config.checksum else None
+    return ladder(info.declared, user, etag_digest(info.etag) if traits.etag_is_md5 else None)
+
+
+def reason_for(info: ObjectInfo, rungs: tuple[Check, ...]) -> str:
+    """Why nothing but the size can be compared, in one line."""
+    if info.size is None and not rungs:
+        return "the server declared neither a length nor a checksum"
+    headers = any(name.lower().startswith("x-amz-checksum-") for name, _ in info.headers)
+    return reason_for_size_only(rungs, has_checksum_headers=headers)
+
+
+def _can_resume(info: ObjectInfo, checks: tuple[Check, ...]) -> bool:
+    """Whether ranges of several answers may be put together: the pin, or a digest of the content, must hold them."""
+    return info.size is not None and info.accepts_ranges is not False and (info.pin.can_be_combined or bool(checks))
+
+
+def _plan(
+    info: ObjectInfo,
+    sink: Sink,
+    config: Config,
+    known: Knowledge,
+    layout: PartLayout | None,
+    checks: tuple[Check, ...],
+    *,
+    can_resume: bool,
+) -> Plan:
+    composite = any(check.parts is not None for check in checks)
+    # What has left through a pipe cannot be fetched by another plan: no part numbers there, which may be ignored.
+    trusted = sink.is_seekable or config.split == "part"
+    by_number = config.split != "range" and not known.no_part_numbers and can_resume and trusted
+    by_number = by_number and layout is not None and layout.is_served
+    if config.split == "part" and (layout is None or not by_number):
+        raise RangeNotSupported(
+            f"{info.url} cannot be fetched by part number: the store does not serve its parts",
+            hint="use --split auto or --split range",
+            url=info.url,
+        )
+    # A sink that keeps order cannot be read back by a hasher that follows the front: the stream is hashed as it comes.
+    alone = not can_resume or (not sink.is_seekable and any(check.is_ordered for check in checks))
+    if layout is not None and (composite or config.split == "part"):
+        whole = config.split == "part" or any(check.needs_whole_parts for check in checks)
+        small = layout.size <= SMALLEST_CHUNK and config.part_size is None
+        connections = 1 if alone or small else config.connections
+        return plan_parts(
+            layout,
+            by_number=by_number and not alone,
+            whole_parts=whole,
+            connections=connections,
+            chunk_size=config.part_size,
+        )
+    if info.size is None or alone:
+        return plan_stream(info.size)
+    return plan_ranges(
+        info.size,
+        connections=config.connections,
+        chunk_size=config.part_size,
+        maximum_chunk=None if sink.is_seekable else ORDERED_CHUNK,
+    )

@@ -1,0 +1,96 @@
+"""What a pass is given and what it reports: the task, its counts, where digests go, when another plan is needed."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fastget.engine.exchange.stores import Store
+from fastget.records import record, state
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastget.config import Config
+    from fastget.core.checksums.algorithms import Algorithm
+    from fastget.core.objectinfo import ObjectInfo
+    from fastget.core.planner import Plan
+    from fastget.sinks.protocol import Sink
+    from fastget.sources.protocol import Source, StoreTraits
+
+
+class Replan(Exception):
+    """The plan rested on something that the store does not do: start again with another one.
+
+    A message between rooms of the engine; it never leaves it.
+    """
+
+    def __init__(
+        self,
+        *,
+        stream: bool = False,
+        no_part_numbers: bool = False,
+        exact_layout: bool = False,
+        seen: tuple[bytes, ...] | None = None,
+    ) -> None:
+        super().__init__("another plan is needed")
+        self.seen = seen
+        self.stream = stream
+        self.no_part_numbers = no_part_numbers
+        self.exact_layout = exact_layout
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (dict(self.__dict__),)
+
+
+def _rebuild(lesson: dict[str, Any]) -> Replan:
+    return Replan(**lesson)
+
+
+@state
+class Tally:
+    """Counts of one transfer, for its progress and its result. Bytes and events.
+
+    `resumed` bytes were there already, `discarded` are those of both kinds that no longer count.
+    """
+
+    received: int = 0
+    discarded: int = 0
+    resumed: int = 0
+    verified: int = 0
+    requests: int = 0
+    retries: int = 0
+    repairs: int = 0
+    rescues: int = 0
+
+    @property
+    def landed(self) -> int:
+        return self.received + self.resumed - self.discarded
+
+
+@record
+class Task:
+    """What is to be done: facts that stay as they are while the workers run."""
+
+    source: Source
+    info: ObjectInfo
+    traits: StoreTraits
+    plan: Plan
+    sink: Sink
+    config: Config
+    can_resume: bool
+    """Whether what is missing may be asked for by range: the server serves them, and the pin holds them together."""
+    content_is_checked: bool
+    """Whether a digest is going to tell if bytes of another version came in between."""
+    in_order: bool
+    """Whether chunks are handed out from front to back: for a sink, or a digest, that follows the front."""
+    store: Store = field(default_factory=Store)
+    """What other objects of the same store have taught about it."""
+
+
+class Recorder(Protocol):
+    """Where the digests of landed chunks go. Called under the job's lock."""
+
+    def record(self, index: int, digests: Mapping[Algorithm, bytes]) -> bool:
+        """Take the digests of a chunk; True when the pass has found what it was run for and may end early."""
+        ...

@@ -1,0 +1,327 @@
+"""The body of one answer, read by its caller: over one line, resumed where the way breaks, checked as it passes."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from fastget.core import retry
+from fastget.core.checksums.verification import verified_by_size
+from fastget.core.ranges import ContentRange, Span
+from fastget.core.validators import FORBIDDEN, SUCCESS, Accepted, Doubt, Expectation, judge
+from fastget.engine.discovery.layouts import Surveyor
+from fastget.engine.discovery.opening import Discovery, Opening
+from fastget.engine.exchange.asking import ask
+from fastget.engine.exchange.line import ConnectionPool, Line
+from fastget.engine.exchange.retries import Attempts
+from fastget.engine.exchange.stores import Store
+from fastget.engine.reading.inspection import Extent, Inspection, inspection_of
+from fastget.engine.workers.worker import GONE
+from fastget.errors import Cancelled, FastgetError, NetworkError, ProtocolError, SourceChanged, SourceError, Throttled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastget.core.checksums.declared import DeclaredDigest
+    from fastget.core.layout import PartLayout
+    from fastget.core.messages import Request, ResponseHead
+    from fastget.core.objectinfo import ObjectInfo
+    from fastget.engine.cancellation import Cancellation
+    from fastget.events import Verification
+    from fastget.sources.protocol import Source
+
+
+def open_body(
+    source: Source,
+    build: Callable[[Source], Request],
+    pool: ConnectionPool,
+    cancellation: Cancellation,
+    *,
+    retries: int,
+    is_of_whole: bool,
+    part_number: int | None = None,
+    on_end: Callable[[], None] = lambda: None,
+    store: Store | None = None,
+) -> ObjectBody:
+    """Send the request that `build` makes of the source, and take charge of its answer.
+
+    That has to be a 200 where the whole object was asked for (`is_of_whole`), else it may be a 206. `on_end` is called
+    once, when no connection is held any more. `store` is the one that is asked.
+    Raises the typed error of a refusal, NetworkError, or what the source raises.
+    """
+    line = Line(pool, cancellation)
+    store = store or Store()
+    discovery = Discovery(line, cancellation, retries, lambda _: None, store)
+    try:
+        opening = discovery.select(source, build, (200,) if is_of_whole else SUCCESS)
+        if opening.head.status != 200:
+            opening = replace(opening, info=_of_part(opening.info, opening.head))
+        return ObjectBody(opening, line, pool, cancellation, retries, store, discovery.retried, part_number, on_end)
+    except BaseException:
+        line.drop()
+        raise
+
+
+def _of_part(info: ObjectInfo, head: ResponseHead) -> ObjectInfo:
+    """What a 206 says of the object: its total size, and no digest, which may be a part's (wire-spec.md §0)."""
+    found = ContentRange.parse(head.headers.get("content-range") or "")
+    return replace(info, size=found.total if found is not None else None, declared=())
+
+
+class ObjectBody:
+    """The bytes of one answer, in order. One thread reads; `close` may be called from any.
+
+    `info` are the object's facts, `head` is that of the first answer, `retried` counts the requests that had to be
+    repeated. `position` counts the bytes that were read. `verification` is None until the body has ended.
+    """
+
+    def __init__(
+        self,
+        opening: Opening,
+        line: Line,
+        pool: ConnectionPool,
+        cancellation: Cancellation,
+        retries: int,
+        store: Store,
+        retried: int,
+        part_number: int | None,
+        on_end: Callable[[], None],
+    ) -> None:
+        self._opening = opening
+        self._line = line
+        self._cancellation = cancellation
+        self._store = store
+        self._part_number = part_number
+        self._on_end: Callable[[], None] | None = on_end
+        self._surveys = _Surveys(opening, pool, cancellation)
+        self._extent = Extent.of(opening.head)
+        self._inspection: Inspection | None = None
+        self._pin = opening.info.pin
+        # The bytes that the running answer may still bring end here, counted as `position` is; None: at its end.
+        self._stop = self._extent.length
+        self._is_flowing = True
+        self._attempts = Attempts(retries, store)
+        self._resumed_at = 0
+        self._error: FastgetError | None = None
+        # Who leaves last lets go of the line: the reader, or whoever closes.
+        self._lock = threading.Lock()
+        self._is_busy = False
+        self._is_closed = False
+        self._is_complete = False
+        self._opened_in = os.getpid()
+        self.retried = retried
+        self.position = 0
+        self.verification: Verification | None = None
+
+    @property
+    def info(self) -> ObjectInfo:
+        return self._opening.info
+
+    @property
+    def head(self) -> ResponseHead:
+        return self._opening.head
+
+    @property
+    def length(self) -> int | None:
+        """How many bytes there are in all, None where only the end of the body tells."""
+        return self._extent.length
+
+    def read_into(self, buffer: memoryview) -> int:
+        """Read some bytes, at most as many as `buffer` holds; 0 only at the end, when all that can be was verified.
+
+        The last bytes are given out only after the digest has been found to hold. Raises ChecksumMismatch, the errors
+        of a download, and Cancelled once the body was closed. An error stays: every later call raises it again.
+        """
+        self._enter()
+        try:
+            return self._read(buffer)
+        except FastgetError as error:
+            self._error = error
+            self._let_go()
+            raise
+        except BaseException:
+            self._error = Cancelled("a read of this body was interrupted")
+            self._let_go()
+            raise
+        finally:
+            self._leave()
+
+    def close(self) -> None:
+        """Drop what has not been read; a read that waits in another thread ends with Cancelled. Safe to call twice."""
+        with self._lock:
+            self._is_closed = True
+            is_busy = self._is_busy
+        if not is_busy:
+            self._let_go()
+        else:
+            self._cancellation.cancel()
+
+    # Who holds the line ------------------------------------------------------------------------------------------
+
+    def _enter(self) -> None:
+        if self._opened_in != os.getpid():
+            # Its bytes would be missing in the parent, who reads from the same socket.
+            raise Cancelled("this process was forked after the body had been opened", hint="open one in each process")
+        with self._lock:
+            if self._is_busy:
+                raise RuntimeError("two threads read one body")
+            if self._error is not None:
+                raise self._error
+            if self._is_closed and not self._is_complete:
+                raise Cancelled("the body was closed")
+            self._is_busy = True
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._is_busy = False
+            is_closed = self._is_closed
+        if is_closed:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """No connection is needed any more: what is held is closed, and whoever lent it is told."""
+        with self._lock:
+            on_end, self._on_end = self._on_end, None
+        self._line.drop()
+        if self.verification is None:
+            self.verification = _unread(self.position, self._extent.length)
+        if on_end is not None:
+            on_end()
+
+    # Bytes -------------------------------------------------------------------------------------------------------
+
+    def _read(self, buffer: memoryview) -> int:
+        if self._is_complete or not len(buffer):
+            return 0
+        if self._inspection is None:
+            self._inspection = inspection_of(self._opening, self._extent, self._part_number, self._surveys)
+        count = self._persist(buffer)
+        self._inspection.take_in(buffer[:count])
+        self.position += count
+        if self.position == self._extent.length or not count:
+            self._conclude(self._inspection)
+        return count
+
+    def _persist(self, buffer: memoryview) -> int:
+        while True:
+            try:
+                if not self._is_flowing:
+                    self._resume()
+                return self._receive(buffer)
+            except FastgetError as error:
+                self._line.drop()
+                self._is_flowing = False
+                self._recover(error)
+
+    def _receive(self, buffer: memoryview) -> int:
+        """Some bytes of the running answer; 0 only at the end of the body."""
+        if self._stop is None:
+            return self._line.read_into(buffer)
+        left = self._stop - self.position
+        count = self._line.read_into(buffer[:left]) if left else 0
+        if left and not count:
+            raise NetworkError(f"{self._url}: the answer ended {left} bytes early", url=self._url)
+        if count == left and self._stop != self._extent.length:
+            self._line.finish()
+            self._is_flowing = False
+        return count
+
+    def _conclude(self, inspection: Inspection) -> None:
+        """Everything is here: the connection goes back, and the digests decide."""
+        if not self._line.is_at_end():
+            raise ProtocolError(f"{self._url}: the answer holds more bytes than it declared", url=self._url)
+        self._line.finish()
+        self._store.succeed()
+        self.verification = inspection.conclude()
+        self._is_complete = True
+        self._let_go()
+
+    # Where the way breaks ----------------------------------------------------------------------------------------
+
+    @property
+    def _url(self) -> str:
+        return self._opening.source.display_url
+
+    @property
+    def _can_resume(self) -> bool:
+        """Whether another answer can go on where this one stopped: something has to hold the two together."""
+        info = self._opening.info
+        is_tied = info.pin.can_be_combined or (self._inspection is not None and self._inspection.is_conclusive)
+        return self._extent.span is not None and info.accepts_ranges is not False and is_tied
+
+    def _recover(self, error: FastgetError) -> None:
+        if self.position - self._resumed_at >= retry.PROGRESS:
+            self._attempts.begin_anew()
+        self._resumed_at = self.position
+        if not self._can_resume:
+            raise error
+        delay = self._attempts.after(error)
+        self.retried += 1
+        self._cancellation.wait(delay)
+
+    def _resume(self) -> None:
+        """Ask for the rest, of the very same version."""
+        whole = self._extent.span or Span(0, 0)
+        rest = Span(whole.start + self.position, whole.stop)
+        with self._store.gate.passing(self._cancellation):
+            answered = ask(self._line, self._opening.source, lambda at: at.get(span=rest, pin=self._pin))
+            if isinstance(answered.error, Throttled):
+                raise answered.error
+        if answered.error is not None:
+            self._refused(answered.head, answered.error)
+            return
+        traits = self._opening.source.traits(self._opening.info)
+        is_checked = self._inspection is not None and self._inspection.is_conclusive
+        asked = Expectation(rest, self._pin, None, traits.full_status_ranges, is_checked)
+        verdict = judge(answered.head, asked)
+        if isinstance(verdict, Accepted):
+            self._stop = verdict.span.stop - whole.start
+            self._is_flowing = True
+            return
+        reason = self._opening.source.without_secrets(verdict.reason)
+        if verdict.doubt is Doubt.CHANGED:
+            raise self._changed(reason)
+        raise ProtocolError(f"{self._url}: {reason}", url=self._url)
+
+    def _refused(self, head: ResponseHead, error: FastgetError) -> None:
+        """Ask once more without the version, where only that is denied (wire-spec.md row 9); else raise."""
+        if head.status == FORBIDDEN and self._pin.version_id is not None:
+            self._pin = self._pin.without_version()
+            self._resume()
+        elif head.status in GONE:
+            raise self._changed(GONE[head.status])
+        else:
+            raise error
+
+    def _changed(self, reason: str) -> SourceChanged:
+        return SourceChanged(
+            f"{self._url} changed while it was read: {reason}", hint="read it again from the start", url=self._url
+        )
+
+
+class _Surveys:
+    """Questions about the object's parts, over connections of their own."""
+
+    def __init__(self, opening: Opening, pool: ConnectionPool, cancellation: Cancellation) -> None:
+        self._opening = opening
+        self._pool = pool
+        self._cancellation = cancellation
+
+    def layout(self, parts: int | None) -> PartLayout | None:
+        """The exact layout: a guess could not be tried again, the bytes have passed by then."""
+        surveyor = Surveyor(self._opening.source, self._opening.info, self._pool, self._cancellation)
+        return surveyor.layout(parts, exact=True)
+
+    def object_digests(self) -> tuple[DeclaredDigest, ...]:
+        """What the store declares of the whole object; nothing where it does not answer."""
+        with Line(self._pool, self._cancellation) as line:
+            try:
+                return Discovery(line, self._cancellation, 0, lambda _: None).head(self._opening.source).declared
+            except (SourceError, NetworkError):
+                return ()
+
+
+def _unread(position: int, length: int | None) -> Verification:
+    return verified_by_size(f"the body was left after {position} of {'?' if length is None else length} bytes")

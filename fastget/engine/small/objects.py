@@ -1,0 +1,374 @@
+"""Small objects in one go: one request, its body into a buffer that is used again, digests, one write.
+
+What is unusual in any way (a refusal, a composite of several parts, a body that fails, a file in the way) is left to
+the ordinary way of a `Transfer`: so what such things mean is said in one place. Nothing is published here that was not
+verified as there.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Generic, Self, TypeGuard, TypeVar
+
+from fastget.buffers import shared_buffers
+from fastget.core.checksums.algorithms import new_hasher
+from fastget.core.checksums.verification import choose, verified_by, verified_by_size
+from fastget.core.journal import Identity
+from fastget.core.messages import Framing
+from fastget.engine.discovery.preparing import reason_for, rungs_of
+from fastget.engine.exchange.retries import Attempts
+from fastget.engine.pieces.task import Replan
+from fastget.engine.small.ahead import Asked, TwoLines
+from fastget.engine.small.moulding import Mouldings
+from fastget.errors import Cancelled, DestinationError, FastgetError, NetworkError
+from fastget.events import Method, Progress, Result, Retried, Started
+from fastget.sinks.protocol import WholeSink
+from fastget.sources.protocol import PlainSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastget.buffers import Buffer
+    from fastget.config import Config
+    from fastget.core.checksums.verification import Check
+    from fastget.core.messages import ResponseHead
+    from fastget.core.objectinfo import ObjectInfo
+    from fastget.engine.announcer import Announcer
+    from fastget.engine.cancellation import Cancellation
+    from fastget.engine.discovery.opening import Opening
+    from fastget.engine.exchange.line import ConnectionPool, Line
+    from fastget.engine.exchange.stores import Store, Stores
+    from fastget.engine.pieces.task import Tally
+    from fastget.engine.small.moulding import Moulding
+    from fastget.events import Verification
+    from fastget.sinks.protocol import Sink
+    from fastget.sources.protocol import Source
+
+    # As `WholeSink.put`.
+    Put = Callable[[memoryview, Identity | None], bool]
+
+# From here on the request is the smaller part of the work, and what has landed is worth going on from.
+LARGEST = 256 * 1024
+# Kinds of sinks, and whether they are `WholeSink`s.
+_KINDS: dict[type, bool] = {}
+
+
+S = TypeVar("S", bound=PlainSource)
+
+
+class SmallObjects(Generic[S]):
+    """One thread's way to fetch small objects, one after the other, over connections that it keeps. Close it.
+
+    `accepts`: whether the pool's connections are for a source. `found_size` is what the latest one's answer says of its
+    size, in bytes; None where there is no such answer.
+    """
+
+    def __init__(
+        self,
+        pool: ConnectionPool,
+        stores: Stores,
+        cancellation: Cancellation,
+        accepts: Callable[[S], bool] = lambda _: True,
+    ) -> None:
+        self._lines = TwoLines(pool, cancellation)
+        self._accepts = accepts
+        self._stores = stores
+        self._mouldings = Mouldings()
+        self._cancellation = cancellation
+        self._lent: Buffer | None = None
+        self.found_size: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    @property
+    def line(self) -> Line:
+        """What the next object is taken over, for others to look at."""
+        return self._lines.line
+
+    def drop(self) -> None:
+        """Let go of the connections until they are needed again, and of what was asked for."""
+        self._lines.drop()
+
+    def close(self) -> None:
+        """Give the connections and the buffer back."""
+        self._lines.finish()
+        lent, self._lent = self._lent, None
+        if lent is not None:
+            lent.close()
+
+    def _buffer(self, config: Config, size: int) -> memoryview | None:
+        """Room for so many bytes; None where they are more than there is room for."""
+        if self._lent is None:
+            self._lent = shared_buffers(config.max_memory).lend(LARGEST)
+        return self._lent.view[:size] if size <= len(self._lent) else None
+
+    def fetch(
+        self,
+        source: S,
+        sink: WholeSink,
+        config: Config,
+        *,
+        is_vacant: bool = False,
+        put: Put | None = None,
+        following: Callable[[], S | None] | None = None,
+    ) -> Result | None:
+        """Fetch an object; None where that is up to a `Transfer`, and nothing has happened but a request.
+
+        `is_vacant`: the caller knows that nothing stands in the way; `put` finds out where that is wrong. That is the
+        sink's, unless the caller takes the verified bytes itself. There are no events: the caller knows when the
+        object is there. `following` is called once this object's own request has gone out, if at all: what it gives is
+        asked for then, and fetched by the next call if that is for the very same source, and this one succeeds.
+        Raises DestinationError, Cancelled.
+        """
+        result = None
+        try:
+            result = self._fetch(source, sink, config, put or sink.put, following, is_vacant=is_vacant)
+        finally:
+            self._lines.turn(is_taken=result is not None)
+        return result
+
+    def _fetch(
+        self,
+        source: S,
+        sink: WholeSink,
+        config: Config,
+        put: Put,
+        following: Callable[[], S | None] | None,
+        *,
+        is_vacant: bool,
+    ) -> Result | None:
+        began = time.monotonic()
+        self.found_size = None
+        line, asked = self._lines.line, self._lines.claim(source)
+        store, moulding = (asked.store, asked.moulding) if asked else self._known_of(source)
+        # An endpoint that fails all the time is not asked twice for every object.
+        may_ask = store.gate.is_open and not store.is_ailing and config.split != "part"
+        if asked is None and not (may_ask and (is_vacant or sink.is_vacant())):
+            return None
+        try:
+            with store.gate.passing(self._cancellation, is_within=asked is not None):
+                request = asked.request if asked else source.get()
+                cast = asked.cast if asked else moulding.cast(request)
+                head = self._lines.send(cast, self._follow(following, store))
+            if store.facts.wait is None:
+                store.learn_from(head.headers, line.waited)
+            result = self._take(head, source, moulding, sink, put, config, began)
+        except (Cancelled, DestinationError):
+            line.drop()
+            raise
+        except FastgetError:
+            result = None
+        if result is None:
+            line.drop()
+            return None
+        if head.reading is None:
+            moulding.learn(source, request, head)
+        store.succeed()
+        return result
+
+    def _known_of(self, source: S) -> tuple[Store, Moulding]:
+        name = source.store
+        return self._stores.of(name), self._mouldings.of(name, source)
+
+    def _follow(self, following: Callable[[], S | None] | None, store: Store) -> Callable[[], Asked | None] | None:
+        """What gives the request for the following object; None where nothing is to be asked for ahead."""
+        if following is None or not self._lines.may_ask_ahead(store):
+            return None
+        return lambda: self._ask_for(following())
+
+    def _ask_for(self, source: S | None) -> Asked | None:
+        if source is None or not self._accepts(source):
+            return None
+        store, moulding = self._known_of(source)
+        if not store.gate.is_open or store.is_ailing or store.gate.enter() > 0:
+            return None
+        try:
+            request = source.get()
+            return Asked(source, request, moulding.cast(request), store, moulding)
+        except BaseException as error:
+            store.gate.leave(None, is_served=False)
+            if isinstance(error, FastgetError):
+                return None  # it is told when its turn comes
+            raise
+
+    def _take(
+        self,
+        head: ResponseHead,
+        source: PlainSource,
+        moulding: Moulding,
+        sink: WholeSink,
+        put: Put,
+        config: Config,
+        began: float,
+    ) -> Result | None:
+        self.found_size = head.content_length if head.status == 200 else None
+        if head.status != 200 or not is_small(head):
+            return None
+        if head.reading is None and source.as_stored(head) is not None:
+            return None
+        info = source.describe(head)
+        rungs = rungs_of(info, moulding.traits(source, info, head), config)
+        checks = plain_checks(rungs, config)
+        if checks is None:
+            return None
+        data = self._buffer(config, head.content_length or 0)
+        if data is None:
+            return None
+        receive(self.line, data)
+        if wrong_digests(data, checks) or not put(data, Identity.of(info.url, source.selection, info)):
+            return None
+        return _result(info.url, sink, info, len(data), verdict(info, rungs, checks), time.monotonic() - began)
+
+
+class AtOnce:
+    """The same within one `Transfer`, whose discovery has been answered."""
+
+    def __init__(
+        self, source: Source, sink: Sink, config: Config, tally: Tally, announcer: Announcer, store: Store
+    ) -> None:
+        self._source = source
+        self._sink = sink
+        self._config = config
+        self._tally = tally
+        self._announcer = announcer
+        self._store = store
+        self._began = time.monotonic()
+        self._is_over = config.split == "part"
+
+    def take(self, opening: Opening, line: Line, scope: Cancellation) -> Result | None:
+        """Fetch and publish what is small and plain; None for anything else, whose body still flows then.
+
+        Once alone: what goes wrong with the body raises Replan, for the ordinary way. Raises NetworkError where there
+        are no retries, DestinationError, Cancelled.
+        """
+        sink, info = self._sink, opening.info
+        if self._is_over or not (is_small(opening.head) and takes_whole(sink) and sink.is_vacant()):
+            return None
+        rungs = rungs_of(info, opening.source.traits(info), self._config)
+        checks = plain_checks(rungs, self._config)
+        if checks is None:
+            return None
+        size = opening.head.content_length or 0
+        lent = shared_buffers(self._config.max_memory).spare(size)
+        if lent is None:
+            return None
+        self._is_over = True
+        self._tell_start(info, checks)
+        with lent:
+            data = lent.view[:size]
+            self._receive(line, data, scope)
+            if wrong := wrong_digests(data, checks):
+                raise Replan(seen=wrong)
+            line.finish()
+            # The next run of the same call asks for the facts alone where the file bears a note.
+            if not sink.put(data, Identity.of(info.url, self._source.selection, info)):
+                raise Replan
+        tally, seconds = self._tally, time.monotonic() - self._began
+        tally.verified = size if checks else 0
+        if self._announcer.is_heard:
+            url = self._source.display_url
+            self._announcer.tell(Progress(url, size, tally.received, size, tally.verified, 1, seconds))
+        tally.requests += line.requests
+        return _result(self._source.display_url, sink, info, size, verdict(info, rungs, checks), seconds, tally)
+
+    def _receive(self, line: Line, data: memoryview, scope: Cancellation) -> None:
+        try:
+            receive(line, data)
+        except NetworkError as error:
+            delay = Attempts(self._config.retries, self._store).after(error)
+            self._tally.requests += line.requests
+            self._tally.retries += 1
+            url = self._source.display_url
+            self._announcer.tell(Retried(url, 0, len(data), 1, delay, error.message))
+            scope.wait(delay)
+            raise Replan from error
+        self._store.succeed()
+        self._tally.received += len(data)
+
+    def _tell_start(self, info: ObjectInfo, checks: tuple[Check, ...]) -> None:
+        if self._announcer.is_heard:
+            method = checks[0].method if checks else Method.SIZE
+            algorithm = str(checks[0].algorithm) if checks else None
+            url, path = self._source.display_url, self._sink.path
+            self._announcer.tell(
+                Started(url, path, info.size, info.etag, info.version_id, "stream", 1, 1, method, algorithm)
+            )
+
+
+def takes_whole(sink: Sink) -> TypeGuard[WholeSink]:
+    """`isinstance`, which looks for every member of a protocol, asked once for each kind of sink."""
+    kind = type(sink)
+    if (known := _KINDS.get(kind)) is None:
+        known = _KINDS[kind] = isinstance(sink, WholeSink)
+    return known
+
+
+def is_small(head: ResponseHead) -> bool:
+    """Whether an answer has a body of a length that is known and small."""
+    return head.framing is Framing.LENGTH and (head.content_length or 0) <= LARGEST
+
+
+def plain_checks(rungs: tuple[Check, ...], config: Config) -> tuple[Check, ...] | None:
+    """What the object is held to; None where parts have to be known for that, or there is nothing though wanted."""
+    checks = choose(rungs, layout_is_known=True)
+    if any(check.parts is not None for check in checks):
+        return None
+    return None if config.require_verified and not checks else checks
+
+
+def receive(line: Line, data: memoryview) -> None:
+    """Fill `data` from the line's answer. Raises NetworkError where that ends early."""
+    filled = 0
+    while filled < len(data):
+        count = line.read_into(data[filled:])
+        if not count:
+            raise NetworkError(f"the answer ended {len(data) - filled} bytes early")
+        filled += count
+
+
+def wrong_digests(data: memoryview, checks: tuple[Check, ...]) -> tuple[bytes, ...]:
+    """The digests of `data` that are not the declared ones."""
+    wrong = []
+    for check in checks:
+        hasher = new_hasher(check.algorithm)
+        hasher.update(data)
+        if (digest := hasher.digest()) != check.declared.value:
+            wrong.append(digest)
+    return tuple(wrong)
+
+
+def verdict(info: ObjectInfo, rungs: tuple[Check, ...], checks: tuple[Check, ...]) -> Verification:
+    """The verdict on bytes that have no wrong digest."""
+    return verified_by(checks[0]) if checks else verified_by_size(reason_for(info, rungs))
+
+
+def _result(
+    url: str,
+    sink: WholeSink,
+    info: ObjectInfo,
+    size: int,
+    verification: Verification,
+    seconds: float,
+    tally: Tally | None = None,
+) -> Result:
+    return Result(
+        url=url,
+        path=sink.path,
+        size=size,
+        etag=info.etag,
+        version_id=info.version_id,
+        seconds=seconds,
+        bytes_received=tally.received if tally else size,
+        bytes_resumed=0,
+        requests=tally.requests if tally else 1,
+        retries=tally.retries if tally else 0,
+        rescues=0,
+        repairs=tally.repairs if tally else 0,
+        connections=1,
+        split="stream",
+        verification=verification,
+    )
