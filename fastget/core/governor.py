@@ -244,6 +244,7 @@ class Governor:
         """Fewer from now on: what was too much once is not tried again, unless the number is found anew."""
         self._wanted = self._limit = wanted
         self._window = INTERVAL
+        self._is_on_trial = False
         self._is_settled = wanted <= self._cores
 
     def _gain(self, rate: float, flowing: int) -> float:
