@@ -588,17 +588,19 @@ def test_a_part_file_has_no_name_where_that_is_possible(target: Path, names: Nam
 
 UNREADABLE = """
 import os, sys
+import xxhash
 from fastget.core.journal import Identity
 from fastget.sinks.kept import KeptFile
 
+identity = Identity("https://host/key", "", 5, '"etag"')
 if os.geteuid() == 0:
-    os.setuid(65534)
+    os.setuid(65534)  # from here on nothing can be imported that lies in a folder of root's alone
 with open(sys.argv[1], "xb") as old:
     os.fchmod(old.fileno(), int(sys.argv[2], 8))
 for overwrite in (True, False):
     sink = KeptFile(sys.argv[1] if overwrite else sys.argv[1] + ".new", overwrite=overwrite)
     os.umask(0o777)
-    sink.begin(5, Identity("https://host/key", "", 5, '"etag"'), is_journalled=False)
+    sink.begin(5, identity, is_journalled=False)
     sink.write_at(0, memoryview(b"bytes"))
     sink.publish(5)
 """
