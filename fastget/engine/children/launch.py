@@ -30,9 +30,6 @@ class Process(Protocol):
     """As `subprocess.Popen` has it."""
 
     @property
-    def pid(self) -> int: ...
-
-    @property
     def returncode(self) -> int | None: ...
 
     def poll(self) -> int | None: ...

@@ -54,10 +54,6 @@ class ChildProcess:
         self._thread = Thread(attend, f"fastget-{name}")
 
     @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
     def status(self) -> int | None:
         """What it has ended with."""
         return self._process.returncode

@@ -82,10 +82,6 @@ class Attendant:
         """See `ChildProcess`."""
         self._child.join(patience)
 
-    @property
-    def pid(self) -> int:
-        return self._child.pid
-
     # In a thread of its own ------------------------------------------------------------------------------------
 
     def _attend(self) -> None:

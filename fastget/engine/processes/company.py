@@ -99,10 +99,6 @@ class Company:
         """How many processes have had a share of the work."""
         return 1 + sum(attendant.has_worked for attendant in self._attendants)
 
-    @property
-    def pids(self) -> tuple[int, ...]:
-        return tuple(attendant.pid for attendant in self._attendants)
-
     def _add(self, number: int) -> bool:
         """Start one more child; False where it gets no memory, or the system does not allow it."""
         if (lent := self._buffers.spare(self._memory)) is None:
