@@ -34,17 +34,15 @@ class StoreFacts:
 
     `part_heads` and `part_gets`: whether HEAD, or GET, with `?partNumber=` proves that it is honoured. `part_lengths`:
     whether such a HEAD tells at least a part's length (Ceph). `attributes`: whether GetObjectAttributes is answered.
-    `heads`: whether HEAD is answered at all. `match_form`: the If-Match that it accepts. `wait`: seconds until its last
-    answer. `is_object_store`: whether its answers are those of S3 and its kin. `connections`: how many of them paid for
-    the last object that was large enough to tell. `bears`: how many of them it serves at once, where it has left more
-    without an answer.
+    `match_form`: the If-Match that it accepts. `wait`: seconds until its last answer. `is_object_store`: whether its
+    answers are those of S3 and its kin. `connections`: how many of them paid for the last object that was large enough
+    to tell. `bears`: how many of them it serves at once, where it has left more without an answer.
     """
 
     part_heads: bool | None = None
     part_gets: bool | None = None
     part_lengths: bool | None = None
     attributes: bool | None = None
-    heads: bool | None = None
     match_form: MatchForm | None = None
     wait: float | None = None
     is_object_store: bool = False

@@ -55,7 +55,7 @@ def test_forgetting_begins_anew() -> None:
 
 def test_threads_that_learn_at_once_lose_nothing() -> None:
     store = Store()
-    names = ("part_heads", "part_gets", "part_lengths", "attributes", "heads")
+    names = ("part_heads", "part_gets", "part_lengths", "attributes", "is_object_store")
     barrier = threading.Barrier(len(names))
 
     def learn(name: str) -> None:
