@@ -174,9 +174,9 @@ class Verdict:
     """What limits, and by which numbers that was decided.
 
     `also` is what would limit next, or limits some of it. `best` is the cheapest cell that is as good as any, `alone`
-    the one of the fewest connections. `growth` is the exponent between those two, `last_growth` that of the last step
-    up to the best. `is_open_ended`: the largest number of connections was still a gain. `busy` is the share of the
-    usable cores that this program kept busy in the best cell.
+    the one of the fewest connections. `growth` is the exponent between those two. `is_open_ended`: the largest number
+    of connections was still a gain. `busy` is the share of the usable cores that this program kept busy in the best
+    cell.
     """
 
     limit: Limit
@@ -184,7 +184,6 @@ class Verdict:
     best: Cell | None = None
     alone: Cell | None = None
     growth: float | None = None
-    last_growth: float | None = None
     is_open_ended: bool = False
     busy: float = 0.0
     refused: float = 0.0
@@ -247,7 +246,6 @@ class _Judgement:
             best=self._best,
             alone=self._ladder[0],
             growth=self._growth,
-            last_growth=self._last_growth,
             is_open_ended=not self._above and self._last_growth is not None and self._last_growth > FLAT,
             busy=self._busy,
             refused=self._refused,
