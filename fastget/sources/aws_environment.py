@@ -83,12 +83,12 @@ class AwsEnvironment:
     keys: Credentials | None = field(default=None, repr=False)
 
 
-def plain_environment(profile: str | None, environ: Mapping[str, str] | None = None) -> AwsEnvironment | None:
+def plain_environment(profile: str | None) -> AwsEnvironment | None:
     """The variables and files of this process, for the profile of the options or the one in force.
 
     None where anything is said that this module does not read.
     """
-    variables = os.environ if environ is None else environ
+    variables = os.environ
     said = {name for name in variables if name.startswith(("AWS_", "BOTO"))}
     paths = _paths(variables)
     if paths is None or not said <= _PLAIN_VARIABLES | _LATER_VARIABLES:

@@ -11,13 +11,10 @@ import os
 import re
 from dataclasses import field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastget.errors import ConfigError
 from fastget.records import record
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 DEFAULT_FILE = "~/.bluemix/cos_credentials"
 # us-east-1 and its like are regions of AWS; those of IBM COS (us-south, jp-tok, eu, ams03) end otherwise.
@@ -34,26 +31,23 @@ class IbmCredentials:
     secret_access_key: str | None = field(default=None, repr=False)
 
 
-def ibm_credentials(environ: Mapping[str, str] | None = None) -> IbmCredentials:
+def ibm_credentials() -> IbmCredentials:
     """Those of the variables or of the file; none where AWS variables come first. Raises ConfigError for the file."""
-    variables = os.environ if environ is None else environ
-    if key := variables.get("IBM_API_KEY_ID"):
-        return IbmCredentials(key, variables.get("IBM_AUTH_ENDPOINT") or None)
-    if variables.get("AWS_ACCESS_KEY_ID"):
+    if key := os.environ.get("IBM_API_KEY_ID"):
+        return IbmCredentials(key, os.environ.get("IBM_AUTH_ENDPOINT") or None)
+    if os.environ.get("AWS_ACCESS_KEY_ID"):
         return IbmCredentials()
-    return _of_file(variables.get("COS_CREDENTIALS_FILE") or DEFAULT_FILE)
+    return _of_file(os.environ.get("COS_CREDENTIALS_FILE") or DEFAULT_FILE)
 
 
-def ibm_endpoint(environ: Mapping[str, str] | None = None) -> str | None:
+def ibm_endpoint() -> str | None:
     """The endpoint that the variables of AWS name, which IBM's SDK reads as well."""
-    variables = os.environ if environ is None else environ
-    return variables.get("AWS_ENDPOINT_URL_S3") or variables.get("AWS_ENDPOINT_URL") or None
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
 
 
-def ibm_region(environ: Mapping[str, str] | None = None) -> str | None:
+def ibm_region() -> str | None:
     """The region that the variables name, unless it is one of AWS."""
-    variables = os.environ if environ is None else environ
-    region = variables.get("AWS_DEFAULT_REGION") or variables.get("AWS_REGION") or None
+    region = os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION") or None
     return None if region is None or _OF_AWS.search(region) else region
 
 

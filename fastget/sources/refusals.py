@@ -162,11 +162,9 @@ def refusal_error(head: ResponseHead, body: bytes, display_url: str, secrets: It
     return _error(head, server_reply(head, body, known), display_url, known, meaning)
 
 
-def error_of_reply(
-    head: ResponseHead, reply: ServerReply, display_url: str, secrets: Iterable[str] = ()
-) -> FastgetError:
+def error_of_reply(head: ResponseHead, reply: ServerReply, display_url: str) -> FastgetError:
     """The same, for a reply that has been read already."""
-    return _error(head, reply, display_url, secrets)
+    return _error(head, reply, display_url, ())
 
 
 def _error(

@@ -23,20 +23,19 @@ MAXIMUM_IDLE = 64
 
 
 class Pool:
-    """Implements `Connector`, and lends connections: each belongs to one thread from `acquire` to `release`.
+    """Makes connections, and lends them: each belongs to one thread from `acquire` to `release`.
 
     Safe to use from several threads; connecting and closing happen outside its lock. `limit` is what its connections
     have to be read by, None for as fast as they can be.
     """
 
-    def __init__(self, config: Config, resolver: Resolver | None = None) -> None:
-        """`resolver` replaces the one that asks the system for the addresses of hosts."""
+    def __init__(self, config: Config) -> None:
         self.limit = shared_limit(config.limit_rate)
         self._config = config
         self._lock = threading.Lock()
         self._idle: deque[tuple[float, Connection]] = deque()
         self._is_closed = False
-        self._resolver = resolver
+        self._resolver: Resolver | None = None
         self._context: ssl.SSLContext | None = None
         self._warned: set[Origin] = set()
 

@@ -79,15 +79,3 @@ class Connection(Protocol):
     def abort(self) -> None:
         """From any thread: end every blocking call of this connection now, with Cancelled; it is of no use after."""
         ...
-
-
-class Connector(Protocol):
-    """Makes connections; what it needs (TLS contexts, proxies) it makes once and shares."""
-
-    def connection(self, origin: Origin) -> Connection:
-        """A connection to `origin` that is not connected yet."""
-        ...
-
-    def close(self) -> None:
-        """Free what the connections shared."""
-        ...
