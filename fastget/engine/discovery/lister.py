@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from fastget.engine.exchange.asking import ask
 from fastget.engine.exchange.line import ConnectionPool, Line
 from fastget.engine.exchange.retries import Attempts
-from fastget.engine.exchange.stores import Store
 from fastget.errors import FastgetError
 from fastget.events import Retried
 from fastget.sources.listing import Pager
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from fastget.core.messages import Request
     from fastget.core.objectinfo import ObjectInfo
     from fastget.engine.cancellation import Cancellation
+    from fastget.engine.exchange.stores import Store
     from fastget.events import Event
     from fastget.sources.listing import Query, Selection
     from fastget.sources.listing_source import ListingSource
@@ -41,7 +41,7 @@ class Lister:
         cancellation: Cancellation,
         retries: int,
         notify: Callable[[Event], None],
-        store: Store | None = None,
+        store: Store,
     ) -> None:
         self._source = source
         self._selection = selection
@@ -49,7 +49,7 @@ class Lister:
         self._cancellation = cancellation
         self._retries = retries
         self._notify = notify
-        self._store = store or Store()
+        self._store = store
 
     def pages(self) -> Iterator[list[ObjectInfo]]:
         """The entries of each page, in the store's order.

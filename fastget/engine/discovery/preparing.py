@@ -10,7 +10,6 @@ from fastget.core.checksums.verification import Check, choose, ladder, reason_fo
 from fastget.core.guesses import guessed_layouts
 from fastget.core.layout import PartLayout
 from fastget.core.planner import SMALLEST_CHUNK, Plan, plan_parts, plan_ranges, plan_stream
-from fastget.engine.exchange.stores import Store
 from fastget.engine.pieces.task import Task
 from fastget.errors import ChecksumMismatch, RangeNotSupported, Unverifiable
 from fastget.records import record
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from fastget.config import Config
     from fastget.core.objectinfo import ObjectInfo
     from fastget.engine.discovery.opening import Opening
+    from fastget.engine.exchange.stores import Store
     from fastget.engine.pieces.task import Replan
     from fastget.sinks.protocol import Sink
     from fastget.sources.protocol import StoreTraits
@@ -59,7 +59,7 @@ class Prepared:
 
 
 def prepare(
-    opening: Opening, sink: Sink, config: Config, known: Knowledge, find_layout: FindLayout, store: Store | None = None
+    opening: Opening, sink: Sink, config: Config, known: Knowledge, find_layout: FindLayout, store: Store
 ) -> Prepared:
     """Decide how the opened object is going to be fetched and verified.
 
@@ -101,7 +101,7 @@ def prepare(
         can_resume=can_resume,
         content_is_checked=bool(checks),
         in_order=ordered or not sink.is_seekable,
-        store=store or Store(),
+        store=store,
     )
     return Prepared(task, checks, reason_for(info, rungs))
 

@@ -21,7 +21,6 @@ from fastget.engine.download.front import Front
 from fastget.engine.download.verifying import Verifier
 from fastget.engine.exchange.asking import finder
 from fastget.engine.exchange.line import ConnectionPool, Line
-from fastget.engine.exchange.stores import Store, Stores
 from fastget.engine.pieces.givers import Givers
 from fastget.engine.pieces.job import Job
 from fastget.engine.pieces.piece import Piece
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from fastget.config import Config
     from fastget.core.checksums.algorithms import Algorithm
     from fastget.core.layout import PartLayout
+    from fastget.engine.exchange.stores import Store, Stores
     from fastget.engine.pieces.task import Task
     from fastget.engine.processes.company import Company
     from fastget.sinks.protocol import Sink
@@ -55,16 +55,14 @@ class Transfer:
     `opening_line` is what the object is first asked for over, for another thread to look at.
     """
 
-    def __init__(
-        self, source: Source, sink: Sink, config: Config, pool: ConnectionPool, stores: Stores | None = None
-    ) -> None:
+    def __init__(self, source: Source, sink: Sink, config: Config, pool: ConnectionPool, stores: Stores) -> None:
         self.cancellation = Cancellation()
         self.opening_line: Line | None = None
         self._source = source
         self._sink = sink
         self._config = config
         self._pool = pool
-        self._stores = stores or Stores()
+        self._stores = stores
         self._store = self._stores.of(source.store)
         self._tally = Tally()
         self._announcer = Announcer(config.on_event)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fastget.engine.exchange.stores import Store
 from fastget.records import record, state
 
 if TYPE_CHECKING:
@@ -15,6 +13,7 @@ if TYPE_CHECKING:
     from fastget.core.checksums.algorithms import Algorithm
     from fastget.core.objectinfo import ObjectInfo
     from fastget.core.planner import Plan
+    from fastget.engine.exchange.stores import Store
     from fastget.sinks.protocol import Sink
     from fastget.sources.protocol import Source, StoreTraits
 
@@ -84,7 +83,7 @@ class Task:
     """Whether a digest is going to tell if bytes of another version came in between."""
     in_order: bool
     """Whether chunks are handed out from front to back: for a sink, or a digest, that follows the front."""
-    store: Store = field(default_factory=Store)
+    store: Store
     """What other objects of the same store have taught about it."""
 
 

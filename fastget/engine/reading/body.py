@@ -16,7 +16,6 @@ from fastget.engine.discovery.opening import Discovery, Opening
 from fastget.engine.exchange.asking import ask
 from fastget.engine.exchange.line import ConnectionPool, Line
 from fastget.engine.exchange.retries import Attempts
-from fastget.engine.exchange.stores import Store
 from fastget.engine.reading.inspection import Extent, Inspection, inspection_of
 from fastget.engine.workers.worker import GONE
 from fastget.errors import Cancelled, FastgetError, NetworkError, ProtocolError, SourceChanged, SourceError, Throttled
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from fastget.core.messages import Request, ResponseHead
     from fastget.core.objectinfo import ObjectInfo
     from fastget.engine.cancellation import Cancellation
+    from fastget.engine.exchange.stores import Store
     from fastget.events import Verification
     from fastget.sources.protocol import Source
 
@@ -41,9 +41,9 @@ def open_body(
     *,
     retries: int,
     is_of_whole: bool,
+    store: Store,
     part_number: int | None = None,
     on_end: Callable[[], None] = lambda: None,
-    store: Store | None = None,
 ) -> ObjectBody:
     """Send the request that `build` makes of the source, and take charge of its answer.
 
@@ -52,7 +52,6 @@ def open_body(
     Raises the typed error of a refusal, NetworkError, or what the source raises.
     """
     line = Line(pool, cancellation)
-    store = store or Store()
     discovery = Discovery(line, cancellation, retries, lambda _: None, store)
     try:
         opening = discovery.select(source, build, (200,) if is_of_whole else SUCCESS)
