@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import fastget
+from fastget.engine.exchange.stores import Stores
 from fastget.testing import ObjectServer
 
 Ask = Callable[..., dict[str, Any]]
@@ -96,6 +97,12 @@ def address() -> Iterator[int]:
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         reserved.bind(("127.0.0.1", 0))
         yield reserved.getsockname()[1]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the server of one test has taught is not believed of that of the next, which has its address."""
+    monkeypatch.setattr("fastget.client._stores", Stores())
 
 
 @pytest.fixture

@@ -124,6 +124,14 @@ def test_a_composite_whose_parts_nobody_tells_falls_back_to_what_can_be_checked(
     assert "parts" in body.verification.reason
 
 
+def test_a_store_that_tells_nothing_of_parts_is_asked_once(serve: Serve, get: Ask) -> None:
+    server = serve({"/b/k": in_parts()}, behaviour=Behaviour(part_numbers=False, attributes=Attributes.NOT_IMPLEMENTED))
+    for is_asked in (True, False):
+        server.forget_requests()
+        assert get(server)["Body"].read() == DATA
+        assert is_asked is any("attributes" in request.target or request.part_number for request in server.requests)
+
+
 def test_parts_of_the_usual_sizes_are_found_without_the_store(serve: Serve, get: Ask) -> None:
     stored = StoredObject(
         Content.generated(9 * 2**20, seed=1),

@@ -14,7 +14,6 @@ from fastget.core.checksums.declared import part_digest
 from fastget.core.layout import MAXIMUM_PARTS, PartAnswer, PartLayout
 from fastget.core.ranges import Span
 from fastget.engine.discovery.part_questions import PartQuestions
-from fastget.engine.exchange.stores import Store
 from fastget.engine.threads import ask_each
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from fastget.engine.cancellation import Cancellation
     from fastget.engine.discovery.part_questions import PartReply
     from fastget.engine.exchange.line import ConnectionPool
+    from fastget.engine.exchange.stores import Store
     from fastget.sources.attributes import ListedPart
     from fastget.sources.protocol import Source
 
@@ -39,16 +39,11 @@ class Surveyor:
     """Asks one store about the parts of one object."""
 
     def __init__(
-        self,
-        source: Source,
-        info: ObjectInfo,
-        pool: ConnectionPool,
-        cancellation: Cancellation,
-        store: Store | None = None,
+        self, source: Source, info: ObjectInfo, pool: ConnectionPool, cancellation: Cancellation, store: Store
     ) -> None:
         self._source = source
         self._info = info
-        self._store = store or Store()
+        self._store = store
         self._questions = PartQuestions(source, info, pool, cancellation, self._store)
 
     @property

@@ -94,7 +94,7 @@ class ObjectBody:
         self._store = store
         self._part_number = part_number
         self._on_end: Callable[[], None] | None = on_end
-        self._surveys = _Surveys(opening, pool, cancellation)
+        self._surveys = _Surveys(opening, pool, cancellation, store)
         self._extent = Extent.of(opening.head)
         self._inspection: Inspection | None = None
         self._pin = opening.info.pin
@@ -303,14 +303,15 @@ class ObjectBody:
 class _Surveys:
     """Questions about the object's parts, over connections of their own."""
 
-    def __init__(self, opening: Opening, pool: ConnectionPool, cancellation: Cancellation) -> None:
+    def __init__(self, opening: Opening, pool: ConnectionPool, cancellation: Cancellation, store: Store) -> None:
         self._opening = opening
         self._pool = pool
         self._cancellation = cancellation
+        self._store = store
 
     def layout(self, parts: int | None) -> PartLayout | None:
         """The exact layout: a guess could not be tried again, the bytes have passed by then."""
-        surveyor = Surveyor(self._opening.source, self._opening.info, self._pool, self._cancellation)
+        surveyor = Surveyor(self._opening.source, self._opening.info, self._pool, self._cancellation, self._store)
         return surveyor.layout(parts, exact=True)
 
     def object_digests(self) -> tuple[DeclaredDigest, ...]:
