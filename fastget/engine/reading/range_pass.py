@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from fastget.sources.protocol import Source
 
 # Where the bytes from an offset on, so many, are received.
-Window = Callable[[int, int], memoryview]
+PlaceAt = Callable[[int, int], memoryview]
 _RANGE_STATUSES = (206, 200)
 # Ranges that are shorter on average, in bytes, take no longer to come than their requests to be answered: some
 # connections wait while others receive. Measured on loopback, four take a fifth less time than two.
@@ -137,13 +137,13 @@ class RangePass:
 
     # The bytes -------------------------------------------------------------------------------------------------
 
-    def run(self, plan: Plan, sink: Sink, window: Callable[[int, int], memoryview]) -> None:
-        """Fetch the chunks of `plan`, each straight into its `window`, after `ask` or `begin`.
+    def run(self, plan: Plan, sink: Sink, place_at: PlaceAt) -> None:
+        """Fetch the chunks of `plan`, each straight to where `place_at` says, after `ask` or `begin`.
 
         With more than one chunk, the pin must be one that can be combined. Raises the errors of a download;
         RangeNotSupported where the server ignores ranges.
         """
-        self._run(plan, sink, _no_write, window)
+        self._run(plan, sink, _no_write, place_at)
 
     def run_in_order(self, plan: Plan, sink: Sink, base: int) -> None:
         """The same for one slice of the object, from `base` on, into a sink that keeps order."""
@@ -153,7 +153,7 @@ class RangePass:
 
         self._run(plan, sink, write, None)
 
-    def _run(self, plan: Plan, sink: Sink, write: Write, window: Window | None) -> None:
+    def _run(self, plan: Plan, sink: Sink, write: Write, place_at: PlaceAt | None) -> None:
         if self._opening is None:
             raise RuntimeError("nothing is known of the object yet")
         task = Task(
@@ -171,7 +171,7 @@ class RangePass:
         if len(plan.chunks) > 1:
             self._store.learn_from(self._opening.head.headers, self._opening.waited)
         try:
-            self._fetch(_RangeJob(task, self.tally, self._cancellation), write, window)
+            self._fetch(_RangeJob(task, self.tally, self._cancellation), write, place_at)
         except Replan:
             if task.can_resume:
                 raise self._no_ranges("the server ignores ranges") from None
@@ -181,7 +181,7 @@ class RangePass:
                 url=self._source.display_url,
             ) from None
 
-    def _fetch(self, job: _RangeJob, write: Write, window: Window | None) -> None:
+    def _fetch(self, job: _RangeJob, write: Write, place_at: PlaceAt | None) -> None:
         plan = job.task.plan
         first = job.take_first(self._answered)
         if first is None:
@@ -190,7 +190,7 @@ class RangePass:
 
         def recruit(number: int) -> Worker:
             line = lines.pop() if lines else Line(self._pool, self._cancellation)
-            return _RangeWorker(job, line, write, window, number, first, self._answered)
+            return _RangeWorker(job, line, write, place_at, number, first, self._answered)
 
         at_least = SOME_FOR_SHORT if (plan.size or 0) < SHORT * len(plan.chunks) else 0
         governor = governor_for(plan.connections, len(plan.chunks), job.task.store.facts, at_least=at_least)
@@ -271,13 +271,13 @@ class _RangeWorker(Worker):
         job: _RangeJob,
         line: Line,
         write: Write,
-        window: Window | None,
+        place_at: PlaceAt | None,
         number: int,
         first: Piece | None,
         answered: Span | None,
     ) -> None:
         super().__init__(job, line, write, lambda _: None, number)
-        self._window_at = window
+        self._place_at = place_at
         self._first = first
         self._answered = answered
         # Good for requests with this pin.
@@ -333,13 +333,13 @@ class _RangeWorker(Worker):
         return None if mould is None else (mould, pin)
 
     def _receive(self, piece: Piece, buffer: memoryview, stop: int) -> None:
-        if self._window_at is None:
+        if self._place_at is None:
             super()._receive(piece, buffer, stop)
             return
         self._job.has_begun = True
         places: list[memoryview] = []
         while (left := stop - piece.position) > 0:
-            places = places or self._places(piece.position, min(left, self._window))
+            places = places or self._places(piece.position, min(left, self._stride))
             asked = time.monotonic()
             count = self.line.read_into(*places)
             self._pace(time.monotonic() - asked, LARGE_BUFFER)
@@ -354,8 +354,8 @@ class _RangeWorker(Worker):
     def _places(self, offset: int, length: int) -> list[memoryview]:
         """Where the next bytes belong, so many at most."""
         places: list[memoryview] = []
-        while self._window_at is not None and length and len(places) < PLACES_AT_ONCE:
-            places.append(self._window_at(offset, length))
+        while self._place_at is not None and length and len(places) < PLACES_AT_ONCE:
+            places.append(self._place_at(offset, length))
             offset += len(places[-1])
             length -= len(places[-1])
         return places

@@ -59,7 +59,7 @@ NO_SUCH_PART = frozenset({400, 416, 501})
 Notify = Callable[[Event], None]
 Write = Callable[[int, memoryview], None]
 # Where the bytes from an offset on, so many at most, can be received at once; None where they have to be written.
-Window = Callable[[int, int], memoryview | None]
+MemoryAt = Callable[[int, int], memoryview | None]
 
 
 class _Overtaken(Exception):
@@ -69,7 +69,7 @@ class _Overtaken(Exception):
 class Worker:
     """Fetches pieces of a job over one line. `write` takes what has arrived: the sink's, or nothing for a comparison.
 
-    `number` counts the workers of a pass from 0. What `window` has room for is received there, and not written. Once
+    `number` counts the workers of a pass from 0. What `memory_at` has room for is received there, and not written. Once
     `is_dismissed` is set no further piece is taken. `on_bytes`, if set, is called in this worker's thread after every
     write; `may_leave` when it gets no descriptor: it ends where that says that others do its work. For another thread
     to read at any time: `received` counts payload bytes, `piece` is what is being fetched, `since` when that began by
@@ -79,7 +79,7 @@ class Worker:
     """
 
     def __init__(
-        self, job: Job, line: Line, write: Write, notify: Notify, number: int, window: Window | None = None
+        self, job: Job, line: Line, write: Write, notify: Notify, number: int, memory_at: MemoryAt | None = None
     ) -> None:
         self.received = 0
         self.is_dismissed = False
@@ -99,8 +99,8 @@ class Worker:
         self._job = job
         self._write = write
         self._notify = notify
-        self._memory = window
-        self._window = SMALL_BUFFER
+        self._memory_at = memory_at
+        self._stride = SMALL_BUFFER
         self.buffer_size = LARGE_BUFFER if number < FEW_WORKERS else SMALL_BUFFER
 
     def clock(self) -> float:
@@ -175,7 +175,7 @@ class Worker:
         self.piece, self.since, self._cut = piece, self.clock(), None
         try:
             while (left := span.stop - piece.position) > 0:
-                count = self.line.read_into(buffer[: min(left, self._window)])
+                count = self.line.read_into(buffer[: min(left, self._stride)])
                 if count == 0:
                     raise NetworkError(f"the answer ended {left} bytes early")
                 piece.position += count
@@ -356,8 +356,8 @@ class Worker:
         """Bytes of the running answer, up to offset `stop`."""
         self._job.givers.note(self._job.task.plan.chunks[piece.chunk.index], piece.position, self.line.peer)
         while (left := stop - piece.position) > 0:
-            length = min(left, self._window)
-            memory = self._memory(piece.position, length) if self._memory is not None else None
+            length = min(left, self._stride)
+            memory = self._memory_at(piece.position, length) if self._memory_at is not None else None
             place = buffer[:length] if memory is None else memory
             asked = time.monotonic()
             count = self.line.read_into(place)
@@ -369,9 +369,9 @@ class Worker:
     def _pace(self, seconds: float, most: int) -> None:
         """Read in large strides where they are quick, in small ones where bytes would wait in them to be counted."""
         if seconds < QUICK:
-            self._window = most
+            self._stride = most
         elif seconds > SLOW:
-            self._window = SMALL_BUFFER
+            self._stride = SMALL_BUFFER
 
     def _take_in(self, piece: Piece, data: memoryview, *, is_written: bool = False) -> None:
         self._job.has_begun = True
