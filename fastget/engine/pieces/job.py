@@ -327,7 +327,7 @@ class Job:
 
     # Ending ----------------------------------------------------------------------------------------------------
 
-    def progress(self, piece: Piece) -> None:
+    def forgive(self, piece: Piece) -> None:
         """A failing attempt has brought a good deal: the object moves, however bad the line."""
         with self._lock:
             piece.attempts = 0

@@ -108,7 +108,7 @@ class Attendant:
             error: Any = message.failure.unpacked() if message.failure is not None else None
             self._job.task.store.gate.leave(error, is_served=message.is_served)
         elif isinstance(message, Progressed):
-            self._job.progress(self._pieces[message.index])
+            self._job.forgive(self._pieces[message.index])
         elif isinstance(message, Failed):
             self._job.fail(message.failure.unpacked())
         elif not isinstance(message, Ready):

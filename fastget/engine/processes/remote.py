@@ -241,7 +241,7 @@ class RemoteJob(Job):
             self._kept.extend(parts or [piece])
             self._changed.notify_all()
 
-    def progress(self, piece: Piece) -> None:
+    def forgive(self, piece: Piece) -> None:
         self._office.post(Progressed(piece.chunk.index))
 
     def retry(self, piece: Piece, error: FastgetError, *, may_leave: bool = True) -> Retried | None:

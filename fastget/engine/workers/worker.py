@@ -252,7 +252,7 @@ class Worker:
             self._job.give_back(piece, shares)
             return
         if piece.position - before >= retry.PROGRESS:
-            self._job.progress(piece)
+            self._job.forgive(piece)
         self._recover(piece, error if cut is None or cut.error is None else cut.error, shares)
 
     def _was_left_waiting(self, error: FastgetError) -> bool:
