@@ -16,7 +16,7 @@ from fastget.engine.discovery.opening import Discovery
 from fastget.engine.download.transfer import Transfer
 from fastget.engine.exchange.line import Line
 from fastget.engine.exchange.stores import Stores
-from fastget.engine.reading.slices import PartialRead, is_whole
+from fastget.engine.reading.slices import SliceRead, is_whole
 from fastget.sinks.choose import open_sink
 from fastget.sinks.memory import BufferSink, MemorySink, letting_go
 from fastget.sources.resolve import is_in_store, resolve
@@ -182,7 +182,7 @@ class Client:
                 sink = MemorySink()
                 self._run(Transfer(source, sink, config, pool, _stores), cancellation)
                 return sink.taken()
-            return PartialRead(source, config, pool, cancellation, _stores.of(source.store)).run(start, stop)
+            return SliceRead(source, config, pool, cancellation, _stores.of(source.store)).run(start, stop)
 
     def transfer_to_buffer(
         self, url: str, buffer: WriteableBuffer, start: int | None, cancellation: Cancellation, **options: Any
@@ -193,7 +193,7 @@ class Client:
             source = self._resolve(url, config)
             if start is None:
                 return self._run(Transfer(source, sink, config, pool, _stores), cancellation)
-            return PartialRead(source, config, pool, cancellation, _stores.of(source.store)).run_into(sink, start)
+            return SliceRead(source, config, pool, cancellation, _stores.of(source.store)).run_into(sink, start)
 
     def transfer_ranges(
         self,
@@ -230,7 +230,7 @@ class Client:
             with self._pools.lend(config) as pool:
                 if is_whole(start, stop):
                     return self._run(Transfer(source, sink, config, pool, _stores), cancellation)
-                read = PartialRead(source, config, pool, cancellation, _stores.of(source.store))
+                read = SliceRead(source, config, pool, cancellation, _stores.of(source.store))
                 return read.run_in_order(sink, start, stop)
 
         return ObjectStream(fetch, cancellation, on_end, config.max_memory)

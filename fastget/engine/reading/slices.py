@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 NO_DIGEST = "a slice has no digest of its own: its length and the object's version were compared"
 
 
-class PartialRead:
+class SliceRead:
     """Reads a slice, once. Every answer is pinned to the ETag and the size that the object had at the start.
 
     Where the slice begins is known of all but those that count from the end: then the first request is for its
