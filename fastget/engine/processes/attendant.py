@@ -13,7 +13,7 @@ from fastget.engine.processes.messages import (
     Answer,
     Assignment,
     Call,
-    Claim,
+    Claimed,
     Failed,
     Given,
     Left,
@@ -121,7 +121,7 @@ class Attendant:
         for claim in report.claims:
             self._take_claim(claim)
 
-    def _take_claim(self, claim: Claim) -> None:
+    def _take_claim(self, claim: Claimed) -> None:
         if self._claims is None:
             return
         if claim.digest is None:

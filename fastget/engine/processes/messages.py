@@ -92,7 +92,7 @@ class Progressed:
 
 
 @record
-class Claim:
+class Claimed:
     """These bytes have been written, and this is their xxh3-64; None where nothing of them holds any more."""
 
     span: Span
@@ -111,7 +111,7 @@ class Report:
     requests: int = 0
     rescues: int = 0
     connections: int = 0
-    claims: tuple[Claim, ...] = ()
+    claims: tuple[Claimed, ...] = ()
 
 
 @record

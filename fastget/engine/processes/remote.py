@@ -14,7 +14,7 @@ from fastget.engine.pieces.blocks import Blocks
 from fastget.engine.pieces.job import Job
 from fastget.engine.pieces.piece import Piece
 from fastget.engine.pieces.shares import divide
-from fastget.engine.processes.messages import Answer, Call, Claim, Failed, Given, Left, Progressed, Report, Wanted
+from fastget.engine.processes.messages import Answer, Call, Claimed, Failed, Given, Left, Progressed, Report, Wanted
 from fastget.errors import Cancelled, Throttled
 
 if TYPE_CHECKING:
@@ -149,19 +149,19 @@ class RemoteGate(Gate):
         self._office.post(Left(None if error is None else packed(error), is_served))
 
 
-class Claims:
+class ClaimQueue:
     """What is to be said to the journal, until it is said."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Claim] = deque()
+        self._waiting: deque[Claimed] = deque()
 
     def claim(self, span: Span, digest: bytes) -> None:
-        self._waiting.append(Claim(span, digest))
+        self._waiting.append(Claimed(span, digest))
 
     def withdraw(self, span: Span) -> None:
-        self._waiting.append(Claim(span, None))
+        self._waiting.append(Claimed(span, None))
 
-    def taken(self) -> tuple[Claim, ...]:
+    def taken(self) -> tuple[Claimed, ...]:
         """Those so far, in order; none is given twice."""
         found = []
         while self._waiting:
@@ -181,7 +181,7 @@ class RemoteJob(Job):
     def __init__(
         self, task: Task, assignment: Assignment, tally: Tally, office: Office, cancellation: Cancellation
     ) -> None:
-        self.claims = Claims()
+        self.claims = ClaimQueue()
         self.counts: Callable[[], Report] = Report
         self._office = office
         self._block = assignment.block
