@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from fastget.config import Config
     from fastget.core.bottleneck import Cell, Window
     from fastget.core.sweep import Setting
-    from fastget.engine.bench.link import Bench, Extent, Finding
+    from fastget.engine.bench.link import Bench, Bounds, Finding
 
 _HELP = """Find out what limits a link: server, network, connections, TLS, processor or disk.
 
@@ -74,11 +74,11 @@ def bench(
     **options: Any,
 ) -> int:
     """Run the verb; the exit status."""
-    from fastget.engine.bench.link import Extent
+    from fastget.engine.bench.link import Bounds
 
     if output is not None and directory is not None:
         raise click.UsageError("-o and -d contradict each other: give one of them")
-    extent = Extent(
+    bounds = Bounds(
         counts=counts,
         sizes=sizes,
         seconds=seconds,
@@ -86,7 +86,7 @@ def bench(
         directory=_directory(output) if directory is None else directory,
     )
     listener = _Listener(as_json=as_json, verbose=verbose)
-    command = _Command(listener, extent)
+    command = _Command(listener, bounds)
     try:
         return command.run(url, options)
     except Interrupted as stop:
@@ -104,9 +104,9 @@ def bench(
 class _Command:
     """One measurement, and what came of it so far."""
 
-    def __init__(self, listener: _Listener, extent: Extent) -> None:
+    def __init__(self, listener: _Listener, bounds: Bounds) -> None:
         self._listener = listener
-        self._extent = extent
+        self._bounds = bounds
         self._bench: Bench | None = None
 
     def run(self, url: str, options: dict[str, Any]) -> ExitCode:
@@ -129,7 +129,7 @@ class _Command:
             source = resolve(url, config, endpoints)
             listener = self._listener
             self._bench = Bench(
-                source, config, pool, Cancellation(), self._extent, listener.announce, listener.measured
+                source, config, pool, Cancellation(), self._bounds, listener.announce, listener.measured
             )
             self._bench.run()
 

@@ -16,7 +16,7 @@ from fastget.core.ranges import Span
 from fastget.core.sweep import Setting
 from fastget.engine.bench import machine
 from fastget.engine.bench.flow import Spans
-from fastget.engine.bench.link import Bench, Extent, Finding
+from fastget.engine.bench.link import Bench, Bounds, Finding
 from fastget.engine.bench.machine import Load, digest_rate, disk_rate, usable_cores
 from fastget.engine.cancellation import Cancellation
 from fastget.errors import AccessDenied, Cancelled, DestinationError, SourceChanged
@@ -25,7 +25,7 @@ from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faul
 
 MIB = 1024 * 1024
 STORED = StoredObject(Content.generated(16 * MIB, seed=3))
-QUICK = Extent(counts=(1, 2), sizes=(MIB,), seconds=0.1)
+QUICK = Bounds(counts=(1, 2), sizes=(MIB,), seconds=0.1)
 PACED = Behaviour(rate_per_connection=20e6)
 
 
@@ -34,12 +34,12 @@ def measured(
     tell: Callable[[Finding], None] = lambda _: None,
     announce: Callable[[Setting | None], None] = lambda _: None,
     cancellation: Cancellation | None = None,
-    extent: Extent = QUICK,
+    bounds: Bounds = QUICK,
 ) -> Bench:
     config = Config(retries=2)
     with Client(config) as client, client.lend(config) as (pool, _):
         source = resolve(server.url("/b/x"), config)
-        bench = Bench(source, config, pool, cancellation or Cancellation(), extent, announce, tell)
+        bench = Bench(source, config, pool, cancellation or Cancellation(), bounds, announce, tell)
         bench.run()
     return bench
 

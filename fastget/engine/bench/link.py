@@ -42,7 +42,7 @@ WINDOWS_BY_ITSELF, SHARE_BY_ITSELF = 3, 8
 
 
 @frozen(kw_only=True)
-class Extent:
+class Bounds:
     """What is measured and for how long: `seconds` for one window, `most_bytes` for all of them together.
 
     `directory` is where a file would be written, None to leave the disk alone.
@@ -93,7 +93,7 @@ class Bench:
         config: Config,
         pool: ConnectionPool,
         cancellation: Cancellation,
-        extent: Extent,
+        bounds: Bounds,
         announce: Callable[[Setting | None], None] = lambda _: None,
         tell: Callable[[Finding], None] = lambda _: None,
     ) -> None:
@@ -106,7 +106,7 @@ class Bench:
         self._config = config
         self._pool = pool
         self._cancellation = cancellation
-        self._extent = extent
+        self._bounds = bounds
         self._announce = announce
         self._tell = tell
         self._is_encrypted = False
@@ -117,9 +117,9 @@ class Bench:
         Raises ConfigError for an object that is too small, RangeNotSupported where the server has no ranges or no
         size, DestinationError for the directory, and the errors of a download.
         """
-        if self._extent.directory is not None:
+        if self._bounds.directory is not None:
             # Before the network, because a directory that cannot be written is found at once.
-            self.disk = Disk(disk_rate(self._extent.directory, self._cancellation.check))
+            self.disk = Disk(disk_rate(self._bounds.directory, self._cancellation.check))
             self._tell(self.disk)
         target = self._target()
         self._look_around(target)
@@ -182,13 +182,13 @@ class Bench:
         )
 
     def _sweep(self, target: Target) -> None:
-        counts, sizes = self._extent.counts, _fitting(self._extent.sizes, target.size)
-        share = max(MIB, self._extent.most_bytes // most_steps(counts, sizes))
-        measuring = Measuring(target, self._pool, self._cancellation, self._extent.seconds, share)
+        counts, sizes = self._bounds.counts, _fitting(self._bounds.sizes, target.size)
+        share = max(MIB, self._bounds.most_bytes // most_steps(counts, sizes))
+        measuring = Measuring(target, self._pool, self._cancellation, self._bounds.seconds, share)
         steps = sweep(counts, sizes)
         setting = next(steps)
         try:
-            while measuring.received < self._extent.most_bytes:
+            while measuring.received < self._bounds.most_bytes:
                 self._announce(setting)
                 window = measuring.measure(setting)
                 self.windows.append(window)
@@ -198,8 +198,8 @@ class Bench:
             return
 
     def _look_by_itself(self, target: Target) -> None:
-        extent = self._extent
-        seconds, most_bytes = extent.seconds * WINDOWS_BY_ITSELF, extent.most_bytes // SHARE_BY_ITSELF
+        bounds = self._bounds
+        seconds, most_bytes = bounds.seconds * WINDOWS_BY_ITSELF, bounds.most_bytes // SHARE_BY_ITSELF
         self._announce(None)
         self.itself = by_itself(target, self._config, self._pool, self._cancellation, seconds, most_bytes)
         if self.itself is not None:
