@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Protocol
 
-from fastget.bulk.processes.messages import Broken, Commission, Finish, Finished, Lot, Piece, Report
+from fastget.bulk.processes.messages import Broken, Commission, Errand, Finish, Finished, Lot, Report
 from fastget.core.straggler import UNSERVED
 from fastget.engine.children.messages import Stop
 from fastget.engine.children.process import ChildProcess
@@ -87,7 +87,7 @@ class Attendant:
         """Give what there is to give; end a child that says nothing for `patience` seconds, or has died unnoticed.
 
         `others`: what the process of the pull has done itself. Where that has grown for long, and a child that holds
-        pieces brings none, it is ended as well: the server may serve no more connections.
+        errands brings none, it is ended as well: the server may serve no more connections.
         """
         passed = self._child.look(patience)
         if self._has_news or not self._held:
@@ -153,16 +153,16 @@ class Attendant:
         self._give()
 
     def _give(self) -> None:
-        """Make pieces of orders, as many as are due; nobody waits for whoever does so already."""
+        """Make errands of orders, as many as are due; nobody waits for whoever does so already."""
         if not self._is_ending and self._giving.acquire(blocking=False):
             try:
-                pieces = tuple(self._pieces())
-                if pieces:
-                    self._child.post(Lot(pieces))  # does not wait
+                errands = tuple(self._errands())
+                if errands:
+                    self._child.post(Lot(errands))  # does not wait
             finally:
                 self._giving.release()
 
-    def _pieces(self) -> Iterator[Piece]:
+    def _errands(self) -> Iterator[Errand]:
         vain: list[Order[Source]] = []
         while self._given < self._due and len(vain) < _MOST_VAIN and (order := self._orders.take()) is not None:
             source = self._lend(order)
@@ -170,7 +170,7 @@ class Attendant:
                 vain.append(order)
                 continue
             self._given += 1
-            yield Piece(source, order.path, order.item.size, order.item.checksum)
+            yield Errand(source, order.path, order.item.size, order.item.checksum)
         for order in vain:
             self._orders.give_back(order)
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fastget.bulk.outcome import PullFailure
-    from fastget.bulk.processes.messages import Piece
+    from fastget.bulk.processes.messages import Errand
     from fastget.config import Config
     from fastget.events import Result
     from fastget.sinks.protocol import Sink
@@ -61,7 +61,7 @@ class _Elsewhere(FastgetError):
 
 
 class Outcomes:
-    """What has come of the pieces, until it is told. Safe in many threads. It takes what a `Sum` takes."""
+    """What has come of the errands, until it is told. Safe in many threads. It takes what a `Sum` takes."""
 
     def __init__(self) -> None:
         self._landed: deque[Result] = deque()
@@ -112,7 +112,7 @@ class _Child:
         self._file = file
         self._parent = parent
         self._channel = Channel(sock, "child")
-        self._inbox: SimpleQueue[Piece] = SimpleQueue()
+        self._inbox: SimpleQueue[Errand] = SimpleQueue()
         self._outcomes = Outcomes()
         self._cancellation = Cancellation()
         self._is_over = threading.Event()
@@ -134,9 +134,9 @@ class _Child:
     def _listen(self, messages: Iterator[object]) -> None:
         for message in messages:
             if isinstance(message, Lot):
-                for piece in message.pieces:
-                    self._inbox.put(piece)
-                self._arrived += len(message.pieces)
+                for errand in message.errands:
+                    self._inbox.put(errand)
+                self._arrived += len(message.errands)
             elif isinstance(message, Finish):
                 self._is_over.set()
             elif isinstance(message, Stop):
@@ -177,9 +177,9 @@ class _Child:
         try:
             while not self._is_over.is_set():
                 arrived = self._arrived  # at least those are in the box
-                for piece in _all_in(self._inbox):
-                    item = Item("", size=piece.size, checksum=piece.checksum)
-                    crew.hand_out(Order(item, piece.source, piece.path))
+                for errand in _all_in(self._inbox):
+                    item = Item("", size=errand.size, checksum=errand.checksum)
+                    crew.hand_out(Order(item, errand.source, errand.path))
                 crew.look()
                 wanted = pace.wanted(time.monotonic(), crew.finished, crew.outstanding, len(crew.hands))
                 self._report(arrived + wanted, len(crew.hands))
@@ -199,7 +199,7 @@ class _Child:
 
 
 class Pace:
-    """How many pieces should lie ready: as many as take a moment, at the rate of the last looks."""
+    """How many errands should lie ready: as many as take a moment, at the rate of the last looks."""
 
     def __init__(self) -> None:
         self._rate = 0.0
@@ -215,7 +215,7 @@ class Pace:
         return max(0, most - outstanding)
 
 
-def _all_in(queue: SimpleQueue[Piece]) -> Iterator[Piece]:
+def _all_in(queue: SimpleQueue[Errand]) -> Iterator[Errand]:
     while True:
         try:
             yield queue.get_nowait()

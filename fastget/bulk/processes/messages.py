@@ -30,7 +30,7 @@ class Commission:
 
 
 @record
-class Piece:
+class Errand:
     """An object to be fetched to `path`, below the directory; `size` as the listing says, in bytes."""
 
     source: LentSource
@@ -43,7 +43,7 @@ class Piece:
 class Lot:
     """To a child: fetch these."""
 
-    pieces: tuple[Piece, ...]
+    errands: tuple[Errand, ...]
 
 
 @record
@@ -55,8 +55,8 @@ class Finish:
 class Report:
     """From a child, some fifty times a second while there is news, ten times where there is none.
 
-    `landed` are here now; `returned` are paths of pieces that the process of the pull has to fetch itself. So many
-    pieces are `due` in all since the beginning; `threads` work.
+    `landed` are here now; `returned` are paths of errands that the process of the pull has to fetch itself. So many
+    errands are `due` in all since the beginning; `threads` work.
     """
 
     landed: tuple[Result, ...] = ()
