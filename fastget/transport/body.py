@@ -13,7 +13,7 @@ from fastget.errors import NetworkError, ProtocolError, Stalled
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fastget.transport.cancellation import Cancellation
+    from fastget.transport.cancellation import SocketCancellation
     from fastget.transport.wire import Wire
 
 # A size line with its extensions has to fit here whole; payload that comes along is copied out of it.
@@ -28,7 +28,7 @@ _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n\x00]*)?")
 class Intake:
     """The bytes of one answer's body: first those that came along with its head, then those of the wire."""
 
-    def __init__(self, wire: Wire, surplus: bytes, stall_timeout: float, cancellation: Cancellation) -> None:
+    def __init__(self, wire: Wire, surplus: bytes, stall_timeout: float, cancellation: SocketCancellation) -> None:
         self._wire = wire
         self._surplus = memoryview(surplus)
         self._stall_timeout = stall_timeout

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-class Cancellation:
+class SocketCancellation:
     """A flag, and the sockets that are shut down, and the waiters that are woken, when it is raised.
 
     A socket is watched from before its first blocking call until just before it is closed, so that a shutdown

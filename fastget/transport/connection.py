@@ -9,7 +9,7 @@ from fastget.core.addresses import Trouble
 from fastget.errors import FastgetError, NetworkError, Stalled
 from fastget.records import record
 from fastget.transport.body import Body, Intake, body_of
-from fastget.transport.cancellation import Cancellation
+from fastget.transport.cancellation import SocketCancellation
 from fastget.transport.conversation import Conversation, NoAnswerError
 from fastget.transport.heads import CastExchange, HeadExchange
 
@@ -41,7 +41,7 @@ class SocketConnection:
         self.origin = origin
         self._route = route
         self._stall_timeout = stall_timeout
-        self._cancellation = Cancellation()
+        self._cancellation = SocketCancellation()
         self._conversation = Conversation(str(origin), response_timeout, self._cancellation)
         self._wire: Wire | None = None
         self._intake: Intake | None = None

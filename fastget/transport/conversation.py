@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fastget.errors import NetworkError, Stalled
 
 if TYPE_CHECKING:
-    from fastget.transport.cancellation import Cancellation
+    from fastget.transport.cancellation import SocketCancellation
     from fastget.transport.heads import HeadExchange, Reception
     from fastget.transport.wire import Wire
 
@@ -31,7 +31,7 @@ class Conversation:
     `waited`: seconds from the latest request until the head of its answer was there.
     """
 
-    def __init__(self, peer: str, response_timeout: float, cancellation: Cancellation) -> None:
+    def __init__(self, peer: str, response_timeout: float, cancellation: SocketCancellation) -> None:
         self._peer = peer
         self._response_timeout = response_timeout
         self._cancellation = cancellation

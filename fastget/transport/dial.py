@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
     from fastget.core.addresses import Address
-    from fastget.transport.cancellation import Cancellation
+    from fastget.transport.cancellation import SocketCancellation
     from fastget.transport.resolver import Host
 
 # How long one address may keep the next from being tried (RFC 8305 §5).
@@ -35,7 +35,7 @@ _REFUSED_HINT = "check that the server is running, and that the port is the righ
 def dial(
     host: Host,
     timeout: float,
-    cancellation: Cancellation,
+    cancellation: SocketCancellation,
     *,
     public_only: bool = False,
     without: Collection[Address] = (),
@@ -136,7 +136,7 @@ class Race:
     `losers` are the addresses that failed, or that were left behind by one which was tried later.
     """
 
-    def __init__(self, cancellation: Cancellation) -> None:
+    def __init__(self, cancellation: SocketCancellation) -> None:
         self.losers: list[Address] = []
         self._cancellation = cancellation
         self._selector = selectors.DefaultSelector()

@@ -13,7 +13,7 @@ import httpx
 
 from fastget.core.messages import Headers, ResponseHead, value_bytes
 from fastget.errors import Cancelled, ConfigError, FastgetError, NetworkError, ProtocolError, Stalled
-from fastget.transport.cancellation import Cancellation
+from fastget.transport.cancellation import SocketCancellation
 from fastget.transport.heads import MAXIMUM_FIELDS, framing_of, unquoted
 from fastget.transport.resolver import unresolved
 from fastget.transport.tls import untrusted
@@ -43,7 +43,7 @@ class HttpxConnection:
         self._proxy = proxy
         self._config = config
         self._tls_context = tls_context
-        self._cancellation = Cancellation()
+        self._cancellation = SocketCancellation()
         self._transport: httpx.HTTPTransport | None = None
         self._stream: Any = None
         self._watched: socket.socket | None = None

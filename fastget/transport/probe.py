@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from fastget.config import Config
     from fastget.core.urls import Origin
-    from fastget.transport.cancellation import Cancellation
+    from fastget.transport.cancellation import SocketCancellation
     from fastget.transport.wire import Wire
 
 
@@ -47,7 +47,7 @@ class Probe:
         """Whether the way is one of sockets of ours (not through SOCKS)."""
         return self._proxy is None or self._proxy.suits_data_plane(self._origin)
 
-    def open(self, cancellation: Cancellation) -> Handshake:
+    def open(self, cancellation: SocketCancellation) -> Handshake:
         """Raises NetworkError, Stalled, Cancelled."""
         context = self._tls_context() if self._origin.scheme == "https" else None
         route = _TimedRoute(self._origin, self._proxy, self._config, lambda: context or self._tls_context())
@@ -75,7 +75,9 @@ class _TimedRoute(Route):
 
     secured_at: float | None = None
 
-    def _secure(self, sock: socket.socket, host: str, context: ssl.SSLContext, cancellation: Cancellation) -> Wire:
+    def _secure(
+        self, sock: socket.socket, host: str, context: ssl.SSLContext, cancellation: SocketCancellation
+    ) -> Wire:
         self.secured_at = time.monotonic()
         return super()._secure(sock, host, context, cancellation)
 

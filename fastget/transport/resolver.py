@@ -18,7 +18,7 @@ from fastget.errors import NetworkError, Stalled
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from fastget.transport.cancellation import Cancellation
+    from fastget.transport.cancellation import SocketCancellation
 
 # Seconds after which a name is asked for again, by whoever connects next. Stores let their answers live for 5 to 60 s.
 LIFETIME = 60.0
@@ -73,7 +73,7 @@ class Host:
         self._lock = threading.Lock()
         self._lookup: _Lookup | None = None
 
-    def resolve(self, timeout: float, cancellation: Cancellation) -> None:
+    def resolve(self, timeout: float, cancellation: SocketCancellation) -> None:
         """See to it that addresses are known, and not too old.
 
         Where old ones can be had, they do instead of an answer that fails or lets wait for itself. Raises NetworkError

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fastget.core.addresses import Address
     from fastget.core.messages import Request, ResponseHead
     from fastget.core.urls import Origin
-    from fastget.transport.cancellation import Cancellation
+    from fastget.transport.cancellation import SocketCancellation
     from fastget.transport.proxies import Proxy
 
 _LONGEST_TICK = 1.0
@@ -58,7 +58,7 @@ class Route:
         self._is_secure = origin.scheme == "https"
         self._tick = min(_LONGEST_TICK, config.stall_timeout, config.response_timeout)
 
-    def open(self, cancellation: Cancellation, *, public_only: bool = False) -> Wire:
+    def open(self, cancellation: SocketCancellation, *, public_only: bool = False) -> Wire:
         """A connected wire; `cancellation` watches its socket. Raises NetworkError, Stalled, Cancelled.
 
         With `public_only`, no wire into a private network; a proxy may lie in one, and decides by itself.
@@ -73,7 +73,12 @@ class Route:
                 return wire
 
     def _try(
-        self, context: ssl.SSLContext | None, cancellation: Cancellation, tried: list[Address], *, public_only: bool
+        self,
+        context: ssl.SSLContext | None,
+        cancellation: SocketCancellation,
+        tried: list[Address],
+        *,
+        public_only: bool,
     ) -> Wire | None:
         """A wire; None where the address cannot do TLS, which is one of the `tried` then, and there are others."""
         try:
@@ -109,7 +114,7 @@ class Route:
                 self.leave()
         return wire
 
-    def _wire(self, sock: socket.socket, context: ssl.SSLContext | None, cancellation: Cancellation) -> Wire:
+    def _wire(self, sock: socket.socket, context: ssl.SSLContext | None, cancellation: SocketCancellation) -> Wire:
         if context is None:
             return Wire(sock, self._tick)
         if self._proxy is not None and self._proxy.scheme == "http":
@@ -124,7 +129,7 @@ class Route:
         if peer is not None:
             peer.host.closed(peer.address)
 
-    def _tunnel(self, sock: socket.socket, proxy: Proxy, cancellation: Cancellation) -> None:
+    def _tunnel(self, sock: socket.socket, proxy: Proxy, cancellation: SocketCancellation) -> None:
         exchange = HeadExchange()
         host = f"[{self._origin.host}]" if ":" in self._origin.host else self._origin.host
         data = exchange.encode_connect(f"{host}:{self._origin.port}", self._proxy_fields())
@@ -140,7 +145,9 @@ class Route:
         if reception.surplus:
             raise ProtocolError(f"the proxy {proxy} sent bytes of its own into the tunnel to {self._origin}")
 
-    def _secure(self, sock: socket.socket, host: str, context: ssl.SSLContext, cancellation: Cancellation) -> Wire:
+    def _secure(
+        self, sock: socket.socket, host: str, context: ssl.SSLContext, cancellation: SocketCancellation
+    ) -> Wire:
         from fastget.transport.tls import handshake
 
         secured = handshake(sock, host, context, self._config.connect_timeout, cancellation)

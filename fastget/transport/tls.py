@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import socket
 
     from fastget.config import Config
-    from fastget.transport.cancellation import Cancellation
+    from fastget.transport.cancellation import SocketCancellation
 
 # What OpenSSL calls an answer in plain text, of HTTP or another protocol.
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"})
@@ -72,7 +72,7 @@ def _trusting(ca_bundle: str | None) -> ssl.SSLContext:
 
 
 def handshake(
-    sock: socket.socket, host: str, context: ssl.SSLContext, timeout: float, cancellation: Cancellation
+    sock: socket.socket, host: str, context: ssl.SSLContext, timeout: float, cancellation: SocketCancellation
 ) -> ssl.SSLSocket:
     """Start TLS as a client within `timeout` seconds; the socket that comes back replaces `sock`.
 

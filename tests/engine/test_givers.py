@@ -12,7 +12,7 @@ from fastget.core.addresses import Address, Trouble
 from fastget.core.planner import Chunk
 from fastget.core.ranges import Span
 from fastget.engine.pieces.givers import MOST_EXCUSES, Givers
-from fastget.transport.cancellation import Cancellation
+from fastget.transport.cancellation import SocketCancellation
 from fastget.transport.resolver import Host, Peer
 
 CHUNK = Chunk(3, Span(300, 400))
@@ -25,7 +25,7 @@ def address(last: int) -> Address:
 @pytest.fixture
 def host() -> Host:
     found = Host("store.example", 80, lambda *_: [address(1), address(2)])
-    found.resolve(20, Cancellation())
+    found.resolve(20, SocketCancellation())
     return found
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fastget.core.messages import Framing, Headers, ResponseHead
 from fastget.errors import FastgetError, NetworkError
 from fastget.transport.body import Body, Intake, body_of
-from fastget.transport.cancellation import Cancellation
+from fastget.transport.cancellation import SocketCancellation
 
 if TYPE_CHECKING:
     from fastget.transport.wire import Wire
@@ -45,7 +45,7 @@ class Pieces:
 def body_over(framing: Framing, data: bytes, cuts: list[int], length: int | None = None) -> tuple[Body, Intake]:
     """A body whose first bytes came along with the head."""
     surplus, rest = data[: cuts[0]], data[cuts[0] :]
-    intake = Intake(cast("Wire", Pieces(rest, cuts)), surplus, 1.0, Cancellation())
+    intake = Intake(cast("Wire", Pieces(rest, cuts)), surplus, 1.0, SocketCancellation())
     return body_of(ResponseHead(200, Headers(), framing, length), intake), intake
 
 
@@ -92,7 +92,7 @@ def decode(coded: bytes) -> bytes | None:
 
 def test_what_has_come_is_acknowledged_before_the_last_bytes_of_an_answer_are_waited_for() -> None:
     wire = Pieces(b"x" * 100, [40])
-    intake = Intake(cast("Wire", wire), b"surplus", 1.0, Cancellation())
+    intake = Intake(cast("Wire", wire), b"surplus", 1.0, SocketCancellation())
     body = body_of(ResponseHead(200, Headers(), Framing.LENGTH, 107), intake)
     view = memoryview(bytearray(107))
     assert body.read_into(view[:20]) == 20
@@ -105,7 +105,7 @@ def test_what_has_come_is_acknowledged_before_the_last_bytes_of_an_answer_are_wa
 
 def test_nothing_is_acknowledged_for_a_body_that_came_with_its_head() -> None:
     wire = Pieces(b"", [1])
-    intake = Intake(cast("Wire", wire), b"surplus", 1.0, Cancellation())
+    intake = Intake(cast("Wire", wire), b"surplus", 1.0, SocketCancellation())
     body = body_of(ResponseHead(200, Headers(), Framing.LENGTH, 7), intake)
     assert body.read_into(memoryview(bytearray(7))) == 7
     assert wire.acknowledged == []

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from fastget.errors import Cancelled, NetworkError, Stalled
-from fastget.transport.cancellation import Cancellation
+from fastget.transport.cancellation import SocketCancellation
 from fastget.transport.dial import dial
 from fastget.transport.resolver import Host
 
@@ -49,7 +49,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Resolve:
 
 
 def connected_port(timeout: float = 20) -> int:
-    cancellation = Cancellation()
+    cancellation = SocketCancellation()
     sock, _ = dial(Host("host.example", 80), timeout, cancellation)
     port: int = sock.getpeername()[1]
     cancellation.close(sock)
@@ -135,11 +135,11 @@ def test_a_name_without_an_address_is_a_network_error_that_names_it(
 
 def test_a_name_that_is_too_long_is_a_network_error() -> None:
     with pytest.raises(NetworkError):
-        dial(Host("x" * 300, 80), 1, Cancellation())
+        dial(Host("x" * 300, 80), 1, SocketCancellation())
 
 
 def test_cancelling_during_the_resolution_holds_afterwards(listening: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    cancellation = Cancellation()
+    cancellation = SocketCancellation()
 
     def cancelled(*_args: object, **_options: object) -> list[Answer]:
         cancellation.cancel()
@@ -151,7 +151,7 @@ def test_cancelling_during_the_resolution_holds_afterwards(listening: int, monke
 
 
 def test_a_watched_socket_is_shut_down_and_a_forgotten_one_is_not() -> None:
-    cancellation = Cancellation()
+    cancellation = SocketCancellation()
     watched, forgotten = socket.socketpair(), socket.socketpair()
     cancellation.watch(watched[0])
     cancellation.watch(forgotten[0])

@@ -13,7 +13,7 @@ from fastget.core.messages import Request, ResponseHead
 from fastget.core.urls import URL, Origin
 from fastget.transport import pool as pool_module
 from fastget.transport import resolver
-from fastget.transport.cancellation import Cancellation
+from fastget.transport.cancellation import SocketCancellation
 from fastget.transport.pool import MAXIMUM_IDLE, MAXIMUM_IDLE_SECONDS, Pool
 from fastget.transport.resolver import Resolver
 
@@ -117,7 +117,7 @@ def test_an_address_is_avoided_where_there_are_others() -> None:
     assert pool.acquire(A, avoiding=peers[0]) is first  # the only address, for all that is known
     assert first.avoided == peers[0]
     pool.release(first)
-    host.resolve(1.0, Cancellation())
+    host.resolve(1.0, SocketCancellation())
     assert pool.acquire(A, avoiding=peers[0]) is second
     assert pool.acquire(A, avoiding=peers[0]) is not first
 

@@ -13,7 +13,7 @@ import pytest
 from fastget.core.addresses import Address, Trouble
 from fastget.errors import Cancelled, NetworkError, Stalled
 from fastget.transport import resolver as resolver_module
-from fastget.transport.cancellation import Cancellation
+from fastget.transport.cancellation import SocketCancellation
 from fastget.transport.resolver import LIFETIME, Host, Resolver
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -68,7 +68,7 @@ def host_of(names: NameServer, name: str = "store.example") -> Host:
 
 
 def order(host: Host, timeout: float = 20.0) -> list[Address]:
-    host.resolve(timeout, Cancellation())
+    host.resolve(timeout, SocketCancellation())
     found = host.reserve(lambda _: True)
     host.closed(found[0])
     return found
@@ -173,7 +173,7 @@ def test_a_name_server_that_keeps_silent_is_a_stall_that_names_the_host(names: N
 @pytest.mark.fault("N14")
 def test_whoever_waits_for_a_silent_name_server_can_be_stopped(names: NameServer) -> None:
     names.silent.clear()
-    host, cancellation = host_of(names), Cancellation()
+    host, cancellation = host_of(names), SocketCancellation()
 
     def stop() -> None:
         names.has_been_asked.wait(20)

@@ -25,7 +25,7 @@ from fastget.transport.route import Route
 
 if TYPE_CHECKING:
     from fastget.core.addresses import Address
-    from fastget.transport.cancellation import Cancellation
+    from fastget.transport.cancellation import SocketCancellation
     from fastget.transport.wire import Wire
     from tests.transport.conftest import Client, Mode, Peer, Script
 
@@ -422,7 +422,7 @@ def test_abort_ends_an_attempt_to_connect(data_plane: Mode, unanswering: int, mo
 def test_connecting_is_no_part_of_what_an_answer_took(data_plane: Mode, monkeypatch: pytest.MonkeyPatch) -> None:
     real, passed, open_route = time.monotonic, [0.0], Route.open
 
-    def slowly(route: Route, cancellation: Cancellation, *, public_only: bool) -> Wire:
+    def slowly(route: Route, cancellation: SocketCancellation, *, public_only: bool) -> Wire:
         wire = open_route(route, cancellation, public_only=public_only)
         passed[0] += 1000.0
         return wire

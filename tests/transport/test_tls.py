@@ -17,7 +17,7 @@ from fastget.config import Config
 from fastget.core.messages import Request
 from fastget.core.urls import URL
 from fastget.errors import Cancelled, ConfigError, NetworkError, ProtocolError, Stalled
-from fastget.transport.cancellation import Cancellation
+from fastget.transport.cancellation import SocketCancellation
 from fastget.transport.pool import Pool
 from fastget.transport.tls import client_context, handshake
 
@@ -132,7 +132,7 @@ def test_a_connection_that_was_reset_before_the_handshake_is_closed(no_leaks: No
         accepted.close()
         select.select([sock], [], [])
         with pytest.raises(NetworkError):
-            handshake(sock, "127.0.0.1", client_context(Config()), 20, Cancellation())
+            handshake(sock, "127.0.0.1", client_context(Config()), 20, SocketCancellation())
     assert sock.fileno() == -1
 
 

@@ -16,7 +16,7 @@ from fastget.engine.discovery.opening import Discovery
 from fastget.engine.exchange.line import Line
 from fastget.errors import ConfigError, RangeNotSupported
 from fastget.records import frozen
-from fastget.transport.cancellation import Cancellation as SocketCancellation
+from fastget.transport.cancellation import SocketCancellation
 from fastget.transport.probe import Handshake, Probe
 
 if TYPE_CHECKING:
