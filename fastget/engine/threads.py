@@ -18,7 +18,10 @@ Answer = TypeVar("Answer")
 
 
 def usable_cores() -> int:
-    """The processors that this process may use."""
+    """How many threads of this process may compute at once.
+
+    A quota of its control group is none of it: that is counted over a tenth of a second, and governors look sooner.
+    """
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 

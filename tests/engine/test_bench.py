@@ -17,7 +17,7 @@ from fastget.core.sweep import Setting
 from fastget.engine.bench import machine
 from fastget.engine.bench.flow import Spans
 from fastget.engine.bench.link import Bench, Bounds, Finding
-from fastget.engine.bench.machine import Load, digest_rate, disk_rate, usable_cores
+from fastget.engine.bench.machine import Load, allotted_cores, digest_rate, disk_rate
 from fastget.engine.cancellation import Cancellation
 from fastget.errors import AccessDenied, Cancelled, DestinationError, SourceChanged
 from fastget.sources.resolve import resolve
@@ -128,13 +128,13 @@ def test_pieces_go_from_the_front_to_the_end_and_begin_anew() -> None:
 def test_a_quota_of_the_control_group_counts_as_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     quota = tmp_path / "cpu.max"
     monkeypatch.setattr(machine, "_QUOTA", quota)
-    whole = usable_cores()
+    whole = allotted_cores()
     assert whole >= 1
     quota.write_text("50000 100000\n")
-    assert usable_cores() == 0.5
+    assert allotted_cores() == 0.5
     for text in ("max 100000\n", "nonsense", "1 0"):
         quota.write_text(text)
-        assert usable_cores() == whole
+        assert allotted_cores() == whole
 
 
 def test_the_load_of_the_machine_is_what_was_not_idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

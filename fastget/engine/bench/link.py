@@ -10,7 +10,7 @@ from fastget.core.checksums.algorithms import Algorithm
 from fastget.core.sweep import most_steps, sweep
 from fastget.engine.bench.by_itself import ByItself, by_itself
 from fastget.engine.bench.flow import Target
-from fastget.engine.bench.machine import digest_rate, disk_rate, usable_cores
+from fastget.engine.bench.machine import allotted_cores, digest_rate, disk_rate
 from fastget.engine.bench.measuring import Measuring
 from fastget.engine.discovery.opening import Discovery
 from fastget.engine.exchange.line import Line
@@ -129,7 +129,7 @@ class Bench:
     @property
     def facts(self) -> Facts:
         """What has been measured so far."""
-        return Facts(cells_of(self.windows), usable_cores(), self._is_encrypted, self.disk and self.disk.rate)
+        return Facts(cells_of(self.windows), allotted_cores(), self._is_encrypted, self.disk and self.disk.rate)
 
     @property
     def verdict(self) -> Verdict:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastget.core.checksums.algorithms import new_hasher
+from fastget.engine.threads import usable_cores
 from fastget.records import record
 from fastget.sinks.failures import destination_error
 
@@ -28,10 +29,9 @@ _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _STATISTICS = Path("/proc/stat")
 
 
-def usable_cores() -> float:
-    """The cores that this process may use: those of its affinity, or fewer by the quota of its control group."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = float(len(affinity(0)) if affinity else os.cpu_count() or 1)
+def allotted_cores() -> float:
+    """What this process may take of the processors: all it can use, or what its control group's quota leaves it."""
+    cores = float(usable_cores())
     return min(cores, _quota() or cores)
 
 
