@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SUCCESS = (200, 206)
 FORBIDDEN = 403
 PRECONDITION_FAILED = 412
+# Statuses that an object which was there a moment ago answers with, and what has happened then (faults.md H14, H39).
+GONE = {404: "it is no longer there", 416: "it ends before the range that is missing"}
 
 
 @record

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 from fastget.core import retry
 from fastget.core.checksums.verification import verified_by_size
 from fastget.core.ranges import ContentRange, Span
-from fastget.core.validators import FORBIDDEN, SUCCESS, Accepted, Doubt, Expectation, judge
+from fastget.core.validators import FORBIDDEN, GONE, SUCCESS, Accepted, Doubt, Expectation, judge
 from fastget.engine.discovery.layouts import Surveyor
 from fastget.engine.discovery.opening import Discovery, Opening
 from fastget.engine.exchange.asking import ask
 from fastget.engine.exchange.line import ConnectionPool, Line
 from fastget.engine.exchange.retries import Attempts
 from fastget.engine.reading.inspection import Extent, Inspection, inspection_of
-from fastget.engine.workers.worker import GONE
 from fastget.errors import Cancelled, FastgetError, NetworkError, ProtocolError, SourceChanged, SourceError, Throttled
 
 if TYPE_CHECKING:

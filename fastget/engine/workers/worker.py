@@ -13,7 +13,7 @@ from fastget.core import retry
 from fastget.core.addresses import Trouble
 from fastget.core.planner import Chunk
 from fastget.core.ranges import Span
-from fastget.core.validators import FORBIDDEN, PRECONDITION_FAILED
+from fastget.core.validators import FORBIDDEN, GONE, PRECONDITION_FAILED
 from fastget.engine.cancellation import Cut
 from fastget.engine.descriptors import are_exhausted
 from fastget.engine.exchange.asking import ask
@@ -49,9 +49,6 @@ FEW_WORKERS = 4
 QUICK, SLOW = 0.01, 0.05
 # Seconds without a read after which a server may take its client for gone; 5 is the least that any is known to wait.
 LONG_PAUSE = 4.0
-
-# Statuses that an object which was there a moment ago answers with, and what has happened then (faults.md H14, H39).
-GONE = {404: "it is no longer there", 416: "it ends before the range that is missing"}
 # What a store says to the number of a part that it cannot find (faults.md H48, H49).
 NO_SUCH_PART = frozenset({400, 416, 501})
 
