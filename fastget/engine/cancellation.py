@@ -6,8 +6,7 @@ import threading
 import time
 from typing import Protocol
 
-from fastget.errors import Cancelled, FastgetError
-from fastget.records import record
+from fastget.errors import Cancelled
 
 # Seconds. A signal that comes just before a wait does not end it, above all where threads run at once.
 LOOK = 1.0
@@ -78,15 +77,3 @@ class Cancellation:
         """`target` is out of the scope's reach again."""
         with self._lock:
             self._targets.discard(target)
-
-
-@record
-class Cut:
-    """Why a stream is ended from outside: for faster ones to go on, or as the failure that `error` says.
-
-    `shares`: among how many the rest of its piece is divided. `is_slow`: whether that is held against its address.
-    """
-
-    error: FastgetError | None = None
-    shares: int = 1
-    is_slow: bool = True

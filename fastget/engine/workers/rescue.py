@@ -21,7 +21,7 @@ from fastget.core.straggler import (
     long_stalled,
     rescues,
 )
-from fastget.engine.cancellation import Cut
+from fastget.engine.workers.cut import Cut
 from fastget.errors import Stalled
 from fastget.sinks.protocol import OrderedSink
 

@@ -14,11 +14,11 @@ from fastget.core.addresses import Trouble
 from fastget.core.planner import Chunk
 from fastget.core.ranges import Span
 from fastget.core.validators import FORBIDDEN, GONE, PRECONDITION_FAILED
-from fastget.engine.cancellation import Cut
 from fastget.engine.descriptors import are_exhausted
 from fastget.engine.exchange.asking import ask
 from fastget.engine.pieces.piece import Piece
 from fastget.engine.pieces.task import Replan
+from fastget.engine.workers.cut import Cut
 from fastget.errors import (
     Cancelled,
     FastgetError,
