@@ -5,22 +5,19 @@ A thread follows the contiguous front of what has landed and reads it back; the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from fastget.buffers import shared_buffers
 from fastget.core.checksums.algorithms import Algorithm, new_hasher
+from fastget.engine.download.digesting import BUFFER_SIZE
 from fastget.engine.threads import Thread
 from fastget.errors import DestinationError, FastgetError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fastget.buffers import Buffers
-    from fastget.core.ranges import Span
     from fastget.engine.pieces.job import Job
     from fastget.sinks.protocol import Sink
-
-BUFFER_SIZE = 1024 * 1024
 
 
 class Front:
@@ -59,25 +56,3 @@ class Front:
                 hasher.update(buffer[:count])
             position += count
         return front
-
-
-class Readable(Protocol):
-    """Something with bytes at offsets."""
-
-    def read_at(self, offset: int, buffer: memoryview) -> int: ...
-
-
-def digest_span(
-    sink: Readable, span: Span, algorithms: Sequence[Algorithm], buffers: Buffers
-) -> dict[Algorithm, bytes]:
-    """The digests of bytes that have landed in a sink, read back; nothing is read where none is wanted."""
-    if not algorithms:
-        return {}
-    hashers = {algorithm: new_hasher(algorithm) for algorithm in algorithms}
-    position = span.start
-    with buffers.lend(min(BUFFER_SIZE, max(span.length, 1))) as lent:
-        while position < span.stop and (count := sink.read_at(position, lent.view[: span.stop - position])):
-            for hasher in hashers.values():
-                hasher.update(lent.view[:count])
-            position += count
-    return {algorithm: hasher.digest() for algorithm, hasher in hashers.items()}

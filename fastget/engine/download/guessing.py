@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from fastget.core.checksums.combine import composite, fold
 from fastget.core.guesses import guessed_layouts
 from fastget.core.ranges import Span
-from fastget.engine.download.front import digest_span
+from fastget.engine.download.digesting import digest_span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

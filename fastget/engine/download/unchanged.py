@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fastget.buffers import shared_buffers
 from fastget.core.checksums.verification import Ledger, verified_by, verified_by_size
 from fastget.core.ranges import Span
-from fastget.engine.download.front import digest_span
+from fastget.engine.download.digesting import digest_span
 from fastget.engine.download.resuming import readers
 from fastget.engine.threads import ask_each
 

@@ -17,7 +17,7 @@ from fastget.core.addresses import Trouble
 from fastget.core.checksums.verification import Ledger, difference, unknown_parts, verified_by, verified_by_size
 from fastget.core.planner import plan_parts
 from fastget.core.ranges import Span
-from fastget.engine.download.front import digest_span
+from fastget.engine.download.digesting import digest_span
 from fastget.engine.download.guessing import proven_guess
 from fastget.engine.pieces.job import BYTES_ARE_OUT
 from fastget.engine.pieces.task import Replan
