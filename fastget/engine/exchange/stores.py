@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastget.core.store_memory import StoreFacts
 from fastget.engine.exchange.gate import Gate
-from fastget.engine.exchange.retries import Reserve
+from fastget.engine.exchange.reserve import Reserve
 from fastget.records import record
 from fastget.sources.stores import is_object_store
 
