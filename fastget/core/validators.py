@@ -85,6 +85,19 @@ def judge_identity(head: ResponseHead, pin: Pin) -> Refused | None:
     return None
 
 
+def looser_pin(pin: Pin, status: int, *, may_refuse_its_etag: bool) -> Pin | None:
+    """What to ask with instead where a pinned request was refused with this status; None where it is meant.
+
+    A version may be denied to whoever may read the current one: the ETag still pins (wire-spec.md row 9). And some
+    stores refuse the very ETag that they have sent: in the end answers are compared instead (wire-spec.md §4).
+    """
+    if status == FORBIDDEN and pin.version_id is not None and pin.is_strong:
+        return pin.without_version()
+    if status == PRECONDITION_FAILED and may_refuse_its_etag:
+        return pin.loosened()
+    return None
+
+
 def _judge_silence(head: ResponseHead, asked: Expectation) -> Refused | None:
     """An answer that names no version may be of another one: a server that ignores If-Match would not say."""
     if asked.content_is_checked or not asked.pin.is_strong:

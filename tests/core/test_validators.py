@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fastget.core.messages import Framing, Headers, ResponseHead
 from fastget.core.objectinfo import Pin
 from fastget.core.ranges import Span
-from fastget.core.validators import SUCCESS, Accepted, Doubt, Expectation, Refused, judge, judge_identity
+from fastget.core.validators import SUCCESS, Accepted, Doubt, Expectation, Refused, judge, judge_identity, looser_pin
 
 if TYPE_CHECKING:
     from tests.core.conftest import Answer
@@ -285,3 +285,29 @@ def test_no_content_range_makes_a_body_land_anywhere_but_where_it_was_asked_for(
     said = [int(number) for number in re.findall("[0-9]+", values[0])]
     assert said in ([judged.span.start, judged.span.stop - 1], [judged.span.start, judged.span.stop - 1, 12])
     assert part_number is None or judged.span == asked.span
+
+
+VERSIONED = Pin(ETAG, "v", MODIFIED, 1000)
+
+
+@pytest.mark.row(9)
+def test_a_version_that_is_denied_is_dropped_where_the_etag_still_pins() -> None:
+    assert looser_pin(VERSIONED, 403, may_refuse_its_etag=False) == PIN
+    assert looser_pin(PIN, 403, may_refuse_its_etag=True) is None
+    for etag in (None, 'W/"e"'):
+        assert looser_pin(replace(VERSIONED, etag=etag), 403, may_refuse_its_etag=True) is None
+
+
+@pytest.mark.row(3, 82)
+def test_an_etag_that_is_refused_takes_other_forms_and_is_left_out_in_the_end() -> None:
+    sent, pin = [], PIN
+    while (looser := looser_pin(pin, 412, may_refuse_its_etag=True)) is not None:
+        pin = looser
+        sent.append(pin.if_match)
+    assert sent == ["e", None]
+    assert looser_pin(PIN, 412, may_refuse_its_etag=False) is None
+
+
+@pytest.mark.parametrize("status", [400, 404, 416, 500, 503])
+def test_no_other_refusal_is_about_the_pin(status: int) -> None:
+    assert looser_pin(VERSIONED, status, may_refuse_its_etag=True) is None

@@ -18,6 +18,7 @@ from fastget.s3 import Body
 from fastget.testing import Algorithm, Behaviour, Content, ObjectServer, RangeChecksum, StoredObject, faults
 from fastget.testing.answer import Answer, literal
 from fastget.testing.behaviour import Attributes
+from fastget.testing.quirks import QUIRKS
 
 Ask = Callable[..., dict[str, Any]]
 Serve = Callable[..., ObjectServer]
@@ -592,3 +593,41 @@ def test_who_may_not_read_by_version_is_served_by_the_etag(serve: Serve, get: As
     server = serve({"/b/k": whole(version_id="v1")}, faults=chosen)
     assert get(server)["Body"].read() == DATA
     assert ["versionId" in request.target for request in server.requests] == [False, True, False]
+
+
+@pytest.mark.row(3, 31)
+@pytest.mark.parametrize(("name", "form"), [("aws", '"{}"'), ("spaces", "{}"), ("seaweedfs-3.97", None)])
+def test_a_store_that_refuses_its_own_etag_is_read_on_from_as_well(
+    serve: Serve, get: Ask, name: str, form: str | None
+) -> None:
+    stored = QUIRKS[name].dress(whole())
+    accepted = None if form is None else form.format(stored.etag.strip('"'))
+    breaking = faults.close_mid_body(after=BREAK).on(ranged=False).always()
+    # What a store takes is remembered by its name: a bucket of its own for each.
+    server = serve({f"/{name}/k": stored}, behaviour=QUIRKS[name].behaviour, faults=[breaking])
+    for _ in range(2):
+        assert get(server, Bucket=name)["Body"].read() == DATA
+    served = [request.headers.get("If-Match") for request in server.requests if request.status == 206]
+    assert served == [accepted] * 2
+    refused = [request for request in server.requests if request.status == 412]
+    assert len(refused) == {"aws": 0, "spaces": 1, "seaweedfs-3.97": 2}[name]
+
+
+@pytest.mark.parametrize("name", ["aws", "spaces", "seaweedfs-3.97"])
+def test_an_object_that_was_replaced_ends_the_body_whatever_the_store_takes(serve: Serve, get: Ask, name: str) -> None:
+    other = QUIRKS[name].dress(StoredObject(Content.generated(CONTENT.size, seed=9)))
+    chosen = [faults.close_mid_body(after=BREAK).on(request=1), faults.replaced(other).on(request=2).always()]
+    bucket = f"{name}-replaced"
+    stored = QUIRKS[name].dress(whole())
+    server = serve({f"/{bucket}/k": stored}, behaviour=QUIRKS[name].behaviour, faults=chosen)
+    with pytest.raises(SourceChanged):
+        get(server, Bucket=bucket)["Body"].read()
+
+
+def test_a_weak_etag_does_not_teach_what_a_store_takes(serve: Serve, get: Ask) -> None:
+    spaces, breaking = QUIRKS["spaces"], faults.close_mid_body(after=BREAK).on(ranged=False).always()
+    weak, strong = whole(etag='W/"weak"', version_id="v1"), whole()
+    objects = {"/weak/w": spaces.dress(weak), "/weak/k": spaces.dress(strong)}
+    server = serve(objects, behaviour=spaces.behaviour, faults=[breaking])
+    for key in "wk":
+        assert get(server, Bucket="weak", Key=key)["Body"].read() == DATA

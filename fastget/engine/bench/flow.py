@@ -12,7 +12,7 @@ from fastget.buffers import shared_buffers
 from fastget.config import Config
 from fastget.core import retry
 from fastget.core.ranges import Span
-from fastget.core.validators import FORBIDDEN, PRECONDITION_FAILED, Accepted, Doubt, Expectation, judge
+from fastget.core.validators import Accepted, Doubt, Expectation, judge, looser_pin
 from fastget.engine.exchange.asking import ask
 from fastget.errors import (
     Cancelled,
@@ -73,10 +73,11 @@ class Target:
             answered = target.ask(line, span)
             if answered.error is None:
                 break
-            looser = target._looser(answered)
+            may = self.source.traits(self.info).may_refuse_its_etag
+            looser = looser_pin(target.pin, answered.head.status, may_refuse_its_etag=may)
             if looser is None:
                 raise answered.error
-            target = looser
+            target = replace(target, pin=looser)
         target.accept(answered, span)
         line.drop()
         return target
@@ -104,16 +105,6 @@ class Target:
                 url=self.url,
             )
         raise ProtocolError(f"{self.url}: {reason}", url=self.url)
-
-    def _looser(self, answered: Answered) -> Target | None:
-        """What to try where a store refuses its own ETag, or the version of whoever may read the current one only."""
-        status, pin = answered.head.status, self.pin
-        if status == FORBIDDEN and pin.version_id is not None and pin.if_match is not None:
-            return replace(self, pin=pin.without_version())
-        if status == PRECONDITION_FAILED and self.source.traits(self.info).may_refuse_its_etag:
-            looser = pin.loosened()
-            return None if looser is None else replace(self, pin=looser)
-        return None
 
 
 def persist(

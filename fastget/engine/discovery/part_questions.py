@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastget.core.layout import read_part_answer, read_part_length
 from fastget.core.ranges import ContentRange
-from fastget.core.validators import FORBIDDEN, PRECONDITION_FAILED
+from fastget.core.validators import FORBIDDEN, looser_pin
 from fastget.engine.cancellation import Cancellation
 from fastget.engine.exchange.asking import ask
 from fastget.engine.exchange.line import Line
@@ -95,8 +95,9 @@ class PartQuestions:
                 self._store.learn(attributes=True)
                 return page if self._is_of_this_version(page) else None
             last = head.status if head is not None else None
-            if last == FORBIDDEN and pin.version_id is not None:
-                pin = pin.without_version()
+            looser = looser_pin(pin, last, may_refuse_its_etag=False) if last is not None else None
+            if looser is not None:
+                pin = looser
             elif last not in _MOMENTARY:
                 break
         if last in _NOT_FOR_US:
@@ -115,6 +116,7 @@ class PartQuestions:
         Asked once more where the first answer says nothing about the store, only about the moment.
         """
         pin = self._info.pin.in_form(self._store.facts.match_form)
+        may = self._source.traits(self._info).may_refuse_its_etag
         contradiction, last, left = None, None, _TRIES
         while left:
             left -= 1
@@ -125,21 +127,14 @@ class PartQuestions:
                 self._store.learn(match_form=pin.match_form)
                 return reply, head.status
             last, contradiction = head.status, self._contradiction(head)
-            looser = self._looser(head, pin)
+            looser = looser_pin(pin, head.status, may_refuse_its_etag=may)
             if looser is not None:
                 pin, left = looser, left + 1
-            elif head.status == FORBIDDEN and pin.version_id is not None:
-                pin = pin.without_version()
             elif head.status not in _MOMENTARY:
                 break
         if contradiction is not None:
             raise SourceChanged(contradiction, hint="run it again", url=self._source.display_url)
         return None, last
-
-    def _looser(self, head: ResponseHead, pin: Pin) -> Pin | None:
-        """Some stores refuse the very ETag that they have sent (wire-spec.md §4): answers are compared instead."""
-        may = head.status == PRECONDITION_FAILED and self._source.traits(self._info).may_refuse_its_etag
-        return pin.loosened() if may else None
 
     def _read(self, head: ResponseHead) -> PartReply | None:
         place, length = read_part_answer(head, self._info.pin), read_part_length(head, self._info.pin)

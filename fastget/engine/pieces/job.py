@@ -9,7 +9,7 @@ import random
 from typing import TYPE_CHECKING
 
 from fastget.core import retry
-from fastget.core.validators import Accepted, Doubt, Expectation, judge
+from fastget.core.validators import FORBIDDEN, PRECONDITION_FAILED, Accepted, Doubt, Expectation, judge, looser_pin
 from fastget.engine.pieces.givers import Givers
 from fastget.engine.pieces.piece import Piece
 from fastget.engine.pieces.running_on import RunningOn
@@ -199,30 +199,23 @@ class Job:
         """What every request is pinned to."""
         return self._pin
 
-    def drop_version(self) -> bool:
-        """A request by version was denied, as it is to whoever may read the current version only; the ETag still pins.
+    def loosen_pin(self, refused: Pin, status: int) -> bool:
+        """A request pinned like this was refused: is there another pin to try (`looser_pin`)?
 
-        False where the version is the caller's own wish, or all that there is to pin by.
+        False where the version is the caller's own wish, and for a 412 where a pinned request has been served before:
+        then the object has changed.
         """
         with self._lock:
-            if self._pin.version_id is None or self._pin.if_match is None or self.task.config.version_id is not None:
+            if status not in (FORBIDDEN, PRECONDITION_FAILED):
                 return False
-            self._pin = self._pin.without_version()
-            return True
-
-    def loosen_pin(self, refused: Pin) -> bool:
-        """A first request was answered 412, though its ETag is the one that this store has just sent: is there another
-        form of the condition to try (wire-spec.md §4)? In the end there is none, and answers are compared instead.
-
-        False where a pinned request has been served before: then the object has changed.
-        """
-        with self._lock:
             if self._pin != refused:
                 return True  # another worker has found that out
-            if self._is_pin_accepted or not self.task.traits.may_refuse_its_etag:
-                self.task.store.learn(match_form=None)
+            if status == FORBIDDEN and self.task.config.version_id is not None:
                 return False
-            looser = refused.loosened()
+            may = self.task.traits.may_refuse_its_etag and not self._is_pin_accepted
+            if status == PRECONDITION_FAILED and not may:
+                self.task.store.learn(match_form=None)
+            looser = looser_pin(refused, status, may_refuse_its_etag=may)
             self._pin = looser or refused
             return looser is not None
 

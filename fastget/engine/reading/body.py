@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fastget.core import retry
 from fastget.core.checksums.verification import verified_by_size
 from fastget.core.ranges import ContentRange, Span
-from fastget.core.validators import FORBIDDEN, GONE, SUCCESS, Accepted, Doubt, Expectation, judge
+from fastget.core.validators import GONE, PRECONDITION_FAILED, SUCCESS, Accepted, Doubt, Expectation, judge, looser_pin
 from fastget.engine.discovery.layouts import Surveyor
 from fastget.engine.discovery.opening import Discovery, Opening
 from fastget.engine.exchange.asking import ask
@@ -96,7 +96,9 @@ class ObjectBody:
         self._surveys = _Surveys(opening, pool, cancellation, store)
         self._extent = Extent.of(opening.head)
         self._inspection: Inspection | None = None
-        self._pin = opening.info.pin
+        form = store.facts.match_form
+        self._pin = opening.info.pin.in_form(form)
+        self._is_pin_accepted = form is not None
         # The bytes that the running answer may still bring end here, counted as `position` is; None: at its end.
         self._stop = self._extent.length
         self._is_flowing = True
@@ -275,6 +277,7 @@ class ObjectBody:
         asked = Expectation(rest, self._pin, None, traits.full_status_ranges, is_checked)
         verdict = judge(answered.head, asked)
         if isinstance(verdict, Accepted):
+            self._accept_pin()
             self._stop = verdict.span.stop - whole.start
             self._is_flowing = True
             return
@@ -283,14 +286,25 @@ class ObjectBody:
             raise self._changed(reason)
         raise ProtocolError(f"{self._url}: {reason}", url=self._url)
 
+    def _accept_pin(self) -> None:
+        if not self._is_pin_accepted:
+            self._is_pin_accepted = True
+            if self._pin.is_strong:  # a weak ETag is never sent, and teaches nothing
+                self._store.learn(match_form=self._pin.match_form)
+
     def _refused(self, head: ResponseHead, error: FastgetError) -> None:
-        """Ask once more without the version, where only that is denied (wire-spec.md row 9); else raise."""
-        if head.status == FORBIDDEN and self._pin.version_id is not None:
-            self._pin = self._pin.without_version()
+        """Ask once more with another pin, where it is the pin alone that is refused (`looser_pin`); else raise."""
+        traits = self._opening.source.traits(self._opening.info)
+        may = traits.may_refuse_its_etag and not self._is_pin_accepted
+        looser = looser_pin(self._pin, head.status, may_refuse_its_etag=may)
+        if looser is not None:
+            self._pin = looser
             self._resume()
         elif head.status in GONE:
             raise self._changed(GONE[head.status])
         else:
+            if head.status == PRECONDITION_FAILED and not may:
+                self._store.learn(match_form=None)
             raise error
 
     def _changed(self, reason: str) -> SourceChanged:

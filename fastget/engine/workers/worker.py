@@ -13,7 +13,7 @@ from fastget.core import retry
 from fastget.core.addresses import Trouble
 from fastget.core.planner import Chunk
 from fastget.core.ranges import Span
-from fastget.core.validators import FORBIDDEN, GONE, PRECONDITION_FAILED
+from fastget.core.validators import GONE
 from fastget.engine.descriptors import are_exhausted
 from fastget.engine.exchange.asking import ask
 from fastget.engine.pieces.piece import Piece
@@ -322,9 +322,7 @@ class Worker:
         head, error = answered.head, answered.error
         if error is None:
             return head
-        if head.status == FORBIDDEN and (self._job.drop_version() or self._job.pin != pin):
-            return self._ask(piece, by_number=by_number)
-        if head.status == PRECONDITION_FAILED and self._job.loosen_pin(pin):
+        if self._job.loosen_pin(pin, head.status):
             return self._ask(piece, by_number=by_number)
         if by_number and head.status in NO_SUCH_PART and isinstance(error, RangeNotSupported | ServerError):
             # Numbers may have gaps; a range, pinned all the same, tells whether the object is still there.
