@@ -145,7 +145,7 @@ def judged(head: ResponseHead, source: HttpSource | LentSource, moulding: Mouldi
         return None
     info = source.describe(head)
     try:
-        rungs = rungs_of(info, moulding.traits(source, info, head), Config())
+        rungs = rungs_of(info, moulding.traits(source, info, head))
     except FastgetError:
         return "contradiction"
     checks = plain_checks(rungs, Config())

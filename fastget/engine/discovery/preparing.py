@@ -69,7 +69,7 @@ def prepare(
     every way out.
     """
     info, traits = opening.info, opening.source.traits(opening.info)
-    rungs = rungs_of(info, traits, config)
+    rungs = rungs_of(info, traits, config.checksum)
     best = next(iter(choose(rungs, layout_is_known=True)[-1:]), None)
     by_force = config.split == "part"
     layout, checks = None, choose(rungs, layout_is_known=False)
@@ -113,15 +113,18 @@ def _guess(size: int, parts: int) -> PartLayout | None:
     return next(iter(guessed_layouts(size, parts)), None)
 
 
-def rungs_of(info: ObjectInfo, traits: StoreTraits, config: Config) -> tuple[Check, ...]:
-    """The ladder of an object. Raises ChecksumMismatch for declarations that contradict each other."""
+def rungs_of(info: ObjectInfo, traits: StoreTraits, checksum: str | None = None) -> tuple[Check, ...]:
+    """The ladder of a whole object; `checksum` is the user's own.
+
+    Raises ChecksumMismatch for declarations that contradict each other.
+    """
     if (line := contradiction(info.declared)) is not None:
         raise ChecksumMismatch(
             f"{info.url} is declared with two digests that contradict each other: {line}",
             hint="the store or something before it is at fault; ask its owner",
             url=info.url,
         )
-    user = user_digest(config.checksum) if config.checksum else None
+    user = user_digest(checksum) if checksum else None
     return ladder(info.declared, user, etag_digest(info.etag) if traits.etag_is_md5 else None)
 
 

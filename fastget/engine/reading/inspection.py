@@ -9,26 +9,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from fastget.core.checksums.algorithms import Algorithm, new_hasher
-from fastget.core.checksums.declared import (
-    DeclaredDigest,
-    contradiction,
-    declared_by_headers,
-    etag_digest,
-    part_digest,
-)
-from fastget.core.checksums.verification import (
-    Check,
-    Ledger,
-    choose,
-    difference,
-    ladder,
-    reason_for_size_only,
-    verified_by,
-    verified_by_size,
-)
+from fastget.core.checksums.declared import DeclaredDigest, declared_by_headers, part_digest
+from fastget.core.checksums.verification import Check, Ledger, choose, difference, ladder, verified_by, verified_by_size
 from fastget.core.guesses import guessed_layouts
 from fastget.core.planner import plan_parts, plan_stream
 from fastget.core.ranges import ContentRange, Span
+from fastget.engine.discovery.preparing import reason_for, rungs_of
 from fastget.errors import ChecksumMismatch
 from fastget.events import Method, Verification
 from fastget.records import record
@@ -213,14 +199,8 @@ def inspection_of(opening: Opening, extent: Extent, part_number: int | None, sur
 
 def _of_whole(opening: Opening, surveys: Surveys) -> Inspection:
     info = opening.info
-    if (line := contradiction(info.declared)) is not None:
-        raise ChecksumMismatch(
-            f"{info.url} is declared with two digests that contradict each other: {line}",
-            hint="the store or something before it is at fault; ask its owner",
-            url=info.url,
-        )
     traits = opening.source.traits(info)
-    rungs = ladder(info.declared, None, etag_digest(info.etag) if traits.etag_is_md5 else None)
+    rungs = rungs_of(info, traits)
     best = next(iter(choose(rungs, layout_is_known=True)), None)
     layout = None
     if best is not None and best.parts is not None and info.size is not None and traits.part_numbers:
@@ -228,10 +208,7 @@ def _of_whole(opening: Opening, surveys: Surveys) -> Inspection:
     checks = choose(rungs, layout_is_known=layout is not None)
     if checks:
         return WholeObject(opening, checks[0], layout)
-    if info.size is None and not rungs:
-        return Counted("the server declared neither a length nor a checksum")
-    has_headers = any(name.lower().startswith("x-amz-checksum-") for name, _ in info.headers)
-    return Counted(reason_for_size_only(rungs, has_checksum_headers=has_headers))
+    return Counted(reason_for(info, rungs))
 
 
 def _full_object_in_range(opening: Opening, extent: Extent) -> Check | None:

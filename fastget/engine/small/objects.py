@@ -211,7 +211,7 @@ class SmallObjects(Generic[S]):
         if head.reading is None and source.as_stored(head) is not None:
             return None
         info = source.describe(head)
-        rungs = rungs_of(info, moulding.traits(source, info, head), config)
+        rungs = rungs_of(info, moulding.traits(source, info, head), config.checksum)
         checks = plain_checks(rungs, config)
         if checks is None:
             return None
@@ -248,7 +248,7 @@ class AtOnce:
         sink, info = self._sink, opening.info
         if self._is_over or not (is_small(opening.head) and takes_whole(sink) and sink.is_vacant()):
             return None
-        rungs = rungs_of(info, opening.source.traits(info), self._config)
+        rungs = rungs_of(info, opening.source.traits(info), self._config.checksum)
         checks = plain_checks(rungs, self._config)
         if checks is None:
             return None
