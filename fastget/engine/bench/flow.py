@@ -17,7 +17,6 @@ from fastget.engine.exchange.asking import ask
 from fastget.errors import (
     Cancelled,
     FastgetError,
-    NetworkError,
     ProtocolError,
     RangeNotSupported,
     SourceChanged,
@@ -202,14 +201,11 @@ class Flow:
         left = stop - start
         while left > 0:
             began = time.monotonic()
-            count = self._line.read_into(buffer[: min(left, self._at_once)])
-            if count == 0:
-                raise NetworkError(f"the answer ended {left} bytes early")
+            count = self._line.read_some(left, buffer[: min(left, self._at_once)])
             left -= count
             self.received += count
             self._pace(time.monotonic() - began)
-        if not self._line.is_at_end():
-            raise ProtocolError("the answer holds more bytes than it declared")
+        self._line.check_end()
         self._line.finish()
 
     def _pace(self, seconds: float) -> None:

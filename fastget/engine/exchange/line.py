@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from fastget.core.messages import Framing, Request, ResponseHead
 from fastget.engine.exchange.stopwatch import Stopwatch
-from fastget.errors import FastgetError
+from fastget.errors import FastgetError, NetworkError, ProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,6 +144,15 @@ class Line:
             self.drop()
             raise
 
+    def read_some(self, left: int, *buffers: memoryview, url: str | None = None) -> int:
+        """As `read_into`, of a body that has `left` bytes still to come; the error names `url`, where one is given.
+
+        Raises NetworkError where the answer ends before them.
+        """
+        if (count := self.read_into(*buffers)) == 0:
+            raise NetworkError(_named(url, f"the answer ended {left} bytes early"), url=url)
+        return count
+
     def _read_in_turn(self, connection: Connection, buffer: memoryview, limit: Limit) -> int:
         with self.pauses:
             granted = limit.take(len(buffer), self._cancellation.wait)
@@ -194,6 +203,17 @@ class Line:
             return True
         return self.read_into(memoryview(bytearray(1))) == 0
 
+    def check_end(self, url: str | None = None, undo: Callable[[], None] | None = None) -> None:
+        """Believe nothing of an answer that goes on behind its end: `undo` what it has brought.
+
+        Raises ProtocolError, which names `url` where one is given.
+        """
+        if self.is_at_end():
+            return
+        if undo is not None:
+            undo()
+        raise ProtocolError(_named(url, "the answer holds more bytes than it declared"), url=url)
+
     def finish(self) -> None:
         """The answer was used up: the connection goes back to the pool if it can carry another."""
         if (connection := self._let_go()) is not None:
@@ -227,3 +247,7 @@ class Line:
         if self._connection is None:
             raise RuntimeError("no answer is being read")
         return self._connection
+
+
+def _named(url: str | None, reason: str) -> str:
+    return reason if url is None else f"{url}: {reason}"

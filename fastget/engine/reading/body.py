@@ -88,6 +88,7 @@ class ObjectBody:
         on_end: Callable[[], None],
     ) -> None:
         self._opening = opening
+        self._url = opening.source.display_url
         self._line = line
         self._cancellation = cancellation
         self._store = store
@@ -220,9 +221,7 @@ class ObjectBody:
         if self._stop is None:
             return self._line.read_into(buffer)
         left = self._stop - self.position
-        count = self._line.read_into(buffer[:left]) if left else 0
-        if left and not count:
-            raise NetworkError(f"{self._url}: the answer ended {left} bytes early", url=self._url)
+        count = self._line.read_some(left, buffer[:left], url=self._url) if left else 0
         if count == left and self._stop != self._extent.length:
             self._line.finish()
             self._is_flowing = False
@@ -230,8 +229,7 @@ class ObjectBody:
 
     def _conclude(self, inspection: Inspection) -> None:
         """Everything is here: the connection goes back, and the digests decide."""
-        if not self._line.is_at_end():
-            raise ProtocolError(f"{self._url}: the answer holds more bytes than it declared", url=self._url)
+        self._line.check_end(self._url)
         self._line.finish()
         self._store.succeed()
         self.verification = inspection.conclude()
@@ -239,10 +237,6 @@ class ObjectBody:
         self._let_go()
 
     # Where the way breaks ----------------------------------------------------------------------------------------
-
-    @property
-    def _url(self) -> str:
-        return self._opening.source.display_url
 
     @property
     def _can_resume(self) -> bool:

@@ -18,7 +18,7 @@ from fastget.engine.pieces.job import Job
 from fastget.engine.pieces.task import Replan, Tally, Task
 from fastget.engine.workers.crew import Crew, governor_for
 from fastget.engine.workers.worker import LARGE_BUFFER, SMALL_BUFFER, Worker, Write
-from fastget.errors import NetworkError, ProtocolError, RangeNotSupported, SourceError, Unverifiable
+from fastget.errors import NetworkError, RangeNotSupported, SourceError, Unverifiable
 from fastget.transport.heads import HeadExchange
 
 if TYPE_CHECKING:
@@ -293,9 +293,7 @@ class _RangeWorker(Worker):
     def _fetch_on(self, piece: Piece, buffer: memoryview) -> None:
         """The rest of the answer that has come, and what it does not hold of the piece."""
         self._receive(piece, buffer, self._answered.stop if self._answered is not None else piece.position)
-        if not self.line.is_at_end():
-            self._job.restart(piece)
-            raise ProtocolError("the answer holds more bytes than it declared")
+        self._check_end(piece)
         self.line.finish()
         self._fetch(piece, buffer)
 
@@ -341,10 +339,8 @@ class _RangeWorker(Worker):
         while (left := stop - piece.position) > 0:
             places = places or self._places(piece.position, min(left, self._stride))
             asked = time.monotonic()
-            count = self.line.read_into(*places)
+            count = self.line.read_some(left, *places)
             self._pace(time.monotonic() - asked, LARGE_BUFFER)
-            if count == 0:
-                raise NetworkError(f"the answer ended {left} bytes early")
             _skip(places, count)
             piece.position += count
             self.received += count

@@ -324,10 +324,7 @@ def receive(line: Line, data: memoryview) -> None:
     """Fill `data` from the line's answer. Raises NetworkError where that ends early."""
     filled = 0
     while filled < len(data):
-        count = line.read_into(data[filled:])
-        if not count:
-            raise NetworkError(f"the answer ended {len(data) - filled} bytes early")
-        filled += count
+        filled += line.read_some(len(data) - filled, data[filled:])
 
 
 def wrong_digests(data: memoryview, checks: tuple[Check, ...]) -> tuple[bytes, ...]:

@@ -172,9 +172,7 @@ class Worker:
         self.piece, self.since, self._cut = piece, self.clock(), None
         try:
             while (left := span.stop - piece.position) > 0:
-                count = self.line.read_into(buffer[: min(left, self._stride)])
-                if count == 0:
-                    raise NetworkError(f"the answer ended {left} bytes early")
+                count = self.line.read_some(left, buffer[: min(left, self._stride)])
                 piece.position += count
                 self.received += count
         except (Cancelled, NetworkError):
@@ -309,10 +307,7 @@ class Worker:
         self.line.finish()
 
     def _check_end(self, piece: Piece) -> None:
-        """Believe nothing of an answer that goes on behind its end."""
-        if not self.line.is_at_end():
-            self._job.restart(piece)
-            raise ProtocolError("the answer holds more bytes than it declared")
+        self.line.check_end(undo=lambda: self._job.restart(piece))
 
     def _ask(self, piece: Piece, *, by_number: bool) -> ResponseHead:
         pin = self._job.pin
@@ -355,10 +350,8 @@ class Worker:
             memory = self._memory_at(piece.position, length) if self._memory_at is not None else None
             place = buffer[:length] if memory is None else memory
             asked = time.monotonic()
-            count = self.line.read_into(place)
+            count = self.line.read_some(left, place)
             self._pace(time.monotonic() - asked, len(buffer))
-            if count == 0:
-                raise NetworkError(f"the answer ended {left} bytes early")
             self._take_in(piece, place[:count], is_written=memory is not None)
 
     def _pace(self, seconds: float, most: int) -> None:
