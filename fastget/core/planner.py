@@ -94,6 +94,15 @@ def plan_ranges(
     return Plan(size, "range", chunks, connections, lead=lead // small)
 
 
+def plan_spans(spans: Iterable[Span], connections: int | None) -> Plan:
+    """A chunk for each of these spans of an object, in this order; a stream where there is one at most."""
+    chunks = tuple(Chunk(index, span) for index, span in enumerate(spans))
+    size = sum(chunk.span.length for chunk in chunks)
+    if len(chunks) <= 1:
+        return Plan(size, "stream", chunks, 1)
+    return Plan(size, "range", chunks, connections)
+
+
 def plan_around(plan: Plan, kept: Sequence[Span]) -> Plan:
     """The plan, cut so that no byte is fetched that an earlier download, which was cut otherwise, has left.
 

@@ -17,11 +17,13 @@ from fastget.core.planner import (
     MIB,
     SMALLEST_CHUNK,
     STREAM_SHARE,
+    Chunk,
     Plan,
     chunk_size_for,
     plan_around,
     plan_parts,
     plan_ranges,
+    plan_spans,
     plan_stream,
 )
 from fastget.core.ranges import MAXIMUM_SIZE, Span
@@ -271,3 +273,11 @@ def test_parts_of_which_all_that_was_kept_lies_in_front_stay_as_they_are() -> No
 def test_a_stream_is_not_cut() -> None:
     stream = plan_stream(20 * MIB)
     assert plan_around(stream, [Span(MIB, 2 * MIB)]) is stream
+
+
+def test_given_spans_are_fetched_as_they_are_and_a_single_one_in_one_stream() -> None:
+    first, second = Span(5, 10), Span(100, 130)
+    assert plan_spans([], 4) == Plan(0, "stream", (), 1)
+    assert plan_spans([first], 4) == Plan(5, "stream", (Chunk(0, first),), 1)
+    assert plan_spans([first, second], 4) == Plan(35, "range", (Chunk(0, first), Chunk(1, second)), 4)
+    assert plan_spans([first, second], None).connections is None

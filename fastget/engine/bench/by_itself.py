@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fastget.buffers import shared_buffers
 from fastget.core import retry
-from fastget.core.planner import Chunk, Plan, plan_ranges
+from fastget.core.planner import plan_ranges, plan_spans
 from fastget.engine.cancellation import Cancellation
 from fastget.engine.exchange.stores import Store
 from fastget.engine.reading.range_pass import RangePass
@@ -17,10 +17,9 @@ from fastget.errors import Cancelled, FastgetError
 from fastget.sinks.memory import MemorySink
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from fastget.buffers import Buffer
     from fastget.config import Config
+    from fastget.core.ranges import Span
     from fastget.engine.bench.flow import Target
     from fastget.engine.exchange.line import ConnectionPool
 
@@ -76,12 +75,12 @@ class _Look:
         self._reads: list[tuple[float, int]] = []
 
     def run(self, most_bytes: int) -> ByItself | None:
-        chunks = _chunks(self._target.size, most_bytes)
+        spans = _spans(self._target.size, most_bytes)
         with self._pass:
-            self._pass.begin(chunks[0].span)
+            self._pass.begin(spans[0])
             began = time.monotonic()
             try:
-                self._pass.run(_plan(chunks), MemorySink(), self._window)
+                self._pass.run(plan_spans(spans, None), MemorySink(), self._window)
             except Cancelled:
                 if not self._scope.is_cancelled:
                     raise
@@ -105,20 +104,13 @@ class _Look:
         return memory[:length]
 
 
-def _chunks(size: int, most_bytes: int) -> tuple[Chunk, ...]:
+def _spans(size: int, most_bytes: int) -> list[Span]:
     """The chunks that a download would have, as many as the bytes allow."""
-    kept: list[Chunk] = []
+    kept: list[Span] = []
     left = most_bytes
     for chunk in plan_ranges(size).chunks:
-        kept.append(Chunk(len(kept), chunk.span))
+        kept.append(chunk.span)
         left -= chunk.span.length
         if left <= 0:
             break
-    return tuple(kept)
-
-
-def _plan(chunks: Sequence[Chunk]) -> Plan:
-    size = sum(chunk.span.length for chunk in chunks)
-    if len(chunks) == 1:
-        return Plan(size, "stream", tuple(chunks), 1)
-    return Plan(size, "range", tuple(chunks), None)
+    return kept

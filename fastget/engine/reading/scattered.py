@@ -7,7 +7,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from fastget.core.coalesce import Fetch, coalesce
-from fastget.core.planner import Chunk, Plan
+from fastget.core.planner import plan_spans
 from fastget.core.ranges import MAXIMUM_SIZE, Span
 from fastget.engine.reading.range_pass import RangePass
 from fastget.errors import ConfigError, RangeNotSupported
@@ -143,7 +143,8 @@ class ScatteredRead:
     def _fill(self, spans: Sequence[Span], memories: Sequence[memoryview], fetches: list[Fetch]) -> None:
         sink = ScatteredSink(spans, memories, fetches, self._config.max_memory)
         try:
-            self._pass.run(self._plan(fetches), sink, sink.window)
+            plan = plan_spans((fetch.span for fetch in fetches), self._config.connections)
+            self._pass.run(plan, sink, sink.window)
             sink.publish(sum(fetch.span.length for fetch in fetches))
         finally:
             sink.discard()
@@ -165,10 +166,3 @@ class ScatteredRead:
             return fetches
         members = tuple(member for fetch in fetches for member in fetch.members)
         return [Fetch(Span(fetches[0].span.start, fetches[-1].span.stop), members)]
-
-    def _plan(self, fetches: Sequence[Fetch]) -> Plan:
-        chunks = tuple(Chunk(number, fetch.span) for number, fetch in enumerate(fetches))
-        size = sum(fetch.span.length for fetch in fetches)
-        if len(chunks) == 1:
-            return Plan(size, "stream", chunks, 1)
-        return Plan(size, "range", chunks, self._config.connections)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import operator
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from fastget.core.planner import SMALLEST_CHUNK, Chunk, Plan, plan_ranges, plan_stream
+from fastget.core.planner import SMALLEST_CHUNK, Plan, plan_ranges, plan_spans
 from fastget.core.ranges import MAXIMUM_SIZE, Span
 from fastget.engine.discovery.preparing import ORDERED_CHUNK
 from fastget.engine.reading.range_pass import RangePass
@@ -131,17 +130,14 @@ class SliceRead:
         something holds them together.
         """
         if not span.length:
-            return Plan(0, "stream", (), 1)
+            return plan_spans((), 1)
         if not info.pin.can_be_combined:
-            return replace(plan_stream(span.length), chunks=(Chunk(0, span),))
+            return plan_spans((span,), 1)
         first = Span(span.start, min(span.stop, span.start + SMALLEST_CHUNK))
         rest = plan_ranges(span.stop - first.stop, connections=self._config.connections, maximum_chunk=maximum_chunk)
         spans = (chunk.span for chunk in rest.chunks if chunk.span.length)
-        chunks = [Chunk(0, first)]
-        chunks += (Chunk(at, Span(s.start + first.stop, s.stop + first.stop)) for at, s in enumerate(spans, 1))
-        if len(chunks) == 1:
-            return Plan(span.length, "stream", tuple(chunks), 1)
-        return Plan(span.length, "range", tuple(chunks), self._config.connections)
+        others = (Span(first.stop + one.start, first.stop + one.stop) for one in spans)
+        return plan_spans((first, *others), self._config.connections)
 
 
 def is_whole(start: int | None, stop: int | None) -> bool:
