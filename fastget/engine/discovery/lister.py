@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING
 
 from fastget.engine.exchange.asking import ask
 from fastget.engine.exchange.line import ConnectionPool, Line
-from fastget.engine.exchange.retries import Attempts
-from fastget.errors import FastgetError
-from fastget.events import Retried
+from fastget.engine.exchange.retries import persist
 from fastget.sources.listing import Pager
 from fastget.sources.listing_pages import Page, bad_listing
 
@@ -64,18 +62,14 @@ class Lister:
                 yield entries
 
     def _persist(self, query: Query) -> Page:
-        attempts = Attempts(self._retries, self._store)
-        while True:
-            try:
-                with self._store.gate.passing(self._cancellation), Line(self._pool, self._cancellation) as line:
-                    page = self._fetch(line, query)
-            except FastgetError as error:
-                delay = attempts.after(error)
-                self._notify(Retried(self._source.display_url, 0, None, attempts.count, delay, error.message))
-                self._cancellation.wait(delay)
-            else:
-                self._store.succeed()
-                return page
+        def ask_once() -> Page:
+            with Line(self._pool, self._cancellation) as line:
+                return self._fetch(line, query)
+
+        url = self._source.display_url
+        page = persist(ask_once, url, self._store, self._retries, self._cancellation, self._notify)
+        self._store.succeed()
+        return page
 
     def _fetch(self, line: Line, query: Query) -> Page:
         def build(_: Source) -> Request:

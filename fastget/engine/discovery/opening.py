@@ -9,7 +9,7 @@ from fastget.core.messages import Framing
 from fastget.core.ranges import ContentRange
 from fastget.core.validators import SUCCESS
 from fastget.engine.exchange.asking import ask
-from fastget.engine.exchange.retries import Attempts
+from fastget.engine.exchange.retries import persist
 from fastget.engine.exchange.stores import Store
 from fastget.errors import (
     AccessDenied,
@@ -23,7 +23,6 @@ from fastget.errors import (
     SourceError,
     Throttled,
 )
-from fastget.events import Event, Retried
 from fastget.records import record
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from fastget.engine.cancellation import Cancellation
     from fastget.engine.exchange.line import Line
     from fastget.errors import ServerReply
+    from fastget.events import Event
     from fastget.sources.protocol import Source
 
 # Digest fields that speak of the whole object in the answer to a range as well (wire-spec.md §6).
@@ -151,16 +151,14 @@ class Discovery:
     def _persist(
         self, source: Source, build: Callable[[Source], Request], statuses: Collection[int] = (200,)
     ) -> Opening:
-        attempts = Attempts(self._retries, self._store)
-        while True:
-            try:
-                with self._store.gate.passing(self._cancellation):
-                    return self._ask(source, build, statuses)
-            except FastgetError as error:
-                delay = attempts.after(error)
-                self.retried += 1
-                self._notify(Retried(source.display_url, 0, None, attempts.count, delay, error.message))
-                self._cancellation.wait(delay)
+        def ask_once() -> Opening:
+            return self._ask(source, build, statuses)
+
+        return persist(ask_once, source.display_url, self._store, self._retries, self._cancellation, self._count)
+
+    def _count(self, retried: Event) -> None:
+        self.retried += 1
+        self._notify(retried)
 
     def _ask(self, source: Source, build: Callable[[Source], Request], statuses: Collection[int]) -> Opening:
         answered = ask(self._line, source, build)

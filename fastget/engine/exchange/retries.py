@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from fastget.core import retry
+from fastget.errors import FastgetError
+from fastget.events import Event, Retried
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastget.engine.cancellation import Cancellation
     from fastget.engine.exchange.stores import Store
-    from fastget.errors import FastgetError
+
+Result = TypeVar("Result")
 
 
 class Attempts:
@@ -34,3 +40,26 @@ class Attempts:
         """It has brought a good deal: what failed before does not count any more."""
         self.count = 0
         self._store.succeed()
+
+
+def persist(
+    work: Callable[[], Result],
+    url: str,
+    store: Store,
+    retries: int,
+    cancellation: Cancellation,
+    notify: Callable[[Event], None],
+) -> Result:
+    """What `work` returns, which asks `store` for `url` and may fail `retries` times; it is done in the store's gate.
+
+    `notify` is told of each wait for another attempt. Raises the last error, or Cancelled.
+    """
+    attempts = Attempts(retries, store)
+    while True:
+        try:
+            with store.gate.passing(cancellation):
+                return work()
+        except FastgetError as error:
+            delay = attempts.after(error)
+            notify(Retried(url, 0, None, attempts.count, delay, error.message))
+            cancellation.wait(delay)
