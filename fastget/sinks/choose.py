@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fastget.errors import ConfigError, DestinationError
 from fastget.sinks.kept import KeptFile
-from fastget.sinks.names import name_of
+from fastget.sinks.names import is_own_name, name_of
 from fastget.sinks.stream import StreamSink
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ def open_sink(path: str | PathLike[str], config: Config) -> Sink:
 
     /dev/stdout and /dev/fd/N mean the open descriptor itself, wherever it leads: opened by name, a redirected
     one would lose its position, and, being a link, could be replaced by a file. Raises ConfigError for an
-    empty path or what is none, DestinationError for one that the system has no bytes for, or where there is no standard
-    output.
+    empty path or what is none, DestinationError for one that the system has no bytes for or that unfinished files have,
+    or where there is no standard output.
     """
     name = name_of(path, "give a file name; what is open already is written to from stream()")
     if not name:
@@ -39,6 +39,12 @@ def open_sink(path: str | PathLike[str], config: Config) -> Sink:
         return StreamSink(descriptor, max_memory=config.max_memory)
     if _is_stream(name):
         return StreamSink(name, max_memory=config.max_memory)
+    if is_own_name(name):
+        raise DestinationError(
+            f"{name} is a name of fastget's own unfinished files, and none of a finished one",
+            path=name,
+            hint="choose another name",
+        )
     return KeptFile(name, fsync=config.fsync, overwrite=config.overwrite, resume=config.resume)
 
 

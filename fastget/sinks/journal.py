@@ -192,8 +192,15 @@ def take(
 
 def check_free(found: Found | None, names: Names) -> None:
     """Raise DestinationError where the owner of what was found lives, or may live."""
-    if found is not None and found.standing is Standing.ALIVE:
-        raise _owned(names, found.journal)
+    if found is None or found.standing is not Standing.ALIVE:
+        return
+    if found.journal is None:
+        raise DestinationError(
+            f"{names.journal} beside {names.path} was written a moment ago, and is no journal that can be read",
+            path=names.path,
+            hint="where another fastget has just begun there, wait for it; else delete that file",
+        )
+    raise _owned(names, found.journal)
 
 
 class Newborn:

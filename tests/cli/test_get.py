@@ -92,6 +92,18 @@ def test_no_clobber_leaves_a_file_that_is_there_alone(
     assert (tmp_path / "x").read_bytes() == b"old"
 
 
+def test_a_name_of_an_unfinished_download_is_refused_before_it_stands_in_a_journals_place(
+    run: Run, serve: Serve, stored: StoredObject, tmp_path: Path
+) -> None:
+    server = serve({"/small": stored, "/.small.fastget-journal": stored})
+    for arguments in ([server.url("/small"), "-o", ".small.fastget-journal"], [server.url("/.small.fastget-journal")]):
+        done = run(*arguments)
+        assert done.returncode == 8
+        assert b"a name of fastget's own unfinished files" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+    assert run(server.url("/small")).returncode == 0
+
+
 def test_a_digest_that_holds_is_told(run: Run, serve: Serve, stored: StoredObject) -> None:
     digest = hashlib.sha256(data_of(stored.content)).hexdigest()
     outcome = run(serve({"/b/x": stored}).url("/b/x"), "--checksum", f"sha-256={digest}")

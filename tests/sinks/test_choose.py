@@ -47,6 +47,15 @@ def test_a_name_that_the_locale_has_no_bytes_for_is_refused_in_words() -> None:
     assert "UTF-8" in (caught.value.hint or "")
 
 
+@pytest.mark.parametrize(
+    "name", [".small.fastget-journal", "folder/.small.0123456789ab.fastget-part", "a.fastget-part"]
+)
+def test_a_name_of_an_unfinished_download_becomes_no_finished_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DestinationError, match="a name of fastget's own unfinished files") as caught:
+        open_sink(tmp_path / name, Config())
+    assert caught.value.hint == "choose another name"
+
+
 def test_the_options_reach_the_file(tmp_path: Path) -> None:
     (tmp_path / "object.bin").touch()
     with pytest.raises(DestinationError, match="exists"):

@@ -183,6 +183,15 @@ def test_journals_that_cannot_be_read_are_begun_anew(target: Path, names: Names)
         assert names(target.parent) == ["f"]
 
 
+@pytest.mark.fault("X21")
+def test_what_cannot_be_read_and_is_new_is_not_told_as_a_download_of_another(target: Path) -> None:
+    (target.parent / JOURNAL).write_bytes(b"somebody's notes")
+    for begin in (lambda: _begin(target), lambda: KeptFile(target).leftover()):
+        with pytest.raises(DestinationError, match=r"^\.f\.fastget-journal beside .* is no journal") as caught:
+            begin()
+        assert "delete that file" in (caught.value.hint or "")
+
+
 @pytest.mark.fault("X21", "S16")
 def test_a_journal_of_a_gigabyte_is_read_in_bounded_memory(target: Path) -> None:
     _leave(target.parent, _gone())
