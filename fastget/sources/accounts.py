@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from fastget.sources.settings import S3Settings
 
 _KEYS = ("access_key", "secret_key", "token")
+# What no key has, and no header field can hold: control characters, and what a shell hands over that is no UTF-8.
+_FOREIGN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_FOREIGN_HINT = "look at what gives it: a file with CRLF at the ends of its lines, a copy with a character too many"
 
 
 @record
@@ -46,7 +50,7 @@ class Account:
             return self.credentials
         with botocore_failures(display_url, CredentialsError):
             found = self.credentials.get_frozen_credentials()
-        return Credentials(found.access_key, found.secret_key, found.token)
+        return checked(Credentials(found.access_key, found.secret_key, found.token), display_url)
 
 
 @record
@@ -55,6 +59,28 @@ class BotocoreAccount:
 
     account: Account
     client: CapturingClient
+
+
+def checked(keys: Credentials, display_url: str) -> Credentials:
+    """The keys. Raises CredentialsError for some that nothing can be signed with, and does not show them."""
+    named = {"access key": keys.access_key, "secret key": keys.secret_key, "session token": keys.token or ""}
+    for name, value in named.items():
+        if (fault := _fault(value)) is not None:
+            raise CredentialsError(
+                f"{display_url}: the {name} of the credentials {fault}", hint=_FOREIGN_HINT, url=display_url
+            )
+    return keys
+
+
+def _fault(value: object) -> str | None:
+    """Why this is no key, or None."""
+    if not isinstance(value, str):
+        return "is no text"
+    if (found := _FOREIGN.search(value)) is None:
+        return None
+    if found[0] in "\r\n":
+        return "holds the end of a line"
+    return "holds a control character" if found[0] < "\x80" else "is no UTF-8"
 
 
 def make_account(settings: S3Settings, tokens: Tokens | None, display_url: str) -> BotocoreAccount:
@@ -83,7 +109,14 @@ def make_account(settings: S3Settings, tokens: Tokens | None, display_url: str) 
         client.close()
         owner, hint = ("IBM", NO_IBM_CREDENTIALS_HINT) if settings.store == "cos" else ("AWS", NO_CREDENTIALS_HINT)
         raise CredentialsError(f"{display_url}: there are no {owner} credentials", hint=hint, url=display_url)
-    return BotocoreAccount(Account(credentials, tokens), CapturingClient(client))
+    account = Account(credentials, tokens)
+    if credentials is not None:
+        try:
+            account.frozen(display_url)  # what keeps them from being had is told as theirs, and not as a setting
+        except BaseException:
+            client.close()
+            raise
+    return BotocoreAccount(account, CapturingClient(client))
 
 
 def _default_region(session: Any) -> str:

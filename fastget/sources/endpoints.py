@@ -15,7 +15,7 @@ from fastget.core.messages import Headers, Request
 from fastget.core.urls import URL
 from fastget.errors import Cancelled, ConfigError, FastgetError
 from fastget.records import record
-from fastget.sources.accounts import Account, BotocoreAccount, make_account
+from fastget.sources.accounts import Account, BotocoreAccount, checked, make_account
 from fastget.sources.ca_bundles import bundle_for_stores
 from fastget.sources.failures import botocore_failures
 from fastget.sources.plain_routes import plain_route
@@ -221,9 +221,9 @@ class S3Endpoints:
             return self._route_by_botocore(settings, bucket, tokens, display_url)
         return BucketRoute(
             bucket=bucket,
-            root=_checked(URL.parse(plain.root), tokens),
+            root=_checked_root(URL.parse(plain.root), tokens),
             region=plain.region,
-            account=Account(plain.keys, tokens),
+            account=Account(None if plain.keys is None else checked(plain.keys, display_url), tokens),
             signer=None if plain.keys is None else Signer(Scope(plain.region, "s3")),
         )
 
@@ -237,7 +237,7 @@ class S3Endpoints:
         root = replace(sample.url, path=sample.url.path.removesuffix("k"), query=None)
         return BucketRoute(
             bucket=bucket,
-            root=_checked(root, tokens),
+            root=_checked_root(root, tokens),
             region=made.client.region,
             account=made.account,
             signer=signer,
@@ -262,7 +262,7 @@ def _of_own(error: FastgetError, url: str, own_url: str) -> FastgetError:
     return own
 
 
-def _checked(root: URL, tokens: Tokens | None) -> URL:
+def _checked_root(root: URL, tokens: Tokens | None) -> URL:
     """The URL up to the key. Raises ConfigError for one that a token must not be sent to."""
     if tokens is not None:
         from fastget.sources.iam import check_is_secret

@@ -299,6 +299,40 @@ def test_a_failing_credential_process_is_a_credentials_error(endpoints: S3Endpoi
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("bucket", ["bucket", "no.plain--x-s3"], ids=["plain", "by botocore"])
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("AWS_ACCESS_KEY_ID", "AKIAODD\r", "the access key of the credentials holds the end of a line"),
+        ("AWS_ACCESS_KEY_ID", "AKIAODD\udcff", "the access key of the credentials is no UTF-8"),
+        ("AWS_SECRET_ACCESS_KEY", "odd\udcff", "the secret key of the credentials is no UTF-8"),
+        ("AWS_SECRET_ACCESS_KEY", "odd\r", "the secret key of the credentials holds the end of a line"),
+        ("AWS_SESSION_TOKEN", "odd\n", "the session token of the credentials holds the end of a line"),
+        ("AWS_SESSION_TOKEN", "odd\x01", "the session token of the credentials holds a control character"),
+    ],
+)
+def test_keys_that_nothing_can_be_signed_with_are_told_and_not_shown(
+    variable: str, value: str, says: str, bucket: str, endpoints: S3Endpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    source = S3Source.of(f"s3://{bucket}/key", Config(), endpoints)
+    with pytest.raises(CredentialsError, match=says) as caught:
+        source.get()
+    assert "odd" not in f"{caught.value} {caught.value.hint}".lower()
+    monkeypatch.setenv(variable, "mended")
+    if bucket == "bucket":
+        source.get()
+
+
+def test_keys_of_the_options_and_of_a_program_are_held_to_the_same(endpoints: S3Endpoints) -> None:
+    Path(environ["AWS_CONFIG_FILE"]).write_text(
+        """[profile odd]\ncredential_process = echo '{"Version": 1, "AccessKeyId": "A\\r", "SecretAccessKey": "s"}'\n"""
+    )
+    for config in (Config(profile="odd"), Config(access_key_id="A\r", secret_access_key="s")):
+        with pytest.raises(CredentialsError, match="the access key of the credentials holds the end of a line"):
+            S3Source.of("s3://bucket/key", config, endpoints).get()
+
+
 SSO = "sso_start_url = https://sso.test/start\nsso_region = us-east-1\nsso_account_id = 1\nsso_role_name = r"
 
 
@@ -308,7 +342,10 @@ SSO = "sso_start_url = https://sso.test/start\nsso_region = us-east-1\nsso_accou
         ("credential_process = no-such-program", "no-such-program"),
         ("role_arn = arn:aws:iam::123456789012:role/x\nweb_identity_token_file = no-such-file", "no-such-file"),
         ("credential_process = printf '[]'", "AttributeError"),
-        ("""credential_process = printf '{"Version": 1, "AccessKeyId": 1, "SecretAccessKey": 2}'""", "AssertionError"),
+        (
+            """credential_process = printf '{"Version": 1, "AccessKeyId": 1, "SecretAccessKey": 2}'""",
+            "access key .* is no text",
+        ),
         (SSO, "SSO"),
     ],
 )
