@@ -96,6 +96,10 @@ def make_account(settings: S3Settings, tokens: Tokens | None, display_url: str) 
         session = Session(profile=settings.profile)
         if settings.access_key_id is not None:
             session.set_credentials(settings.access_key_id, settings.secret_access_key, settings.session_token)
+    # Asked before the client is, which would ask too: what keeps them away is no matter of its settings.
+    with botocore_failures(display_url, CredentialsError):
+        credentials = None if settings.is_unsigned else session.get_credentials()
+    with botocore_failures(display_url):
         client = session.create_client(
             "s3",
             region_name=settings.region or _default_region(session),
@@ -103,8 +107,6 @@ def make_account(settings: S3Settings, tokens: Tokens | None, display_url: str) 
             verify=False if settings.insecure else settings.ca_bundle,
             config=_client_config(settings),
         )
-    with botocore_failures(display_url, CredentialsError):
-        credentials = None if settings.is_unsigned else session.get_credentials()
     if credentials is None and not settings.is_unsigned:
         client.close()
         owner, hint = ("IBM", NO_IBM_CREDENTIALS_HINT) if settings.store == "cos" else ("AWS", NO_CREDENTIALS_HINT)

@@ -23,6 +23,7 @@ NO_IBM_CREDENTIALS_HINT = (
 )
 _SIGN_IN_HINT = "sign in again, with the same profile: `aws sso login`, or `aws login`"
 _UNREADABLE_HINT = "look at what gives the credentials: the program, the file or the service that the AWS settings name"
+_SETTINGS_HINT = "check endpoint_url (https://host[:port]), region, profile and the AWS config file"
 # What botocore lets out where an answer or a file is not as it expects, or where there is none.
 _UNFORESEEN = (OSError, LookupError, TypeError, AttributeError, AssertionError)
 
@@ -59,15 +60,20 @@ def _translated(error: Exception, display_url: str, otherwise: type[FastgetError
         (getattr(boto, "LoginError", boto.SSOError), CredentialsError, _SIGN_IN_HINT),
         # What botocore raises for credentials that are expired on arrival: those of a session, with a wrong clock.
         (RuntimeError, CredentialsError, "set the clock of this machine, or look at what gives the credentials"),
+        (boto.InvalidRegionError, ConfigError, _SETTINGS_HINT),
         (boto.ProfileNotFound, ConfigError, "`aws configure list-profiles` shows the ones there are"),
         (boto.ParamValidationError, InvalidURL, "write it as s3://bucket/key"),
         (boto.HTTPClientError, NetworkError, "check the network and endpoint_url"),
         (boto.ConnectionError, NetworkError, "check the network and endpoint_url"),
         *((kind, CredentialsError, _UNREADABLE_HINT) for kind in _UNFORESEEN),
-        (Exception, otherwise, "check endpoint_url (https://host[:port]), region, profile and the AWS config file"),
+        (Exception, otherwise, _UNREADABLE_HINT if otherwise is CredentialsError else _SETTINGS_HINT),
     )
     kind, hint = next((kind, hint) for source, kind, hint in known if isinstance(error, source))
-    return kind(f"{display_url}: {safe_text(_words(error))}", hint=hint, url=display_url)
+    words = _words(error)
+    if kind is CredentialsError and isinstance(error, ValueError) and not isinstance(error, boto.BotoCoreError):
+        # A date, or a command that cannot be taken apart: what it is of, Python does not say.
+        words = f"the AWS credentials cannot be read ({words})"
+    return kind(f"{display_url}: {safe_text(words)}", hint=hint, url=display_url)
 
 
 def _words(error: Exception) -> str:

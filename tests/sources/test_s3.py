@@ -361,6 +361,43 @@ def test_credentials_that_botocore_does_not_get_are_a_credentials_error(
     assert caught.value.__cause__ is None
 
 
+_UNDATED = '{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "s", "SessionToken": "t", "Expiration": "junk"}'
+
+
+@pytest.mark.parametrize(
+    ("variables", "settings", "says"),
+    [
+        ({"AWS_CREDENTIAL_EXPIRATION": "junk"}, "", "junk"),
+        ({}, f"credential_process = echo '{_UNDATED}'", "junk"),
+        ({}, "credential_process = echo 'never closed", "quot"),
+        ({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://store.test/keys"}, "", "store.test"),
+    ],
+)
+def test_credentials_that_cannot_be_read_are_told_as_credentials(
+    variables: dict[str, str], settings: str, says: str, endpoints: S3Endpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "AWS_CREDENTIAL_EXPIRATION" not in variables:
+        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    Path(environ["AWS_CONFIG_FILE"]).write_text(f"[default]\n{settings}\n")
+    with pytest.raises(CredentialsError, match=rf"credentials cannot be read \(.*{says}") as caught:
+        S3Source.of("s3://bucket/key", Config(), endpoints).get()
+    assert "what gives the credentials" in str(caught.value.hint)
+
+
+def test_an_expiry_that_cannot_be_read_after_a_renewal_is_told_as_one_of_credentials(
+    endpoints: S3Endpoints, tmp_path: Path
+) -> None:
+    script = tmp_path / "process.sh"
+    soon = (datetime.now(UTC) + timedelta(seconds=60)).isoformat()
+    first, later = _UNDATED.replace("junk", soon), _UNDATED
+    script.write_text(f"if mkdir {tmp_path}/asked; then echo '{first}'; else echo '{later}'; fi 2>/dev/null\n")
+    Path(environ["AWS_CONFIG_FILE"]).write_text(f"[profile short]\ncredential_process = sh {script}\n")
+    with pytest.raises(CredentialsError, match=r"credentials cannot be read \(.*junk"):
+        S3Source.of("s3://bucket/key", Config(profile="short"), endpoints).get()
+
+
 def test_refreshed_credentials_are_seen_by_the_next_request(endpoints: S3Endpoints, tmp_path: Any) -> None:
 
     counter = tmp_path / "count"
