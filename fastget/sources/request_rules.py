@@ -25,6 +25,8 @@ OWN_FIELDS = frozenset({
     "connection", "content-length", "expect", "host", "if-range", "keep-alive", "range", "te", "trailer",
     "transfer-encoding", "upgrade",
 })  # fmt: skip
+# What a signature says of itself, beside Authorization, which takes the place of one.
+_OF_THE_SIGNATURE = frozenset({"x-amz-date", "x-amz-content-sha256"})
 # RFC 6761 §6.3 and RFC 1122 §3.2.1.3.
 _LOOPBACK = re.compile(r"(?:.+\.)?localhost|127(?:\.[0-9]{1,3}){3}|::1")
 # What only s3:// (and cos://) URLs can carry: option to the header that says it to a plain URL, where there is one.
@@ -53,6 +55,16 @@ def check_user_headers(headers: Mapping[str, str]) -> None:
             raise ConfigError(
                 f"the header {name} says how to encrypt, and S3 refuses it on GET",
                 hint="leave it out: S3 decrypts by itself; a customer's key goes into sse_c_key",
+            )
+
+
+def check_signed_headers(headers: Collection[str]) -> None:
+    """Refuses, for requests that are signed here, a header that the signature sets."""
+    for name in headers:
+        if name.lower() in _OF_THE_SIGNATURE:
+            raise ConfigError(
+                f"the header {name} is set by the signature of the request",
+                hint="leave it out of headers; who signs by themselves gives Authorization as well",
             )
 
 

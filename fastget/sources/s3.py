@@ -80,6 +80,8 @@ class S3Source:
         settings = S3Settings.of(config, store)
         rules.check_conditions(parameters)
         rules.check_given_twice(parameters, config.headers)
+        if not settings.is_unsigned:
+            rules.check_signed_headers(config.headers)
         if config.no_sign_request:
             rules.check_unsigned(parameters)
         if bucket.endswith(DIRECTORY_BUCKETS):

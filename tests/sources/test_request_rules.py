@@ -100,6 +100,15 @@ def test_nobody_pays_for_an_unsigned_request(ask: Ask) -> None:
         ask(no_sign_request=True, request_payer="requester")
 
 
+@pytest.mark.parametrize("name", ["X-Amz-Date", "x-amz-content-sha256"])
+def test_what_a_signature_sets_is_no_header_of_the_users_unless_nothing_is_signed(name: str, ask: Ask) -> None:
+    with pytest.raises(ConfigError, match=f"the header {name} is set by the signature"):
+        ask(headers={name: "given"})
+    for options in ({"no_sign_request": True}, {}):
+        headers = {name: "given"} if options else {name: "given", "Authorization": "own"}
+        assert ask(headers=headers, **options).headers.get_all(name) == ("given",)
+
+
 @pytest.mark.row(87, 100)
 @pytest.mark.parametrize(
     "name",
