@@ -45,7 +45,7 @@ class Verification:
 
 @frozen
 class Result:
-    """A finished download. `path` is None where the bytes went to memory or to a stream.
+    """A finished download. `path` is None where the bytes went to memory or to standard output.
 
     `bytes_resumed` were here before, of an earlier download; with `was_here` they were the finished file. `processes`
     have had a share in fetching it.

@@ -36,7 +36,8 @@ def open_sink(path: str | PathLike[str], config: Config) -> Sink:
         return StreamSink(_stdout(), max_memory=config.max_memory)
     descriptor = descriptor_of(name)
     if descriptor is not None:
-        return StreamSink(descriptor, max_memory=config.max_memory)
+        given = None if descriptor == _STANDARD["stdout"] else name
+        return StreamSink(descriptor, name=given, max_memory=config.max_memory)
     if _is_stream(name):
         return StreamSink(name, max_memory=config.max_memory)
     if is_own_name(name):

@@ -22,7 +22,7 @@ class StreamSink:
     """Sends bytes on in order, and holds those that came too early.
 
     `target` is a descriptor or a writer, which are the caller's and stay open, the path of a pipe or device,
-    which is opened here, or a Handoff to another thread.
+    which is opened here, or a Handoff to another thread. `name` is what a descriptor was given as, for people.
     Bytes at the front go straight from the worker's buffer into the target.
     Bytes ahead of it are copied, since the worker's buffer is filled again as soon as `write_at` returns;
     that one copy buys connections that go on while an earlier piece is late. The copies have at most `window`
@@ -40,14 +40,16 @@ class StreamSink:
         self,
         target: int | str | PathLike[str] | RawWriter | Handoff,
         *,
+        name: str | None = None,
         window: int = 16 * MIB,
         max_memory: int = Config.max_memory,
     ) -> None:
-        self._path: str | None = None
+        self._path = name
         self._shown = "the stream"
         self._outlet: Outlet
         if isinstance(target, int):
-            self._shown = "standard output" if target == _STANDARD_OUTPUT else f"file descriptor {target}"
+            unnamed = "standard output" if target == _STANDARD_OUTPUT else f"file descriptor {target}"
+            self._shown = name or unnamed
             self._outlet = DescriptorOutlet(target)
         elif isinstance(target, str | PathLike):
             self._path = self._shown = os.fsdecode(target)
@@ -69,7 +71,7 @@ class StreamSink:
 
     @property
     def path(self) -> str | None:
-        """The path of the pipe or device, None for a descriptor or writer."""
+        """The path of the pipe or device, None for a writer, or a descriptor that was given by no name."""
         return self._path
 
     def check(self) -> None:

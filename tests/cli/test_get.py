@@ -76,6 +76,13 @@ def test_standard_output_gets_the_bytes_and_people_the_rest(run: Run, serve: Ser
     assert outcome.stderr.startswith(b"standard output: 5.00 MiB")
 
 
+def test_standard_error_as_the_destination_is_told_as_that(run: Run, serve: Serve, stored: StoredObject) -> None:
+    done = run(serve({"/k": stored}).url("/k"), "-o", "/dev/stderr")
+    assert done.returncode == 0
+    assert b"/dev/stderr: " in done.stderr
+    assert b"standard output" not in done.stderr
+
+
 def test_a_file_that_is_there_is_replaced(run: Run, serve: Serve, stored: StoredObject, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"old")
     assert run(serve({"/b/x": stored}).url("/b/x")).returncode == 0

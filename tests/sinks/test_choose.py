@@ -102,6 +102,23 @@ def test_standard_output_is_written_from_its_place_on_wherever_it_leads(
     assert Path("/dev/stdout").is_symlink()
 
 
+def test_an_open_descriptor_is_told_by_the_name_that_it_was_given_by() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        sink = open_sink(f"/dev/fd/{writer}", Config())
+        assert sink.path == f"/dev/fd/{writer}"
+        sink.check()
+        sink.open(5)
+        with pytest.raises(DestinationError, match=f"/dev/fd/{writer}: "):
+            sink.write_at(0, memoryview(b"bytes"))
+        sink.discard()
+    finally:
+        os.close(writer)
+    assert open_sink("/dev/stderr", Config()).path == "/dev/stderr"
+    assert open_sink("/dev/stdout", Config()).path is None
+
+
 def test_a_closed_standard_output_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     with pytest.raises(DestinationError, match="no standard output"):
