@@ -21,7 +21,6 @@ from fastget.cli.names import display_url
 from fastget.cli.options import (
     Flag,
     Verb,
-    environment_help,
     output_flags,
     read_config,
     read_size,
@@ -310,7 +309,6 @@ command = Verb(
     callback=bench,
     help=_HELP,
     short_help="Find out what limits a link.",
-    epilog=environment_help(),
     params=[
         click.Argument(["url"]),
         _flag(

@@ -13,7 +13,7 @@ import click
 from fastget.cli import exit_codes
 from fastget.cli.exit_codes import ExitCode
 from fastget.cli.names import destinations, display_url
-from fastget.cli.options import Verb, environment_help, read_config, request_flags
+from fastget.cli.options import Verb, read_config, request_flags
 from fastget.cli.plain_stream import NAME, PlainStream, measure
 from fastget.cli.progress import Reporter, choose_reporter
 from fastget.cli.quantities import count_text, rate_text, seconds_text, size_text
@@ -160,6 +160,5 @@ command = Verb(
     callback=demo,
     help=_HELP,
     short_help="Show fastget at work, beside one plain stream.",
-    epilog=environment_help(),
     params=[click.Argument(["url"], required=False), *request_flags()],
 )

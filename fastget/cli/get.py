@@ -13,7 +13,6 @@ from fastget.cli.names import destinations, display_url, is_standard_output
 from fastget.cli.options import (
     Flag,
     Verb,
-    environment_help,
     object_flags,
     output_flags,
     read_config,
@@ -146,7 +145,6 @@ command = Verb(
     callback=get,
     help=_HELP,
     short_help="Download URLs to files, verified.",
-    epilog=environment_help(),
     params=[
         click.Argument(["urls"], metavar="URL...", nargs=-1, required=True),
         Flag(

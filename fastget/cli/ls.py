@@ -13,7 +13,7 @@ from fastget.cli.exit_codes import ExitCode
 from fastget.cli.failures import failure_fields, failure_lines
 from fastget.cli.json_events import write_line
 from fastget.cli.names import display_url
-from fastget.cli.options import Flag, Verb, environment_help, output_flags, read_config, request_flags
+from fastget.cli.options import Flag, Verb, output_flags, read_config, request_flags
 from fastget.cli.quantities import size_text
 from fastget.cli.terminal import printable
 from fastget.errors import ConfigError, FastgetError
@@ -168,7 +168,6 @@ command = Verb(
     callback=ls,
     help=_HELP,
     short_help="List the objects of a bucket.",
-    epilog=environment_help(),
     params=[
         click.Argument(["url"]),
         _listing_flag(["-r", "--recursive"], "all keys that begin with the prefix, not one level", is_flag=True),

@@ -146,10 +146,11 @@ class Flag(click.Option):
 
 
 class Verb(click.Command):
-    """A command whose help lists its options under headings, `-h` among them."""
+    """A command whose help lists its options under headings, `-h` among them, and ends with the variables."""
 
     def __init__(self, name: str, *, params: list[click.Parameter], **settings: Any) -> None:
-        super().__init__(name, params=[*params, help_flag()], add_help_option=False, **settings)
+        epilog = environment_help(params)
+        super().__init__(name, params=[*params, help_flag()], add_help_option=False, epilog=epilog, **settings)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one list of options for each heading."""
@@ -229,11 +230,17 @@ def read_config(values: Mapping[str, Any], on_event: EventHandler | None = None)
     return config
 
 
-def environment_help() -> str:
-    """The variables, for the end of a help text."""
+def environment_help(params: Sequence[click.Parameter]) -> str | None:
+    """The variables, for the end of the help of a command with these parameters; None for one that reads none."""
     names = environment_names()
+    flags = [each for each in params if isinstance(each, click.Option)]
+    if not any(flag.name in names for flag in flags):
+        return None
+    unread = [flag.opts[0] for flag in flags if flag.name not in names and not (flag.is_flag or flag.multiple)]
+    but = f", but for {', '.join(unread[:-1])} and {unread[-1]}," if unread else ""
     return (
-        f"Every option with one value is also read from a variable of its name, such as {names['part_size']}=16M. "
+        f"Every option with one value{but} is also read from a variable of its name, such as "
+        f"{names['retries']}=8. "
         f"Others on this machine can read a command line: give keys and tokens as variables ({names['sse_c_key']}, "
         f"{names['secret_access_key']}). Of other tools' variables it heeds HTTP_PROXY, HTTPS_PROXY, "
         "ALL_PROXY and NO_PROXY; REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE and SSL_CERT_DIR; and those of AWS "

@@ -12,7 +12,7 @@ from fastget import cli
 from fastget.cli import exit_codes
 from fastget.cli.exit_codes import ExitCode
 from fastget.cli.names import display_url
-from fastget.cli.options import Flag, Verb, environment_help, output_flags, pull_flags, read_config
+from fastget.cli.options import Flag, Verb, output_flags, pull_flags, read_config
 from fastget.cli.progress import Reporter, choose_reporter
 from fastget.cli.signals import Interrupted
 from fastget.cli.wording import Summary
@@ -204,7 +204,6 @@ command = Verb(
     callback=pull,
     help=_HELP,
     short_help="Fetch many objects into a directory.",
-    epilog=environment_help(),
     params=[
         click.Argument(["prefix"], metavar="[s3://BUCKET/PREFIX]", required=False),
         Flag(

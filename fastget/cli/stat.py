@@ -12,7 +12,7 @@ from fastget.cli.exit_codes import ExitCode
 from fastget.cli.failures import failure_fields, failure_lines
 from fastget.cli.json_events import write_line
 from fastget.cli.names import display_url
-from fastget.cli.options import Verb, environment_help, output_flags, read_config, request_flags
+from fastget.cli.options import Verb, output_flags, read_config, request_flags
 from fastget.cli.quantities import count_text, size_text
 from fastget.cli.terminal import printable
 from fastget.errors import FastgetError
@@ -216,7 +216,6 @@ command = Verb(
     callback=stat,
     help=_HELP,
     short_help="Show size, ETag, checksums and more of objects.",
-    epilog=environment_help(),
     params=[
         click.Argument(["urls"], metavar="URL...", nargs=-1, required=True),
         *request_flags(),

@@ -13,6 +13,7 @@ import pytest
 import fastget
 from fastget.cli.app import group
 from fastget.cli.exit_codes import ExitCode
+from fastget.config import environment_names
 
 Run = Callable[..., CompletedProcess[bytes]]
 
@@ -44,6 +45,17 @@ def test_help_names_every_flag(command: click.Command) -> None:
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             assert all(name in text for name in parameter.opts)
+
+
+@pytest.mark.parametrize("name", ["get", "pull", "ls", "stat", "bench", "demo"])
+def test_the_help_says_which_options_no_variable_sets(name: str) -> None:
+    command = verb(name)
+    told = str(command.epilog).partition(" is also read from a variable of its name")[0]
+    assert told.startswith("Every option with one value")
+    with_a_value = [flag for flag in command.params if isinstance(flag, click.Option) and not flag.is_flag]
+    unread = [flag.opts[0] for flag in with_a_value if flag.name not in environment_names() and not flag.multiple]
+    assert re.findall(r"--?[a-z-]+", told) == unread
+    assert str(verb("completion").epilog) == "None"
 
 
 def examples() -> list[str]:
