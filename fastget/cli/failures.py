@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import fields as fields_of
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from fastget.cli.exit_codes import of_error
 from fastget.cli.terminal import printable
 from fastget.errors import ChecksumMismatch, ConfigError, FastgetError, ServerReply
@@ -25,7 +27,7 @@ def failure_lines(error: FastgetError, url: str | None = None, *, verbose: bool 
         lines.extend(f"  {line}" for line in _reply_lines(error.reply, message))
     if verbose:
         lines.extend(f"  {detail}" for detail in _details(error))
-    hint = error.hint or ("see fastget get --help" if isinstance(error, ConfigError) else None)
+    hint = error.hint or (_help_hint() if isinstance(error, ConfigError) else None)
     if hint:
         lines.append(f"hint: {hint}")
     return [printable(line) for line in lines]
@@ -71,6 +73,12 @@ def _details(error: FastgetError) -> Iterator[str]:
         told = f": {cause}" if isinstance(cause, FastgetError | OSError) else ""
         yield f"caused by: {type(cause).__name__}{told}"
         cause = cause.__cause__
+
+
+def _help_hint() -> str:
+    """Where the options of the verb that is running are told."""
+    context = click.get_current_context(silent=True)
+    return f"see {context.command_path if context else 'fastget'} --help"
 
 
 def _sentence(text: str) -> str:

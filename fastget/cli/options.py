@@ -152,6 +152,14 @@ class Verb(click.Command):
         epilog = environment_help(params)
         super().__init__(name, params=[*params, help_flag()], add_help_option=False, epilog=epilog, **settings)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Say of every mistake in which command it was made; of some, such as a value that lacks, click does not."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one list of options for each heading."""
         sections: dict[str, list[tuple[str, str]]] = {heading: [] for heading in _ORDER}

@@ -11,6 +11,7 @@ import click
 import pytest
 
 import fastget
+from fastget.cli import app
 from fastget.cli.app import group
 from fastget.cli.exit_codes import ExitCode
 from fastget.config import environment_names
@@ -45,6 +46,25 @@ def test_help_names_every_flag(command: click.Command) -> None:
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             assert all(name in text for name in parameter.opts)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["get", "http://h/x", "--retries=-1"],
+        ["get", "http://h/x", "--retries"],
+        ["pull", "s3://b/p", "-d", "none", "--retries=-1"],
+        ["ls", "s3://b", "--retries=-1"],
+        ["stat", "http://h/x", "--retries=-1"],
+        ["bench", "http://h/x", "--retries=-1"],
+        ["bench", "http://h/x", "--retries"],
+    ],
+)
+def test_a_mistake_in_an_option_points_to_the_help_of_its_verb(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert app.run(arguments) == 2
+    assert f"hint: see fastget {arguments[0]} --help" in capsys.readouterr().err.splitlines()
 
 
 @pytest.mark.parametrize("name", ["get", "pull", "ls", "stat", "bench", "demo"])
