@@ -50,7 +50,7 @@ class Folder:
         self._is_durable = is_durable
         self.path = name_of(path, "give the name of a directory")
         if not self.path or "\0" in self.path:
-            raise ConfigError(f"{self.path!r} is not the name of a directory", hint="give the directory with -d DIR")
+            raise ConfigError(f"{self.path!r} is not the name of a directory", hint="give the path of a directory")
         try:
             os.makedirs(self.path, exist_ok=True)  # noqa: PTH103  bytes that are no text are kept
             self._root = os.open(self.path, _OPEN)

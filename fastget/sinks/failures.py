@@ -17,7 +17,7 @@ _HINTS = {
     errno.EROFS: "the file system is mounted read-only: choose another directory",
     errno.ENOENT: "create the directory first, or choose another one",
     errno.ENOTDIR: "a part of the path is a file, not a directory",
-    errno.EISDIR: "give the name of a file, or choose the directory with -d",
+    errno.EISDIR: "give the name of a file in it; the command takes a directory alone by -d",
     errno.ENAMETOOLONG: "choose a shorter file name",
     errno.EEXIST: "something else has that name: choose another one",
     errno.ELOOP: "the path runs through a loop of symbolic links",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fastget.sinks.protocol import Resumable
 
 NO_DIRECTORY_FLUSH = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF})
-_DIRECTORY_HINT = "give the name of a file, or choose the directory with -d"
+_DIRECTORY_HINT = "give the name of a file in it; the command takes a directory alone by -d"
 
 
 class FileSink:

@@ -196,7 +196,8 @@ def test_a_directory_is_no_destination(server: ObjectServer, tmp_path: Path) -> 
         assert isinstance(error, DestinationError)
         assert isinstance(error, OSError)
         assert "directory" in str(error)
-        assert error.hint
+        # Good for a caller of the library, who has no flags, and for one of the command.
+        assert error.hint == "give the name of a file in it; the command takes a directory alone by -d"
     assert not server.requests
     assert not [path for path in tmp_path.iterdir() if path.name != "out"]
 
@@ -235,6 +236,12 @@ def test_what_names_no_destination_is_a_config_error(server: ObjectServer, path:
     with pytest.raises(ConfigError, match="destination"):
         fastget.pull([server.url("/b/k")], path)
     assert not server.requests
+
+
+def test_an_empty_name_of_a_directory_is_told_without_a_flag(server: ObjectServer) -> None:
+    with pytest.raises(ConfigError, match="not the name of a directory") as caught:
+        fastget.pull([server.url("/b/k")], "")
+    assert caught.value.hint == "give the path of a directory"
 
 
 def test_a_destination_that_no_file_can_be_named_by_is_told_before_the_first_request(server: ObjectServer) -> None:
