@@ -15,7 +15,9 @@ LONGEST_DELAY = 20.0
 LONGEST_RETRY_AFTER = 120.0
 # An attempt that brought this many bytes counts as a fresh start: the object moves, however bad the line.
 PROGRESS = 256 * 1024
-_TRANSIENT_STATUSES = frozenset({408, 500, 502, 503, 504, 509, 520, 521, 522, 523, 524})
+# The first words of a connection came before it was sure of them (RFC 8470): something on the way sent them on so.
+_TOO_EARLY = 425
+_TRANSIENT_STATUSES = frozenset({408, _TOO_EARLY, 500, 502, 503, 504, 509, 520, 521, 522, 523, 524})
 
 
 def is_transient(error: FastgetError) -> bool:
@@ -27,6 +29,12 @@ def is_transient(error: FastgetError) -> bool:
     if isinstance(error, ServerError) and error.reply is not None:
         return error.reply.status in _TRANSIENT_STATUSES
     return False
+
+
+def is_refusal(error: FastgetError) -> bool:
+    """Whether the server only puts the request off: that says nothing against it while it serves others."""
+    too_early = isinstance(error, ServerError) and error.reply is not None and error.reply.status == _TOO_EARLY
+    return too_early or isinstance(error, Throttled)
 
 
 def is_range_refusal(error: FastgetError) -> bool:
@@ -61,8 +69,8 @@ class RetryBudget:
     again takes a token, what succeeds brings one back. So the number of attempts that a dead endpoint gets does not
     grow with the number of objects, but by one for each; and one that fails now and then never runs dry.
 
-    A refusal (429, SlowDown) costs nothing while anything succeeds in between: whoever asks for fewer requests gets
-    fewer. One that says nothing else is down too, and its refusals in a row are bounded alike.
+    A refusal (429, SlowDown, 425) costs nothing while anything succeeds in between: whoever asks for fewer requests
+    gets fewer. One that says nothing else is down too, and its refusals in a row are bounded alike.
     """
 
     capacity: float = 0.0

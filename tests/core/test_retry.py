@@ -18,6 +18,7 @@ from fastget.core.retry import (
     RetryBudget,
     delay_before,
     is_range_refusal,
+    is_refusal,
     is_transient,
 )
 from fastget.errors import FastgetError, NetworkError, RangeNotSupported, ServerError, ServerReply, Throttled
@@ -48,7 +49,7 @@ def refused(status: int, retry_after: float | None = None) -> ServerError:
     return ServerError("refused", reply=ServerReply(status, retry_after=retry_after))
 
 
-@pytest.mark.parametrize("status", [408, 500, 502, 503, 504, 509, 520, 521, 522, 523, 524])
+@pytest.mark.parametrize("status", [408, 425, 500, 502, 503, 504, 509, 520, 521, 522, 523, 524])
 def test_a_server_that_fails_for_a_moment_is_asked_again(status: int) -> None:
     assert is_transient(refused(status))
 
@@ -56,6 +57,12 @@ def test_a_server_that_fails_for_a_moment_is_asked_again(status: int) -> None:
 @pytest.mark.parametrize("status", [200, 301, 304, 400, 401, 403, 404, 405, 409, 410, 412, 416, 451, 501, 505, 511])
 def test_a_server_that_means_it_is_not_asked_again(status: int) -> None:
     assert not is_transient(refused(status))
+
+
+@pytest.mark.parametrize(("status", "expected"), [(425, True), (500, False), (408, False)])
+def test_a_request_that_came_too_early_says_nothing_against_the_server(status: int, expected: bool) -> None:
+    assert is_refusal(refused(status)) is expected
+    assert is_refusal(errors.Throttled("slow down"))
 
 
 @pytest.mark.parametrize("kind", [errors.NetworkError, errors.Stalled, errors.ProtocolError])

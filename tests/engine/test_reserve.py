@@ -200,6 +200,17 @@ def test_a_store_that_refuses_and_serves_spends_nothing() -> None:
     assert spent(store) == ALL
 
 
+def test_what_comes_too_early_for_a_store_that_serves_spends_nothing(tmp_path: Path) -> None:
+    store, early = Store(), ServerError("too early", reply=ServerReply(425))
+    for _ in range(10):
+        assert all(store.may_retry(early, RETRIES) for _ in range(10))
+        store.succeed()
+    assert spent(store) == ALL
+    stored = StoredObject(Content.of(b"abc"))
+    with ObjectServer({"/k": stored}, faults=[faults.status(425).times(2)]) as server, Client() as client:
+        assert client.download(server.url("/k"), tmp_path / "k").retries == 2
+
+
 def test_many_threads_never_spend_more_than_there_is() -> None:
     store, counts = Store(), [0] * 8
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fastget.sources.attributes import AttributesPage
     from fastget.sources.protocol import Source
 
-_MOMENTARY = frozenset({206, 408, 429, 500, 502, 503, 504})
+_MOMENTARY = frozenset({206, 408, 425, 429, 500, 502, 503, 504})
 # What a store answers to a question that it does not understand, or does not allow; 404 and 416 are of the object.
 _INABILITY = frozenset({200, 400, 405, 501})
 _NOT_FOR_US = _INABILITY | {FORBIDDEN}

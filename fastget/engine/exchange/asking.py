@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def _refusal(line: Line, source: Source, head: ResponseHead, body: bytes) -> FastgetError:
     error = source.refusal(head, body)
-    if isinstance(error, ServerError) and retry.is_transient(error):
+    if isinstance(error, ServerError) and retry.is_transient(error) and not retry.is_refusal(error):
         line.blame(Trouble.FAILING)
     return error
 

@@ -6,7 +6,7 @@ import threading
 import time
 
 from fastget.core.retry import RetryBudget
-from fastget.errors import FastgetError, Throttled
+from fastget.errors import FastgetError
 
 
 class Reserve:
@@ -25,8 +25,7 @@ class Reserve:
     def spend(self, error: FastgetError, retries: int, width: int) -> bool:
         """Take a retry after `error`; False when none is left. `RetryBudget.spend` tells the rest."""
         with self._lock:
-            is_refusal = isinstance(error, Throttled)
-            return self._budget.spend(retries, width, time.monotonic(), is_refusal=is_refusal)
+            return self._budget.spend(retries, width, time.monotonic(), is_refusal=retry.is_refusal(error))
 
     def succeed(self) -> None:
         """Something has landed. Costs next to nothing as long as nothing fails."""
