@@ -40,8 +40,11 @@ _NAMES = (
     r"(?:aws_)?secret(?:[_-]?access)?[_-]?key|client[_-]?secret|password|passwd|(?:set-)?cookie",
     r"(?:proxy-)?authorization",
 )
+# "Error loading SSO Token: Token for X does not exist": a sentence goes on, and a value does not.
+_NO_VALUE = r"…|(?<=: )Token\s"
 _NAMED = re.compile(
-    rf"(?<![A-Za-z0-9])({'|'.join(_NAMES)})([\"']?[ \t]*(?:=|:|>|%3[Dd])[ \t]*[\"']?)(?!…)[^\s&<>\"',;]+", re.IGNORECASE
+    rf"(?<![A-Za-z0-9])({'|'.join(_NAMES)})([\"']?[ \t]*(?:=|:|>|%3[Dd])[ \t]*[\"']?)(?!{_NO_VALUE})[^\s&<>\"',;]+",
+    re.IGNORECASE,
 )
 
 

@@ -82,6 +82,7 @@ def test_a_name_without_a_password_is_the_secret_itself() -> None:
         "The AWS Access Key Id you provided does not exist in our records.",
         "Provided API key could not be found.",
         "Bearer token is missing",
+        "Error loading SSO Token: Token for my-session does not exist",
         "Your Key is too long: 2000 bytes",
         "at 12:30 the part 7 had crc32c=abc",
         "Which version? The one of today.",
@@ -89,6 +90,16 @@ def test_a_name_without_a_password_is_the_secret_itself() -> None:
 )
 def test_plain_words_stay_as_they_are(text: str) -> None:
     assert without_secrets(text) == text
+
+
+def test_the_word_token_stays_and_a_token_that_is_called_so_does_not() -> None:
+    for text in (
+        f"Authorization: Token {MARK}",
+        f"token: Token{MARK}",
+        f"token: {MARK} x",
+        f"Token: Token token={MARK}",
+    ):
+        assert MARK not in without_secrets(text)
 
 
 @given(st.text(max_size=200), st.lists(st.text(max_size=20), max_size=3))
