@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import TYPE_CHECKING
 
-from fastget.core.retry import RetryBudget
-from fastget.errors import FastgetError
+from fastget.core import retry
+
+if TYPE_CHECKING:
+    from fastget.errors import FastgetError
 
 
 class Reserve:
@@ -16,7 +19,7 @@ class Reserve:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._budget = RetryBudget()
+        self._budget = retry.RetryBudget()
 
     @property
     def is_low(self) -> bool:
