@@ -60,6 +60,7 @@ def _translated(error: Exception, display_url: str, otherwise: type[FastgetError
         (getattr(boto, "LoginError", boto.SSOError), CredentialsError, _SIGN_IN_HINT),
         # What botocore raises for credentials that are expired on arrival: those of a session, with a wrong clock.
         (RuntimeError, CredentialsError, "set the clock of this machine, or look at what gives the credentials"),
+        (boto.ConfigParseError, ConfigError, _SETTINGS_HINT),
         (boto.InvalidRegionError, ConfigError, _SETTINGS_HINT),
         (boto.ProfileNotFound, ConfigError, "`aws configure list-profiles` shows the ones there are"),
         (boto.ParamValidationError, InvalidURL, "write it as s3://bucket/key"),

@@ -286,6 +286,13 @@ def test_wrong_settings_are_config_errors_and_not_exceptions_of_botocore(
     assert caught.value.__cause__ is None
 
 
+def test_an_aws_config_file_that_is_none_is_no_matter_of_credentials(endpoints: S3Endpoints) -> None:
+    Path(environ["AWS_CONFIG_FILE"]).write_bytes(b"[default]\nregion = \xff\n")
+    with pytest.raises(ConfigError, match="config file") as caught:
+        S3Source.of("s3://bucket/key", Config(), endpoints).get()
+    assert "AWS config file" in str(caught.value.hint)
+
+
 def test_a_bucket_name_that_cannot_be_is_an_invalid_url(endpoints: S3Endpoints) -> None:
     with pytest.raises(InvalidURL, match="bucket"):
         S3Source.of("s3://no_such*bucket/key", Config(), endpoints).get()
