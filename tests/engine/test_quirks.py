@@ -179,6 +179,16 @@ class TestConditions:
             fetch(server, destination)
             assert {request.status for request in server.requests} == {200, 206}
 
+    def test_a_weak_etag_which_is_never_sent_teaches_nothing(self, content: Content, tmp_path: Path) -> None:
+        spaces = QUIRKS["spaces"]
+        weak, strong = StoredObject(content, etag='W/"abc"', version_id="v1"), StoredObject(content)
+        objects = {"/b/w": spaces.dress(weak), "/b/k": spaces.dress(strong)}
+        with ObjectServer(objects, behaviour=replace(spaces.behaviour, rate_per_connection=8 * MIB)) as server:
+            for key in "wk":
+                options = {"endpoint_url": server.base_url, "no_sign_request": True, "part_size": MIB, "connections": 3}
+                result = fastget.download(f"s3://b/{key}", tmp_path / key, **QUICK | options)
+                assert result.size == content.size
+
     @pytest.mark.row(82)
     def test_on_amazon_a_412_is_final(self, content: Content, destination: Path) -> None:
         refused = faults.precondition_failed().on(ranged=True).always()

@@ -124,7 +124,8 @@ class PartQuestions:
             if head is None:
                 continue
             if (reply := self._read(head)) is not None:
-                self._store.learn(match_form=pin.match_form)
+                if pin.is_strong:  # another one is never sent, and teaches nothing
+                    self._store.learn(match_form=pin.match_form)
                 return reply, head.status
             last, contradiction = head.status, self._contradiction(head)
             looser = looser_pin(pin, head.status, may_refuse_its_etag=may)

@@ -222,7 +222,8 @@ class Job:
     def _accept_pin(self) -> None:
         if not self._is_pin_accepted:
             self._is_pin_accepted = True
-            self.task.store.learn(match_form=self._pin.match_form)
+            if self._pin.is_strong:  # a weak ETag is never sent, and teaches nothing
+                self.task.store.learn(match_form=self._pin.match_form)
 
     @property
     def are_ranges_refused(self) -> bool:
