@@ -36,14 +36,19 @@ class Item:
     checksum: str | None = None
 
 
-Pullable = str | Iterable[str | tuple[str, str] | Item]
+@record
+class Pause:
+    """In the place of an item: there is none at the moment, and more may come."""
 
 
-def from_urls(urls: Iterable[str | tuple[str, str] | Item]) -> Iterator[Item]:
+Pullable = str | Iterable[str | tuple[str, str] | Item | Pause]
+
+
+def from_urls(urls: Iterable[str | tuple[str, str] | Item | Pause]) -> Iterator[Item | Pause]:
     """An item for each URL, or pair of a URL and its path below the directory. Raises ConfigError for anything else."""
     for given in urls:
         match given:
-            case Item():
+            case Item() | Pause():
                 yield given
             case str():
                 yield Item(given)
@@ -53,14 +58,21 @@ def from_urls(urls: Iterable[str | tuple[str, str] | Item]) -> Iterator[Item]:
                 raise ConfigError("what is pulled is a URL, or a pair of a URL and a file name")
 
 
-def from_lines(lines: Iterable[str]) -> Iterator[Item]:
+def from_lines(lines: Iterable[str | None]) -> Iterator[Item | Pause]:
     """The items of a list as aria2 reads it: a URL a line, and below it, indented, options of that URL.
+
+    None in the place of a line is a pause.
 
     `out=NAME` is the path below the directory, `checksum=ALGORITHM=HEX` the digest that the object must have. Empty
     lines and those that begin with `#`, indented or not, are passed over. Raises ConfigError, which names the line.
     """
     url, options = "", dict[str, str]()
-    for number, text in enumerate(lines, 1):
+    number = 0
+    for text in lines:
+        if text is None:
+            yield Pause()
+            continue
+        number += 1
         line = text.rstrip("\r\n").removeprefix("\ufeff")
         if len(line) > _LONGEST_LINE:
             raise ConfigError(f"line {number} of the list is longer than {_LONGEST_LINE} characters")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fastget.bulk.items import Item, Pullable, from_listing, from_urls
+from fastget.bulk.items import Item, Pause, Pullable, from_listing, from_urls
 from fastget.bulk.lines import Lines
 from fastget.core.governor import limit_for, start_for
 from fastget.core.urls import URL
@@ -143,7 +143,7 @@ def check_options(config: Config) -> None:
             )
 
 
-def items_of(what: Pullable, pages: Callable[[str], Iterator[list[ObjectInfo]]]) -> Iterable[Item]:
+def items_of(what: Pullable, pages: Callable[[str], Iterator[list[ObjectInfo]]]) -> Iterable[Item | Pause]:
     """The items that the caller names: those of a prefix, by `pages` of its listing, or of an iterable.
 
     Raises InvalidURL for what is no prefix, ConfigError for what is neither.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from fastget.buffers import LEAST
 from fastget.bulk.batch import Batch, places
 from fastget.bulk.crew import Crew
+from fastget.bulk.items import Item, Pause
 from fastget.bulk.outcome import PullFailure, PullResult, Sum
 from fastget.bulk.processes.alone import company_for
 from fastget.bulk.puller import Order, Puller
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from fastget.bulk.folder import Folder
-    from fastget.bulk.items import Item
     from fastget.bulk.puller import Fetcher
     from fastget.config import Config
     from fastget.engine.cancellation import Cancellation
@@ -81,7 +81,7 @@ class Pull:
     """
 
     def __init__(
-        self, items: Iterable[Item], folder: Folder, config: Config, means: Means, cancellation: Cancellation
+        self, items: Iterable[Item | Pause], folder: Folder, config: Config, means: Means, cancellation: Cancellation
     ) -> None:
         self._items = items
         self._folder = folder
@@ -122,7 +122,10 @@ class Pull:
         try:
             try:
                 for item in self._items:
-                    self._begin(item)
+                    if isinstance(item, Pause):
+                        self._crew.look()
+                    else:
+                        self._begin(item)
             except FastgetError:
                 self._crew.finish()
                 raise

@@ -16,16 +16,13 @@ from fastget.cli.options import Flag, Verb, output_flags, pull_flags, read_confi
 from fastget.cli.progress import Reporter, choose_reporter
 from fastget.cli.signals import Interrupted
 from fastget.cli.wording import Summary
-from fastget.errors import Cancelled, ConfigError, FastgetError
+from fastget.errors import Cancelled, FastgetError
 from fastget.events import Done, Failed, Unchanged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from contextlib import AbstractContextManager
-    from typing import TextIO
 
     from fastget.bulk.outcome import PullResult
-    from fastget.client import Client
     from fastget.config import Config
     from fastget.events import Event
 
@@ -44,7 +41,6 @@ Examples:
   3. A list from a pipe
      grep -h 2026 lists/*.txt | fastget pull -i - -d logs
 """
-STANDARD_INPUT = "-"
 # So many failures are told one by one.
 MOST_TOLD = 100
 
@@ -140,7 +136,10 @@ class _Command:
         with Client(config) as client:
             if prefix is not None:
                 return client.pull(prefix, directory)
-            return _pull_list(client, list_file or "", directory)
+            from fastget.bulk.items import from_lines
+            from fastget.cli.list_file import lines_of
+
+            return client.pull(from_lines(lines_of(list_file or "")), directory)
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Done):
@@ -168,35 +167,6 @@ class _Command:
             Summary(self._done, self._failed + 1, self._size, seconds, code, skipped=self._skipped, is_cut_short=True)
         )
         return code
-
-
-def _pull_list(client: Client, list_file: str, directory: str) -> PullResult:
-    from fastget.bulk.items import from_lines
-
-    with _opened(list_file) as file:
-        return client.pull(from_lines(_lines(file, list_file)), directory)
-
-
-def _opened(list_file: str) -> TextIO:
-    is_input = list_file == STANDARD_INPUT
-    try:
-        return open(0 if is_input else list_file, encoding="utf-8", errors="surrogateescape", closefd=not is_input)
-    except OSError as error:
-        raise _unreadable(list_file, error) from error
-
-
-def _lines(file: TextIO, list_file: str) -> Iterator[str]:
-    try:
-        yield from file
-    except OSError as error:
-        raise _unreadable(list_file, error) from error
-
-
-def _unreadable(list_file: str, error: OSError) -> ConfigError:
-    shown = "on standard input" if list_file == STANDARD_INPUT else list_file or "''"
-    return ConfigError(
-        f"the list {shown} cannot be read: {error.strerror}", hint="give a file of URLs, or - for standard input"
-    )
 
 
 command = Verb(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastget.bulk.items import Item, from_lines, from_urls
+from fastget.bulk.items import Item, Pause, from_lines, from_urls
 from fastget.errors import ConfigError
 
 MD5 = "md5=" + "0" * 32
@@ -62,7 +62,12 @@ def test_no_list_fails_otherwise(lines: list[str]) -> None:
         items = list(from_lines(lines))
     except ConfigError:
         return
-    assert all(item.url and not item.url[0].isspace() for item in items)
+    assert all(isinstance(item, Item) and item.url and not item.url[0].isspace() for item in items)
+
+
+def test_a_pause_is_passed_on_and_its_url_still_has_its_options() -> None:
+    lines = ["https://host/a", None, "  out=b"]
+    assert list(from_urls(from_lines(lines))) == [Pause(), Item("https://host/a", "b")]
 
 
 def test_urls_come_alone_or_with_a_name() -> None:

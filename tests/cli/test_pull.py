@@ -72,6 +72,19 @@ def test_a_list_is_read_from_a_file_and_from_a_pipe(
     assert files(tmp_path / "file") == files(tmp_path / "pipe") == {"a": b"one", "d/two": b"two"}
 
 
+def test_a_list_that_comes_slowly_does_not_hold_back_what_is_told(start: Start, server: ObjectServer) -> None:
+    process = start("pull", "-i", "-", "-d", "out", "--json", stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(f"{server.url('/b/a')}\n{server.url('/b/b')}\n".encode())
+    process.stdin.flush()
+    told = next(event for event in map(json.loads, process.stdout) if event.get("done"))  # the list goes on
+    assert (told["event"], told["done"]) == ("pullprogress", 1)
+    stdout, _ = process.communicate(b"", timeout=60)
+    assert json.loads(stdout.splitlines()[-1])["done"] == 2
+    assert process.returncode == 0
+
+
 def test_some_that_fail_are_named_and_the_others_are_there(run: Run, server: ObjectServer, tmp_path: Path) -> None:
     urls = [server.url("/b/a"), server.url("/b/none", "key=hunter2"), "nonsense", server.url("/b/b")]
     (tmp_path / "list.txt").write_text("\n".join(urls))
