@@ -66,8 +66,9 @@ class Earlier:
 
     def fits(self, info: ObjectInfo) -> bool:
         """Whether what was left is of this object, so that no stream from its start is wanted."""
-        identity = self._identity(info)
-        return self._left is not None and identity is not None and self._left.difference(identity) is None
+        if self._left is None or (identity := self._identity(info)) is None:
+            return False
+        return self._left.difference(identity) is None
 
     def verify_existing(self, prepared: Prepared, cancellation: Cancellation) -> Verification | None:
         """The verdict on the file under the final name; None where it is not the object, or nothing tells."""
