@@ -53,6 +53,7 @@ sys.exit(main())
 _LINE = re.compile(r"(?P<pid>\d+) +(?P<call>\w+)\((?P<words>.*)\) += (?P<result>-?\d+).*")
 _UNFINISHED = re.compile(r"(?P<pid>\d+) +(?P<start>.*) <unfinished \.\.\.>")
 _RESUMED = re.compile(r"(?P<pid>\d+) +<\.\.\. \w+ resumed>(?P<rest>.*)")
+_CLOSE = re.compile(r"(?:\d+ +)?close\((?P<number>\d+)")
 _STRING = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
 
 
@@ -197,11 +198,15 @@ class _Reader:
         for line in trace.splitlines():
             if (found := _UNFINISHED.match(line)) is not None:
                 waiting[found["pid"]] = found["start"]
+                if (closed := _CLOSE.match(found["start"])) is not None:
+                    self._close(closed["number"], [], 0)  # another thread may have that number before this call is told
                 continue
             whole = line
             if (found := _RESUMED.match(line)) is not None:
                 whole = f"{found['pid']} {waiting.pop(found['pid'], '')}{found['rest']}"
             call = _LINE.match(whole)
+            if whole is not line and _CLOSE.match(whole) is not None:
+                continue
             if call is not None and int(call["result"]) >= 0:
                 words = call["words"]
                 handle: Callable[[str, list[str], int], None] = getattr(self, f"_{call['call']}", self._nothing)

@@ -369,6 +369,8 @@ class Job:
         """End the pass: the first error counts, and every sibling is woken."""
         with self._lock:
             self.error = self.error or error
+        if self.error is not error:
+            error.__traceback__ = None  # nobody sees it; its frames hold each other, and the memory that was read into
         self.cancellation.cancel()
         # The next plan writes to the same sink, where that can take the same bytes twice, or has none yet.
         if not isinstance(error, Replan) or (self.has_begun and not self.task.sink.is_seekable):

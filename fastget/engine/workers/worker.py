@@ -118,7 +118,9 @@ class Worker:
                 while not self.is_dismissed and (piece := self._claim()) is not None:
                     self._attempt(piece, buffer, self._fetch)
         except Cancelled as error:
-            if not self._job.cancellation.is_cancelled:
+            if self._job.cancellation.is_cancelled:
+                error.__traceback__ = None  # as in Job.fail
+            else:
                 self._job.fail(error)
         except BaseException as error:  # noqa: BLE001 - the job hands it to the caller's thread
             self._job.fail(error)
