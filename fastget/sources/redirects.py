@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LONGEST_CHAIN = 10
 _STATUSES = frozenset({301, 302, 303, 307, 308})
-_BEYOND_ASCII = re.compile(r"[\x80-\xff]")
+_BEYOND_ASCII = r"[\x80-\xff]"
 
 
 def redirect_target(head: ResponseHead, base: URL, display_url: str, shown: Callable[[str], str] = str) -> URL | None:
@@ -59,7 +59,7 @@ def _reference(location: str) -> str:
     try:
         text = text.encode("latin-1").decode()
     except UnicodeDecodeError:
-        text = _BEYOND_ASCII.sub(lambda found: f"%{ord(found[0]):02X}", text)
+        text = re.sub(_BEYOND_ASCII, lambda found: f"%{ord(found[0]):02X}", text)
     except UnicodeEncodeError:
         pass  # it is text already
     if any(letter < " " for letter in text):
