@@ -21,9 +21,11 @@ IMPORTED_LATE = (
     "fastget.transport.resolver",
     "fastget.transport.route",
     "fastget.transport.tls",
+    "fcntl",
     "hashlib",
     "http",
     "ipaddress",
+    "termios",
     "xml.etree.ElementTree",
     "xxhash",
 )

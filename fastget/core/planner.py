@@ -27,8 +27,8 @@ WANTED_CHUNKS = 64
 # The discovery stream has the first eighth of an object to itself as long as there is other work: about what one
 # connection of a few fetches in the time that all of them need.
 STREAM_SHARE = 8
-# What is left of that eighth is handed out last, in pieces of a quarter: the fewer bytes the last pieces have, the
-# sooner after each other the connections end.
+# What is left of that eighth is handed out last, in pieces of a quarter, and what is handed out before it gets smaller
+# towards the end: the fewer bytes the last pieces have, the sooner after each other the connections end.
 LAST_SHARE = 4
 
 SplitKind = Literal["part", "range", "stream"]
@@ -79,17 +79,18 @@ def plan_stream(size: int | None) -> Plan:
 def plan_ranges(
     size: int, *, connections: int | None = None, chunk_size: int | None = None, maximum_chunk: int | None = None
 ) -> Plan:
-    """Chunks of one size, the last one shorter, those of the lead a quarter; one stream where a chunk holds it all.
+    """Chunks of one size for the first half, of half of that for the second, of a quarter in the lead.
 
-    With `chunk_size`, all are of that size. `maximum_chunk` bounds the size for sinks that must keep order in memory.
-    Both are exceeded where there would be more than 50,000 chunks.
+    One stream where a chunk holds it all. With `chunk_size`, all are of that size, the last one shorter; with
+    `maximum_chunk`, for sinks that must keep order in memory, too, and of that size at most. Both are exceeded where
+    there would be more than 50,000 chunks.
     """
     step = _step(size, chunk_size, maximum_chunk)
     if size <= step:
         return plan_stream(size)
     lead = size // STREAM_SHARE // step * step
     small = step if chunk_size or maximum_chunk else step // LAST_SHARE
-    spans = (*_cut(Span(0, lead), small), *_cut(Span(lead, size), step))
+    spans = (*_cut(Span(0, lead), small), *_tapered(Span(lead, size), step, small))
     chunks = tuple(Chunk(index, span) for index, span in enumerate(spans))
     return Plan(size, "range", chunks, connections, lead=lead // small)
 
@@ -223,6 +224,13 @@ def _step(size: int, chunk_size: int | None, maximum_chunk: int | None = None) -
 def _cut(span: Span, step: int) -> Iterator[Span]:
     for start in range(span.start, span.stop, step):
         yield Span(start, min(start + step, span.stop))
+
+
+def _tapered(span: Span, step: int, least: int) -> Iterator[Span]:
+    """In pieces of `step` up to half of it, and of half of that from there on, but not of less than `least`."""
+    middle = span.start + span.length // 2 // step * step
+    yield from _cut(Span(span.start, middle), step)
+    yield from _cut(Span(middle, span.stop), max(step // 2, least))
 
 
 def _round_up(value: int) -> int:

@@ -59,6 +59,15 @@ class Intake:
         following = (self.top_up(view[count:], *more) or 0) if count < len(view) else 0
         return self._from_surplus(view[:count]) + following
 
+    def ready(self, least: int, seconds: float) -> int:
+        """As `Wire.ready`, of the bytes that `fill` would read. Raises Cancelled."""
+        if self.has_surplus or self._error is not None:
+            return 0
+        try:
+            return self._wire.ready(least, seconds)
+        finally:
+            self._cancellation.check()
+
     def top_up(self, view: memoryview, *more: memoryview) -> int | None:
         """The same for a caller with bytes in hand: None after a silent tick or error. Raises Cancelled."""
         return self._try_quietly(self._wire.fill, view, *more)
@@ -115,6 +124,10 @@ class Body(Protocol):
         """As Connection.read_into."""
         ...
 
+    def ready(self, least: int, seconds: float) -> int:
+        """As Connection.ready."""
+        ...
+
 
 class LengthBody:
     """A body of declared length; one of length 0 is no body."""
@@ -141,6 +154,10 @@ class LengthBody:
         self._remaining -= count
         return count
 
+    def ready(self, least: int, seconds: float) -> int:
+        least = min(least, self._remaining)
+        return min(self._intake.ready(least, seconds), self._remaining) if least else 0
+
 
 class CloseBody:
     """A body that ends with its connection. Only a known size can tell whether it was all (faults.md N3)."""
@@ -158,6 +175,10 @@ class CloseBody:
         count = 0 if self._is_finished else self._intake.fill(view)
         self._is_finished = not count
         return count
+
+    def ready(self, least: int, seconds: float) -> int:
+        del least, seconds
+        return 0
 
 
 class ChunkedBody:
@@ -193,6 +214,10 @@ class ChunkedBody:
             if is_silent or (filled and time.monotonic() >= deadline):
                 break
         return filled
+
+    def ready(self, least: int, seconds: float) -> int:
+        del least, seconds
+        return 0  # some of what has come is not payload
 
     def _read_payload(self, view: memoryview, *, may_give_up: bool) -> int | None:
         count = min(len(view), self._stop - self._start) or None

@@ -119,6 +119,13 @@ class SocketConnection:
         except BaseException as error:  # noqa: BLE001  it is raised again
             self._end(error)
 
+    def ready(self, least: int, seconds: float) -> int:
+        try:
+            self._cancellation.check()
+            return self._body.ready(least, seconds) if self._body is not None else 0
+        except BaseException as error:  # noqa: BLE001  it is raised again
+            self._end(error)
+
     @property
     def is_reusable(self) -> bool:
         return (

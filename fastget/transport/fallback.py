@@ -178,6 +178,10 @@ class HttpxConnection:
                 filled += count
             return filled
 
+    def ready(self, least: int, seconds: float) -> int:
+        del least, seconds
+        return 0
+
     def _is_readable(self) -> bool:
         stream = self._response.extensions["network_stream"] if self._response is not None else None
         return stream is not None and bool(stream.get_extra_info("is_readable"))

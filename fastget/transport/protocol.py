@@ -48,6 +48,14 @@ class Connection(Protocol):
         """
         ...
 
+    def ready(self, least: int, seconds: float) -> int:
+        """Wait, without a buffer, until `least` bytes of the body have come, or all of the rest; at most `seconds`.
+
+        The number of bytes that `read_into` can read now without waiting, which may be fewer; 0 also where that is not
+        to be known. Raises Cancelled after `abort`.
+        """
+        ...
+
     @property
     def is_reusable(self) -> bool:
         """Whether the last body was read to its end and the server keeps the connection open."""

@@ -11,6 +11,9 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from fastget.core.ranges import MAXIMUM_SIZE
+from fastget.transport.readiness import IS_KNOWN, Readiness
+
 if TYPE_CHECKING:
     import ssl
 
@@ -18,6 +21,8 @@ _HAS_WHOLE_READS = hasattr(socket, "MSG_WAITALL") and sys.platform != "win32"
 # Linux alone acknowledges late, and lets that be asked for.
 _QUICKLY = getattr(socket, "TCP_QUICKACK", None)
 _SEND_SECONDS = 10.0
+# The longest record of TLS, with what it carries beside the payload (RFC 8446 §5.2).
+_RECORD = 17 * 1024
 
 
 def _timeval(seconds: float) -> bytes:
@@ -41,6 +46,7 @@ class Wire:
         self._socket = sock
         self._tick = tick
         self._poll: select.poll | None = None
+        self._readiness: Readiness | None = None
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._configure()
 
@@ -65,6 +71,7 @@ class Wire:
 
     def receive(self, view: memoryview) -> int | None:
         """Read what is there, at least one byte."""
+        self._expect_any(len(view))
         try:
             return self._socket.recv_into(view)
         except (BlockingIOError, TimeoutError) as error:
@@ -76,12 +83,28 @@ class Wire:
         """Read until `view` is full, the stream ends or a tick has gone by. `more` may be filled in the same call."""
         if not _HAS_WHOLE_READS:
             return self._fill_in_turns(view)
+        self._expect_any(MAXIMUM_SIZE if more else len(view))
         try:
             if more:
                 return self._socket.recvmsg_into((view, *more), 0, socket.MSG_WAITALL)[0]
             return self._socket.recv_into(view, 0, socket.MSG_WAITALL)
         except BlockingIOError:
             return None
+
+    def ready(self, least: int, seconds: float) -> int:
+        """Wait until `least` bytes have come, at most `seconds`: so many can be read now without waiting.
+
+        0 where that is not to be known.
+        """
+        if not IS_KNOWN:
+            return 0
+        if self._readiness is None:
+            self._readiness = Readiness(self._socket)
+        return self._readiness.wait(least, seconds)
+
+    def _expect_any(self, count: int) -> None:
+        if self._readiness is not None:
+            self._readiness.expect_any(count)
 
     def acknowledge(self) -> None:
         """Have what has come acknowledged as it is read, where the system would wait for something to send along.
@@ -108,6 +131,7 @@ class Wire:
 
     def is_silent(self) -> bool:
         """Whether nothing, not even an end, has come unasked on an idle connection."""
+        self._expect_any(MAXIMUM_SIZE)
         if self._poll is not None:
             return not self._poll.poll(0)
         if hasattr(select, "poll"):
@@ -130,6 +154,10 @@ class TlsWire(Wire):
 
     def _configure(self) -> None:
         self._socket.settimeout(self._tick)
+
+    def ready(self, least: int, seconds: float) -> int:
+        # One record may lie in OpenSSL, and the last that has come be incomplete; a share of them is no payload.
+        return max(0, super().ready(max(1, least - _RECORD), seconds) // 8 * 7 - _RECORD)
 
     def fill(self, view: memoryview, *_: memoryview) -> int | None:
         # The same as in turns, but 64 times a MiB, with the interpreter's lock given up and taken again each time:

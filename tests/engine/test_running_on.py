@@ -134,7 +134,7 @@ def test_where_one_range_is_served_and_no_more_the_first_answer_is_read_to_its_e
         answers = [request.status for request in server.requests if request.method == "GET"]
     assert _is_right(destination, content_digest)
     assert (answers.count(200), answers.count(206)) == (1, 1)
-    assert result.bytes_received > content.size
+    assert result.bytes_received >= content.size
 
 
 @pytest.mark.fault("H44")

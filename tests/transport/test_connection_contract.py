@@ -526,6 +526,54 @@ def test_abort_ends_the_wait_for_a_body(mode: Mode) -> None:
             client.body()
 
 
+def test_what_is_ready_can_be_read_and_nothing_is_behind_the_end(mode: Mode) -> None:
+    """Whatever it tells: all of the body arrives, and not a byte of the next answer."""
+    client = mode.client(answering(length_head(len(BODY)) + BODY))
+    for _ in range(2):
+        client.get()
+        body, buffer = bytearray(), memoryview(bytearray(len(BODY)))
+        while len(body) < len(BODY):
+            count = client.connection.ready(20_000, 0.05)
+            assert count <= len(BODY) - len(body)
+            got = client.connection.read_into(buffer[: count or 5000])
+            assert got == count or not count
+            body += buffer[:got]
+        assert body == BODY
+        assert client.connection.ready(20_000, 60.0) == 0
+        assert client.connection.read_into(buffer) == 0
+        if not client.connection.is_reusable:
+            break
+
+
+@pytest.mark.parametrize("data", [CHUNKED + CHUNKS, b"HTTP/1.1 200 OK\r\n\r\nhello wide world"])
+def test_of_a_body_without_a_declared_length_nothing_is_known_to_be_ready(mode: Mode, data: bytes) -> None:
+    def script(peer: Peer) -> None:
+        peer.answer(data)
+        peer.finish()
+
+    client = mode.client(script)
+    assert client.connection.ready(1, 60.0) == 0
+    client.get()
+    assert client.connection.ready(1, 60.0) == 0
+    assert client.body() == b"hello wide world"
+
+
+def test_abort_ends_the_wait_for_what_will_be_ready(mode: Mode) -> None:
+    client = mode.client(answering_and_stalling(length_head(100_000) + bytes(10_000)))
+    client.get()
+    is_reading = threading.Event()
+
+    def wait() -> None:
+        while client.connection.ready(80_000, 10.0) >= 0:
+            client.connection.read_into(memoryview(bytearray(10)))
+
+    with client.aborted_at(is_reading):
+        assert client.connection.read_into(memoryview(bytearray(10_000))) > 0
+        is_reading.set()
+        with pytest.raises(Cancelled):
+            wait()
+
+
 def test_abort_ends_a_stream_that_never_ends(mode: Mode) -> None:
     def script(peer: Peer) -> None:
         peer.answer(b"HTTP/1.1 200 OK\r\n\r\n")

@@ -52,6 +52,9 @@ class Idle:
     def read_into(self, buffer: memoryview, *more: memoryview) -> int:
         raise AssertionError(buffer, more)
 
+    def ready(self, least: int, seconds: float) -> int:
+        raise AssertionError(least, seconds)
+
     def avoid(self, peer: object) -> None:
         self.avoided = peer
 

@@ -6,14 +6,17 @@ import select
 import socket
 import struct
 import sys
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from fastget.transport import wire as wire_module
 from fastget.transport.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 Pair = tuple[socket.socket, socket.socket]
 # `tcpi_unacked` of linux/tcp.h: behind eight bytes and four numbers.
@@ -52,3 +55,69 @@ def test_what_has_come_is_acknowledged_as_it_is_read_when_that_is_asked_for(pair
     wire.acknowledge()
     wire.receive(memoryview(bytearray(100)))
     assert unacknowledged(server) == 0
+
+
+def test_a_wire_waits_for_as_many_bytes_as_are_wanted_and_tells_how_many_have_come(pair: Pair) -> None:
+    client, server = pair
+    wire = Wire(client, 5.0)
+    server.sendall(bytes(1000))
+    later = threading.Timer(0.2, server.sendall, [bytes(2000)])
+    later.start()
+    assert wire.ready(3000, 10.0) == 3000
+    later.join()
+    assert wire.fill(memoryview(bytearray(3000))) == 3000
+
+
+def test_less_than_is_wanted_is_told_when_the_time_is_up_or_the_stream_ends(pair: Pair) -> None:
+    client, server = pair
+    wire = Wire(client, 5.0)
+    assert wire.ready(1000, 0.01) == 0
+    server.sendall(bytes(100))
+    assert wire.ready(100, 10.0) == 100
+    assert wire.ready(1000, 0.01) == 100
+    server.shutdown(socket.SHUT_WR)
+    assert wire.ready(1000, 60.0) == 100
+    assert wire.fill(memoryview(bytearray(1000))) == 100
+
+
+def test_who_has_waited_for_much_is_woken_by_one_byte_again(pair: Pair) -> None:
+    """By whatever reads, and by the look at what came unasked."""
+    client, server = pair
+    wire = Wire(client, 60.0)
+
+    def sent_after(wait: Callable[[], object]) -> object:
+        assert wire.ready(1000, 0.01) == 0
+        later = threading.Timer(0.1, server.sendall, [b"x"])
+        later.start()
+        began = time.monotonic()
+        found = wait()
+        later.join()
+        assert time.monotonic() - began < 30
+        return found
+
+    assert sent_after(lambda: wire.receive(memoryview(bytearray(10)))) == 1
+    assert sent_after(lambda: wire.fill(memoryview(bytearray(1)))) == 1
+    assert wire.ready(1000, 0.01) == 0
+    server.sendall(b"x")
+    assert select.select([client], [], [], 0.2)[0] == []  # so it is the wire that has to ask for less
+    assert not wire.is_silent()
+
+
+def test_of_what_has_come_some_may_be_read_and_the_rest_is_still_known(pair: Pair) -> None:
+    client, server = pair
+    wire = Wire(client, 60.0)
+    server.sendall(bytes(3000))
+    assert wire.ready(3000, 10.0) == 3000
+    assert wire.fill(memoryview(bytearray(1000))) == 1000
+    assert wire.fill(memoryview(bytearray(2000))) == 2000
+    later = threading.Timer(0.1, server.sendall, [b"x"])
+    later.start()
+    assert wire.fill(memoryview(bytearray(1))) == 1
+    later.join()
+
+
+def test_where_it_cannot_be_known_nothing_is_ready(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, server = pair
+    monkeypatch.setattr(wire_module, "IS_KNOWN", False)
+    server.sendall(bytes(1000))
+    assert Wire(client, 5.0).ready(1000, 60.0) == 0

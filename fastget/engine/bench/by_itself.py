@@ -12,7 +12,7 @@ from fastget.core.planner import plan_ranges, plan_spans
 from fastget.engine.cancellation import Cancellation
 from fastget.engine.exchange.stores import Store
 from fastget.engine.reading.range_pass import RangePass
-from fastget.engine.workers.worker import LARGE_BUFFER
+from fastget.engine.workers.reception import LARGE_BUFFER
 from fastget.errors import Cancelled, FastgetError
 from fastget.sinks.memory import MemorySink
 

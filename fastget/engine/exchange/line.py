@@ -144,6 +144,10 @@ class Line:
             self.drop()
             raise
 
+    def ready(self, least: int, seconds: float) -> int:
+        """As `Connection.ready`; 0 where a limit decides what may be read."""
+        return 0 if self._limit is not None else self._held().ready(least, seconds)
+
     def read_some(self, left: int, *buffers: memoryview, url: str | None = None) -> int:
         """As `read_into`, of a body that has `left` bytes still to come; the error names `url`, where one is given.
 

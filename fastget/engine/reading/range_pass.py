@@ -17,7 +17,8 @@ from fastget.engine.exchange.line import ConnectionPool, Line
 from fastget.engine.pieces.job import Job
 from fastget.engine.pieces.task import Replan, Tally, Task
 from fastget.engine.workers.crew import Crew, governor_for
-from fastget.engine.workers.worker import LARGE_BUFFER, SMALL_BUFFER, Worker, Write
+from fastget.engine.workers.reception import LARGE_BUFFER, SMALL_BUFFER
+from fastget.engine.workers.worker import Worker, Write
 from fastget.errors import NetworkError, RangeNotSupported, SourceError, Unverifiable
 from fastget.transport.heads import HeadExchange
 
@@ -337,10 +338,10 @@ class _RangeWorker(Worker):
         self._job.has_begun = True
         places: list[memoryview] = []
         while (left := stop - piece.position) > 0:
-            places = places or self._places(piece.position, min(left, self._stride))
+            places = places or self._places(piece.position, min(left, self.reception.stride))
             asked = time.monotonic()
             count = self.line.read_some(left, *places)
-            self._pace(time.monotonic() - asked, LARGE_BUFFER)
+            self.reception.pace(time.monotonic() - asked, LARGE_BUFFER)
             _skip(places, count)
             piece.position += count
             self.received += count

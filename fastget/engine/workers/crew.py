@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fastget.buffers import shared_buffers
+from fastget.buffers import HAS_LOCK, shared_buffers
 from fastget.core.governor import Governor, Sample, limit_for, start_for
 from fastget.engine.descriptors import room_for_connections
 from fastget.engine.pieces.task import Replan
 from fastget.engine.threads import PATIENCE, Thread, usable_cores
+from fastget.engine.workers.reception import LARGE_BUFFER
 from fastget.engine.workers.rescue import Watch
+from fastget.engine.workers.turns import Turns
 from fastget.engine.workers.worker import FEW_WORKERS
 from fastget.errors import Cancelled
+from fastget.sinks.protocol import OrderedSink
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
 TICK = 0.1
 # As long as the number of connections is being found: a fraction of the governor's window.
 LOOK = 0.02
+# One buffer for each processor, and so many for those who are just writing; more of them bring nothing.
+TURNS_BESIDE, MOST_TURNS = 2, 16
 
 
 class Crew:
@@ -52,6 +58,8 @@ class Crew:
         self._watch = Watch(job)
         self._most = self._most_useful = governor.limit
         self._buffers = shared_buffers(job.task.config.max_memory)
+        self._turns: Turns | None = None
+        self._exit = ExitStack()
         self._is_short = False
         self._left = 0
         self._lock = threading.Lock()
@@ -92,6 +100,8 @@ class Crew:
             job.cancellation.cancel()
             self._join(PATIENCE)
             raise
+        finally:
+            self._exit.close()
         self._on_tick(self)
         raise_outcome(job)
 
@@ -179,6 +189,8 @@ class Crew:
         if lent is None:
             return False
         worker.may_leave = self._may_leave
+        if self.size >= FEW_WORKERS:
+            self._turns = worker.reception.turns = self._turns or self._new_turns()
         thread = Thread(partial(worker.run, lent, continues_stream=first_continues), f"fastget-{self.size}")
         self.workers.append(worker)
         self._threads.append(thread)
@@ -197,6 +209,15 @@ class Crew:
             return self._buffers.lend(worker.buffer_size)
         share = self._buffers.bound // (2 * max(self._most, 1))
         return self._buffers.offer(worker.buffer_size if self.size < FEW_WORKERS else min(worker.buffer_size, share))
+
+    def _new_turns(self) -> Turns | None:
+        """Large buffers for many to share. None where writers wait for each other, and for the lack of memory."""
+        if isinstance(self._job.task.sink, OrderedSink) or not HAS_LOCK:
+            return None
+        wanted = min(usable_cores() + TURNS_BESIDE, MOST_TURNS)
+        lent = [self._buffers.spare(LARGE_BUFFER) for _ in range(wanted)]
+        buffers = [buffer for buffer in lent if buffer is not None]
+        return self._exit.enter_context(Turns(buffers)) if buffers else None
 
     def _join(self, patience: float | None) -> None:
         for thread in self._threads:

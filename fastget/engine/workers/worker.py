@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastget.core import retry
@@ -19,6 +21,7 @@ from fastget.engine.exchange.asking import ask
 from fastget.engine.pieces.piece import Piece
 from fastget.engine.pieces.task import Replan
 from fastget.engine.workers.cut import Cut
+from fastget.engine.workers.reception import LARGE_BUFFER, SMALL_BUFFER, Reception
 from fastget.errors import (
     Cancelled,
     FastgetError,
@@ -36,17 +39,12 @@ if TYPE_CHECKING:
     from fastget.core.objectinfo import Pin
     from fastget.engine.exchange.line import Line
     from fastget.engine.pieces.job import Job
+    from fastget.engine.workers.reception import MemoryAt
     from fastget.sinks.protocol import OrderedSink
     from fastget.sources.protocol import Source
 
-# A fast connection fills it in half a millisecond, beside which the interpreter's few microseconds vanish: measured,
-# 15 % less time for 1 GiB on loopback than with the small one (docs/design/0003-buffers.md).
-LARGE_BUFFER = 1024 * 1024
-# Where there are many connections each of them is slow, and they share what memory there is.
-SMALL_BUFFER = 256 * 1024
+# So many have a large buffer each. Where there are more connections each of them is slow.
 FEW_WORKERS = 4
-# Seconds for one read: below the first the next may be larger, above the second progress would be seen to jump.
-QUICK, SLOW = 0.01, 0.05
 # Seconds without a read after which a server may take its client for gone; 5 is the least that any is known to wait.
 LONG_PAUSE = 4.0
 # What a store says to the number of a part that it cannot find (faults.md H48, H49).
@@ -55,8 +53,6 @@ NO_SUCH_PART = frozenset({400, 416, 501})
 
 Notify = Callable[[Event], None]
 Write = Callable[[int, memoryview], None]
-# Where the bytes from an offset on, so many at most, can be received at once; None where they have to be written.
-MemoryAt = Callable[[int, int], memoryview | None]
 
 
 class _Overtaken(Exception):
@@ -96,8 +92,7 @@ class Worker:
         self._job = job
         self._write = write
         self._notify = notify
-        self._memory_at = memory_at
-        self._stride = SMALL_BUFFER
+        self.reception = Reception(line, memory_at)
         self.buffer_size = LARGE_BUFFER if number < FEW_WORKERS else SMALL_BUFFER
 
     def clock(self) -> float:
@@ -112,7 +107,7 @@ class Worker:
         """
         buffer = lent.view
         try:
-            with lent, self.line:
+            with lent, self.reception.turns or nullcontext(), self.line:
                 if continues_stream:
                     self._run_on(buffer)
                 while not self.is_dismissed and (piece := self._claim()) is not None:
@@ -174,7 +169,7 @@ class Worker:
         self.piece, self.since, self._cut = piece, self.clock(), None
         try:
             while (left := span.stop - piece.position) > 0:
-                count = self.line.read_some(left, buffer[: min(left, self._stride)])
+                count = self.line.read_some(left, buffer[: min(left, self.reception.stride)])
                 piece.position += count
                 self.received += count
         except (Cancelled, NetworkError):
@@ -342,28 +337,16 @@ class Worker:
             return
         self._job.givers.note(piece.chunk, piece.position, self.line.peer)
         while count := self.line.read_into(buffer):
-            self._take_in(piece, buffer[:count])
+            self._take_in(piece, buffer[:count], False)
 
     def _receive(self, piece: Piece, buffer: memoryview, stop: int) -> None:
         """Bytes of the running answer, up to offset `stop`."""
         self._job.givers.note(self._job.task.plan.chunks[piece.chunk.index], piece.position, self.line.peer)
+        take_in = partial(self._take_in, piece)
         while (left := stop - piece.position) > 0:
-            length = min(left, self._stride)
-            memory = self._memory_at(piece.position, length) if self._memory_at is not None else None
-            place = buffer[:length] if memory is None else memory
-            asked = time.monotonic()
-            count = self.line.read_some(left, place)
-            self._pace(time.monotonic() - asked, len(buffer))
-            self._take_in(piece, place[:count], is_written=memory is not None)
+            self.reception.receive(piece.position, left, buffer, take_in)
 
-    def _pace(self, seconds: float, most: int) -> None:
-        """Read in large strides where they are quick, in small ones where bytes would wait in them to be counted."""
-        if seconds < QUICK:
-            self._stride = most
-        elif seconds > SLOW:
-            self._stride = SMALL_BUFFER
-
-    def _take_in(self, piece: Piece, data: memoryview, *, is_written: bool = False) -> None:
+    def _take_in(self, piece: Piece, data: memoryview, is_written: bool) -> None:
         self._job.has_begun = True
         if not is_written:
             # Before it is digested: one who is recalled while it waits has done nothing that counts.

@@ -1,0 +1,57 @@
+"""How much has come in already: waited for without a buffer, so that many connections can share a few large ones."""
+
+from __future__ import annotations
+
+import select
+import socket
+import sys
+from array import array
+
+# Only here is it known that a socket which waits for much does not keep its sender waiting: the kernel widens the
+# window for it, and wakes it early where that is full (SO_RCVLOWAT in socket(7); tcp_set_rcvlowat, tcp_data_ready).
+IS_KNOWN = sys.platform == "linux" and hasattr(socket, "SO_RCVLOWAT")
+# The window is only made as wide as what is waited for: then the sender would wait until that has been read.
+_WINDOW = 2 * 1024 * 1024
+
+
+class Readiness:
+    """Of one socket, which wakes its thread from so many bytes on; `expect_any` before anything is read from it."""
+
+    __slots__ = ("_at_hand", "_least", "_poll", "_socket")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
+        self._least = 1
+        self._at_hand = 0
+        self._expect(_WINDOW)
+
+    def wait(self, least: int, seconds: float) -> int:
+        """Wait until `least` bytes have come, at most `seconds`; the number of those that have."""
+        self._expect(least)
+        self._poll.poll(seconds * 1000)
+        self._at_hand = _held(self._socket)
+        return self._at_hand
+
+    def expect_any(self, count: int) -> None:
+        """So many bytes are read next, and as few as one are welcome, unless all of them are known to have come."""
+        if count > self._at_hand:
+            self._expect(1)
+        self._at_hand = max(0, self._at_hand - count)
+
+    def _expect(self, least: int) -> None:
+        if least != self._least:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, least)
+            self._least = least
+
+
+def _held(sock: socket.socket) -> int:
+    """Bytes that the system holds for this socket."""
+    # Seldom needed, and of no use on Windows, which has neither.
+    from fcntl import ioctl
+    from termios import FIONREAD
+
+    count = array("i", [0])
+    ioctl(sock, FIONREAD, count)
+    return count[0]
