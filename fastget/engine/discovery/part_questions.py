@@ -11,6 +11,7 @@ from fastget.core.validators import FORBIDDEN, looser_pin
 from fastget.engine.cancellation import Cancellation
 from fastget.engine.exchange.asking import ask
 from fastget.engine.exchange.line import Line
+from fastget.engine.exchange.pinning import Pinning
 from fastget.errors import NetworkError, SourceChanged
 from fastget.records import record
 
@@ -115,22 +116,20 @@ class PartQuestions:
 
         Asked once more where the first answer says nothing about the store, only about the moment.
         """
-        pin = self._info.pin.in_form(self._store.facts.match_form)
-        may = self._source.traits(self._info).may_refuse_its_etag
+        may_refuse = self._source.traits(self._info).may_refuse_its_etag
+        pinning = Pinning(self._info.pin, self._store, may_refuse_its_etag=may_refuse)
         contradiction, last, left = None, None, _TRIES
         while left:
             left -= 1
-            head = self._try(build, pin, is_head=is_head)
+            head = self._try(build, pinning.pin, is_head=is_head)
             if head is None:
                 continue
             if (reply := self._read(head)) is not None:
-                if pin.is_strong:  # another one is never sent, and teaches nothing
-                    self._store.learn(match_form=pin.match_form)
+                pinning.accept()
                 return reply, head.status
             last, contradiction = head.status, self._contradiction(head)
-            looser = looser_pin(pin, head.status, may_refuse_its_etag=may)
-            if looser is not None:
-                pin, left = looser, left + 1
+            if pinning.loosen(head.status):
+                left += 1
             elif head.status not in _MOMENTARY:
                 break
         if contradiction is not None:

@@ -9,7 +9,8 @@ import random
 from typing import TYPE_CHECKING
 
 from fastget.core import retry
-from fastget.core.validators import FORBIDDEN, PRECONDITION_FAILED, Accepted, Doubt, Expectation, judge, looser_pin
+from fastget.core.validators import FORBIDDEN, PRECONDITION_FAILED, Accepted, Doubt, Expectation, judge
+from fastget.engine.exchange.pinning import Pinning
 from fastget.engine.pieces.givers import Givers
 from fastget.engine.pieces.piece import Piece
 from fastget.engine.pieces.running_on import RunningOn
@@ -68,9 +69,7 @@ class Job:
         self._odd_answers = 0
         self._has_succeeded = self._stock.is_complete
         self._is_over = self._has_succeeded
-        form = task.store.facts.match_form
-        self._pin = task.info.pin.in_form(form)
-        self._is_pin_accepted = form is not None
+        self._pinning = Pinning(task.info.pin, task.store, may_refuse_its_etag=task.traits.may_refuse_its_etag)
         self.has_begun = False
         self.givers = Givers()
         cancellation.add(self)
@@ -158,12 +157,12 @@ class Job:
         """
         part = piece.chunk.part if by_number else None
         asked = Expectation(
-            piece.rest, self._pin, part, self.task.traits.full_status_ranges, self.task.content_is_checked
+            piece.rest, self.pin, part, self.task.traits.full_status_ranges, self.task.content_is_checked
         )
         verdict = judge(head, asked)
         if isinstance(verdict, Accepted):
             self.note_served(piece)
-            self._accept_pin()
+            self._pinning.accept()
             return verdict.span.stop
         if verdict.doubt is Doubt.CHANGED:
             raise self.source_changed(self.task.source.without_secrets(verdict.reason))
@@ -197,33 +196,21 @@ class Job:
     @property
     def pin(self) -> Pin:
         """What every request is pinned to."""
-        return self._pin
+        return self._pinning.pin
 
     def loosen_pin(self, refused: Pin, status: int) -> bool:
-        """A request pinned like this was refused: is there another pin to try (`looser_pin`)?
+        """A request pinned like this was refused: is there another pin to try (`Pinning.loosen`)?
 
-        False where the version is the caller's own wish, and for a 412 where a pinned request has been served before:
-        then the object has changed.
+        False where the version is the caller's own wish.
         """
         with self._lock:
             if status not in (FORBIDDEN, PRECONDITION_FAILED):
                 return False
-            if self._pin != refused:
+            if self.pin != refused:
                 return True  # another worker has found that out
             if status == FORBIDDEN and self.task.config.version_id is not None:
                 return False
-            may = self.task.traits.may_refuse_its_etag and not self._is_pin_accepted
-            if status == PRECONDITION_FAILED and not may:
-                self.task.store.learn(match_form=None)
-            looser = looser_pin(refused, status, may_refuse_its_etag=may)
-            self._pin = looser or refused
-            return looser is not None
-
-    def _accept_pin(self) -> None:
-        if not self._is_pin_accepted:
-            self._is_pin_accepted = True
-            if self._pin.is_strong:  # a weak ETag is never sent, and teaches nothing
-                self.task.store.learn(match_form=self._pin.match_form)
+            return self._pinning.loosen(status)
 
     @property
     def are_ranges_refused(self) -> bool:

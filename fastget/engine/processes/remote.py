@@ -191,7 +191,8 @@ class RemoteJob(Job):
         self._has_been_given = False
         super().__init__(task, _NoRecord(), assignment.algorithms, tally, cancellation, None, self._piece_for)
         # The other process has been served a range, pinned like this.
-        self._is_pin_accepted = self._ranges_proven = True
+        self._ranges_proven = True
+        self._pinning.take_over(self.pin)
         if cancellation.is_cancelled:
             self.abort()
 
@@ -202,7 +203,7 @@ class RemoteJob(Job):
         with self._changed:
             self._asked -= 1
             self._has_been_given = True
-            self._pin = given.pin
+            self._pinning.take_over(given.pin)
             self._given.append(given.chunk)
             self._changed.notify_all()
 

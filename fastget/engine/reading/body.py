@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from fastget.core import retry
 from fastget.core.checksums.verification import verified_by_size
 from fastget.core.ranges import ContentRange, Span
-from fastget.core.validators import GONE, PRECONDITION_FAILED, SUCCESS, Accepted, Doubt, Expectation, judge, looser_pin
+from fastget.core.validators import GONE, SUCCESS, Accepted, Doubt, Expectation, judge
 from fastget.engine.discovery.layouts import Surveyor
 from fastget.engine.discovery.opening import Discovery, Opening
 from fastget.engine.exchange.asking import ask
 from fastget.engine.exchange.line import ConnectionPool, Line
+from fastget.engine.exchange.pinning import Pinning
 from fastget.engine.exchange.retries import Attempts
 from fastget.engine.reading.inspection import Extent, Inspection, inspection_of
 from fastget.errors import Cancelled, FastgetError, NetworkError, ProtocolError, SourceChanged, SourceError, Throttled
@@ -97,9 +98,8 @@ class ObjectBody:
         self._surveys = _Surveys(opening, pool, cancellation, store)
         self._extent = Extent.of(opening.head)
         self._inspection: Inspection | None = None
-        form = store.facts.match_form
-        self._pin = opening.info.pin.in_form(form)
-        self._is_pin_accepted = form is not None
+        self._traits = opening.source.traits(opening.info)
+        self._pinning = Pinning(opening.info.pin, store, may_refuse_its_etag=self._traits.may_refuse_its_etag)
         # The bytes that the running answer may still bring end here, counted as `position` is; None: at its end.
         self._stop = self._extent.length
         self._is_flowing = True
@@ -260,18 +260,17 @@ class ObjectBody:
         whole = self._extent.span or Span(0, 0)
         rest = Span(whole.start + self.position, whole.stop)
         with self._store.gate.passing(self._cancellation):
-            answered = ask(self._line, self._opening.source, lambda at: at.get(span=rest, pin=self._pin))
+            answered = ask(self._line, self._opening.source, lambda at: at.get(span=rest, pin=self._pinning.pin))
             if isinstance(answered.error, Throttled):
                 raise answered.error
         if answered.error is not None:
             self._refused(answered.head, answered.error)
             return
-        traits = self._opening.source.traits(self._opening.info)
         is_checked = self._inspection is not None and self._inspection.is_conclusive
-        asked = Expectation(rest, self._pin, None, traits.full_status_ranges, is_checked)
+        asked = Expectation(rest, self._pinning.pin, None, self._traits.full_status_ranges, is_checked)
         verdict = judge(answered.head, asked)
         if isinstance(verdict, Accepted):
-            self._accept_pin()
+            self._pinning.accept()
             self._stop = verdict.span.stop - whole.start
             self._is_flowing = True
             return
@@ -280,25 +279,13 @@ class ObjectBody:
             raise self._changed(reason)
         raise ProtocolError(f"{self._url}: {reason}", url=self._url)
 
-    def _accept_pin(self) -> None:
-        if not self._is_pin_accepted:
-            self._is_pin_accepted = True
-            if self._pin.is_strong:  # a weak ETag is never sent, and teaches nothing
-                self._store.learn(match_form=self._pin.match_form)
-
     def _refused(self, head: ResponseHead, error: FastgetError) -> None:
-        """Ask once more with another pin, where it is the pin alone that is refused (`looser_pin`); else raise."""
-        traits = self._opening.source.traits(self._opening.info)
-        may = traits.may_refuse_its_etag and not self._is_pin_accepted
-        looser = looser_pin(self._pin, head.status, may_refuse_its_etag=may)
-        if looser is not None:
-            self._pin = looser
+        """Ask once more with another pin, where it is the pin alone that is refused; else raise."""
+        if self._pinning.loosen(head.status):
             self._resume()
         elif head.status in GONE:
             raise self._changed(GONE[head.status])
         else:
-            if head.status == PRECONDITION_FAILED and not may:
-                self._store.learn(match_form=None)
             raise error
 
     def _changed(self, reason: str) -> SourceChanged:
