@@ -118,6 +118,21 @@ def test_nobody_takes_turns_where_there_is_no_memory_for_it(
     assert not taken
 
 
+@needs_lock
+@pytest.mark.parametrize("memory", [2 * MIB, 8 * MIB, 12 * MIB, 16 * MIB, 32 * MIB])
+def test_no_connection_is_missing_for_it(
+    content: Content, destination: Path, monkeypatch: pytest.MonkeyPatch, memory: int
+) -> None:
+    """With little memory there are as many connections as there would be without."""
+    counts = []
+    for rest in (crew.REST, 0.0):
+        monkeypatch.setattr(crew, "REST", rest)
+        options = {"part_size": 256 * KIB, "connections": 20, "fsync": False, "max_memory": memory + 5}
+        with ObjectServer({"/b/k": StoredObject(content)}, behaviour=Behaviour(rate_per_connection=MIB)) as server:
+            counts.append(fastget.download(server.url("/b/k"), destination, overwrite=True, **options).connections)
+    assert counts[0] == counts[1]
+
+
 def test_the_last_one_to_leave_gives_the_buffers_back() -> None:
     pool = Buffers(16 * MIB)
     turns = Turns([pool.lend(MIB), pool.lend(MIB)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import select
 import socket
 import struct
@@ -21,6 +23,15 @@ if TYPE_CHECKING:
 Pair = tuple[socket.socket, socket.socket]
 # `tcpi_unacked` of linux/tcp.h: behind eight bytes and four numbers.
 _UNACKNOWLEDGED = 24
+
+
+class Refusing(socket.socket):
+    """Of a system without SO_RCVLOWAT."""
+
+    def setsockopt(self, level: int, name: int, value: object, *more: object) -> None:
+        if (level, name) == (socket.SOL_SOCKET, socket.SO_RCVLOWAT):
+            raise OSError(errno.ENOPROTOOPT, os.strerror(errno.ENOPROTOOPT))
+        super().setsockopt(level, name, value, *more)  # type: ignore[call-overload]
 
 
 @pytest.fixture
@@ -114,6 +125,16 @@ def test_of_what_has_come_some_may_be_read_and_the_rest_is_still_known(pair: Pai
     later.start()
     assert wire.fill(memoryview(bytearray(1))) == 1
     later.join()
+
+
+def test_a_system_that_refuses_to_wait_for_much_breaks_nothing(pair: Pair) -> None:
+    client, server = pair
+    refusing = Refusing(family=client.family, type=client.type, fileno=client.detach())
+    with refusing:
+        wire = Wire(refusing, 5.0)
+        server.sendall(bytes(1000))
+        assert wire.ready(1000, 60.0) == 0
+        assert wire.fill(memoryview(bytearray(1000))) == 1000
 
 
 def test_where_it_cannot_be_known_nothing_is_ready(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 TICK = 0.1
 # As long as the number of connections is being found: a fraction of the governor's window.
 LOOK = 0.02
-# One buffer for each processor, and so many for those who are just writing; more of them bring nothing.
-TURNS_BESIDE, MOST_TURNS = 2, 16
+# One buffer to share for each processor, and so many for those who are just writing; more of them bring nothing.
+TURNS_BESIDE = 2
+# Of all memory half is for what the connections have of their own, and an eighth stays free (fastget/buffers.py): to
+# share there is the rest, less what the first few have.
+REST = 3 / 8
 
 
 class Crew:
@@ -214,7 +217,8 @@ class Crew:
         """Large buffers for many to share. None where writers wait for each other, and for the lack of memory."""
         if isinstance(self._job.task.sink, OrderedSink) or not HAS_LOCK:
             return None
-        wanted = min(usable_cores() + TURNS_BESIDE, MOST_TURNS)
+        room = int(self._buffers.bound * REST) // LARGE_BUFFER - FEW_WORKERS
+        wanted = min(usable_cores() + TURNS_BESIDE, room)
         lent = [self._buffers.spare(LARGE_BUFFER) for _ in range(wanted)]
         buffers = [buffer for buffer in lent if buffer is not None]
         return self._exit.enter_context(Turns(buffers)) if buffers else None
