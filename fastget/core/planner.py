@@ -65,7 +65,7 @@ class Plan:
 
 
 def chunk_size_for(size: int) -> int:
-    """Bytes of one range chunk: a sixty-fourth of the object within bounds, and at most 10,000 chunks in all."""
+    """Bytes of one range chunk: a sixty-fourth of the object within bounds, and so that 10,000 hold it all."""
     bounded = min(max(-(-size // WANTED_CHUNKS), SMALLEST_CHUNK), LARGEST_CHUNK)
     return _round_up(max(bounded, -(-size // MAXIMUM_CHUNKS)))
 

@@ -92,7 +92,7 @@ class Wire:
             return None
 
     def ready(self, least: int, seconds: float) -> int:
-        """Wait until `least` bytes have come, at most `seconds`: so many can be read now without waiting.
+        """Wait until `least` bytes have come, at most `seconds`. How many can be read now without waiting: maybe fewer.
 
         0 where that is not to be known.
         """
@@ -154,6 +154,10 @@ class TlsWire(Wire):
 
     def _configure(self) -> None:
         self._socket.settimeout(self._tick)
+
+    def _expect_any(self, count: int) -> None:
+        del count  # of payload: how much has to come for it is not to be told
+        super()._expect_any(MAXIMUM_SIZE)
 
     def ready(self, least: int, seconds: float) -> int:
         # One record may lie in OpenSSL, and the last that has come be incomplete; a share of them is no payload.

@@ -60,3 +60,13 @@ def test_a_version_that_may_not_be_named_is_left_out_where_the_etag_pins() -> No
     assert pinning.loosen(403)
     assert pinning.pin.version_id is None
     assert not pinning.loosen(403)
+
+
+def test_a_remembered_form_that_is_no_proof_is_only_where_it_begins() -> None:
+    """Some stores take the ETag of an object in one piece, and not that of one in parts."""
+    store = Store(StoreFacts(match_form=PIN.match_form))
+    pinning = Pinning(PIN, store, may_refuse_its_etag=True, is_form_proof=False)
+    assert pinning.loosen(412)
+    assert store.facts.match_form is PIN.match_form
+    pinning.accept()
+    assert store.facts.match_form is pinning.pin.match_form

@@ -13,13 +13,12 @@ from fastget.core.checksums.algorithms import Algorithm
 from fastget.engine.exchange.stopwatch import Stopwatch
 from fastget.engine.workers import crew, reception
 from fastget.engine.workers.turns import Turns
-from fastget.errors import AccessDenied
+from fastget.errors import AccessDenied, NoSpace
 from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults
 from tests.engine.conftest import KIB, MIB, sha256_of
 from tests.engine.test_faults import MUTE, PASSING, assert_right
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
 OPTIONS = {"part_size": MIB, "connections": 4, "fsync": False}
@@ -78,11 +77,11 @@ def test_a_fault_that_passes_is_survived_by_those_who_take_turns(
 def test_memory_is_the_pools_again_however_it_ends(
     content: Content, destination: Path, taken: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made: list[Sequence[Buffer]] = []
+    made: list[Turns] = []
 
-    def counted(buffers: Sequence[Buffer]) -> Turns:
-        made.append(buffers)
-        return Turns(buffers)
+    def counted() -> Turns:
+        made.append(Turns())
+        return made[-1]
 
     monkeypatch.setattr(crew, "Turns", counted)
     stored = StoredObject(content, checksum=Algorithm.CRC64NVME)
@@ -95,7 +94,7 @@ def test_memory_is_the_pools_again_however_it_ends(
                     fastget.download(server.url("/b/k"), destination, max_memory=bound, **OPTIONS)
             else:
                 fastget.download(server.url("/b/k"), destination, max_memory=bound, **OPTIONS)
-    assert len(made) == 2
+    assert [len(turns) > 0 for turns in made] == [True, True]
     assert shared_buffers(bound).resident == 0
 
 
@@ -133,10 +132,33 @@ def test_no_connection_is_missing_for_it(
     assert counts[0] == counts[1]
 
 
+@needs_lock
+def test_where_the_system_has_no_memory_for_it_nobody_takes_turns(
+    content: Content, content_digest: str, destination: Path, taken: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bound = 20 * MIB + 7  # of no other test
+    lent: list[int] = []
+
+    def refuse(self: Buffers, least: int) -> Buffer | None:
+        if len(lent) >= 2:
+            raise NoSpace("there is no memory")
+        lent.append(least)
+        return self.offer(least)
+
+    monkeypatch.setattr(Buffers, "spare", refuse)
+    with ObjectServer({"/b/k": StoredObject(content)}) as server:
+        fastget.download(server.url("/b/k"), destination, max_memory=bound, **OPTIONS)
+    assert_right(destination, content_digest)
+    assert lent == [MIB, MIB]
+    assert shared_buffers(bound).resident == 0
+
+
 def test_the_last_one_to_leave_gives_the_buffers_back() -> None:
     pool = Buffers(16 * MIB)
-    turns = Turns([pool.lend(MIB), pool.lend(MIB)])
+    turns = Turns()
     with turns:
+        turns.add(pool.lend(MIB))
+        turns.add(pool.lend(MIB))
         with turns:
             assert pool.held == 2 * MIB
         assert pool.held == 2 * MIB
@@ -145,7 +167,8 @@ def test_the_last_one_to_leave_gives_the_buffers_back() -> None:
 
 def test_who_comes_when_all_are_taken_waits_for_one_and_that_is_a_pause() -> None:
     pool, pauses, is_there = Buffers(16 * MIB), Stopwatch(), threading.Event()
-    with Turns([pool.lend(MIB)]) as turns:
+    with Turns() as turns:
+        turns.add(pool.lend(MIB))
 
         def wait() -> None:
             with turns.take(pauses):

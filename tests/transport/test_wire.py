@@ -6,6 +6,7 @@ import errno
 import os
 import select
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -13,9 +14,10 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 
 from fastget.transport import wire as wire_module
-from fastget.transport.wire import Wire
+from fastget.transport.wire import TlsWire, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -142,3 +144,50 @@ def test_where_it_cannot_be_known_nothing_is_ready(pair: Pair, monkeypatch: pyte
     monkeypatch.setattr(wire_module, "IS_KNOWN", False)
     server.sendall(bytes(1000))
     assert Wire(client, 5.0).ready(1000, 60.0) == 0
+
+
+def test_over_tls_payload_does_not_tell_how_many_bytes_have_come(pair: Pair) -> None:
+    """There are fewer of them: the end of an answer, a moment late, is not waited for as if it were much."""
+    client, server = pair
+    authority = trustme.CA()
+    contexts = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.configure_trust(contexts[0])
+    authority.issue_cert("localhost").configure_cert(contexts[1])
+    size, late, is_wide, is_read = 400 * 1024, 300, threading.Event(), threading.Event()
+    lengths: list[int] = []
+
+    def serve() -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = contexts[1].wrap_bio(incoming, outgoing, server_side=True)
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                server.sendall(outgoing.read())
+                incoming.write(server.recv(65_536))
+        server.sendall(outgoing.read())
+        tls.write(bytes(size))
+        data = outgoing.read()
+        is_wide.wait(60)
+        server.sendall(data[:-late])
+        lengths.append(len(data))
+        is_read.wait(60)
+        server.sendall(data[-late:])
+
+    serving = threading.Thread(target=serve)
+    serving.start()
+    with contexts[0].wrap_socket(client, server_hostname="localhost") as secured:
+        wire, view = TlsWire(secured, 60.0), memoryview(bytearray(size))
+        wire.ready(size, 0.01)  # from here on the window has room for all of it
+        is_wide.set()
+        while not lengths:
+            time.sleep(0.01)
+        got = wire.fill(view[: wire.ready(lengths[0] - late + 17 * 1024, 10.0)]) or 0
+        assert got > size // 2
+        threading.Timer(0.1, is_read.set).start()
+        began = time.monotonic()
+        while got < size:
+            got += wire.fill(view[got:]) or 0
+        assert time.monotonic() - began < 30
+    serving.join()

@@ -117,7 +117,8 @@ class PartQuestions:
         Asked once more where the first answer says nothing about the store, only about the moment.
         """
         may_refuse = self._source.traits(self._info).may_refuse_its_etag
-        pinning = Pinning(self._info.pin, self._store, may_refuse_its_etag=may_refuse)
+        # Some stores take the ETag of an object in one piece, and not that of one in parts.
+        pinning = Pinning(self._info.pin, self._store, may_refuse_its_etag=may_refuse, is_form_proof=False)
         contradiction, last, left = None, None, _TRIES
         while left:
             left -= 1

@@ -144,9 +144,14 @@ class Line:
             self.drop()
             raise
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether a limit decides what may be read."""
+        return self._limit is not None
+
     def ready(self, least: int, seconds: float) -> int:
-        """As `Connection.ready`; 0 where a limit decides what may be read."""
-        return 0 if self._limit is not None else self._held().ready(least, seconds)
+        """As `Connection.ready`; not for one that is limited."""
+        return self._held().ready(least, seconds)
 
     def read_some(self, left: int, *buffers: memoryview, url: str | None = None) -> int:
         """As `read_into`, of a body that has `left` bytes still to come; the error names `url`, where one is given.

@@ -12,17 +12,18 @@ if TYPE_CHECKING:
 
 
 class Pinning:
-    """Begins in the form that the store is known to take. Its owner keeps other threads away.
+    """Begins in the form that the store is known to take. One thread at a time may change it.
 
-    `may_refuse_its_etag`: the store may be one that refuses the very ETag it has sent.
+    `may_refuse_its_etag`: the store may be one that refuses the very ETag it has sent. `is_form_proof`: that it took
+    another object's in this form shows that it takes this one's.
     """
 
-    def __init__(self, pin: Pin, store: Store, *, may_refuse_its_etag: bool) -> None:
+    def __init__(self, pin: Pin, store: Store, *, may_refuse_its_etag: bool, is_form_proof: bool = True) -> None:
         form = store.facts.match_form
         self.pin = pin.in_form(form)
         self._store = store
         self._may_refuse_its_etag = may_refuse_its_etag
-        self._is_accepted = form is not None
+        self._is_accepted = is_form_proof and form is not None
 
     def take_over(self, pin: Pin) -> None:
         """Others were served with this one."""
@@ -38,11 +39,12 @@ class Pinning:
     def loosen(self, status: int) -> bool:
         """A request with this pin was refused: is there another one to try, which it is from now on (`looser_pin`)?
 
-        False for a 412 where a pinned request has been served before: then the object has changed, or the store has.
+        False for a 412 where a pinned request was served before: then the object is another one by now, or the store
+        takes something else.
         """
         may = self._may_refuse_its_etag and not self._is_accepted
         if (looser := looser_pin(self.pin, status, may_refuse_its_etag=may)) is not None:
             self.pin = looser
-        elif status == PRECONDITION_FAILED and not may:
+        elif status == PRECONDITION_FAILED and self._is_accepted:
             self._store.learn(match_form=None)
         return looser is not None

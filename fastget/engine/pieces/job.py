@@ -201,7 +201,7 @@ class Job:
     def loosen_pin(self, refused: Pin, status: int) -> bool:
         """A request pinned like this was refused: is there another pin to try (`Pinning.loosen`)?
 
-        False where the version is the caller's own wish.
+        False where a version is denied that is the caller's own wish.
         """
         with self._lock:
             if status not in (FORBIDDEN, PRECONDITION_FAILED):

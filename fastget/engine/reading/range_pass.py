@@ -279,6 +279,7 @@ class _RangeWorker(Worker):
     ) -> None:
         super().__init__(job, line, write, lambda _: None, number)
         self._place_at = place_at
+        self.may_take_turns = self.may_take_turns and place_at is None
         self._first = first
         self._answered = answered
         # Good for requests with this pin.

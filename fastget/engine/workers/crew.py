@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from fastget.engine.workers.reception import LARGE_BUFFER
 from fastget.engine.workers.rescue import Watch
 from fastget.engine.workers.turns import Turns
 from fastget.engine.workers.worker import FEW_WORKERS
-from fastget.errors import Cancelled
+from fastget.errors import Cancelled, NoSpace
 from fastget.sinks.protocol import OrderedSink
 
 if TYPE_CHECKING:
@@ -188,12 +188,12 @@ class Crew:
     def _start(self, *, first_continues: bool) -> bool:
         """Start one more worker; False where there is no buffer for it, and others are at work."""
         worker = self._recruit(self.size)
+        if self.size >= FEW_WORKERS and worker.may_take_turns:
+            self._turns = worker.reception.turns = self._turns or self._new_turns()
         lent = self._buffer_for(worker)
         if lent is None:
             return False
         worker.may_leave = self._may_leave
-        if self.size >= FEW_WORKERS:
-            self._turns = worker.reception.turns = self._turns or self._new_turns()
         thread = Thread(partial(worker.run, lent, continues_stream=first_continues), f"fastget-{self.size}")
         self.workers.append(worker)
         self._threads.append(thread)
@@ -219,9 +219,11 @@ class Crew:
             return None
         room = int(self._buffers.bound * REST) // LARGE_BUFFER - FEW_WORKERS
         wanted = min(usable_cores() + TURNS_BESIDE, room)
-        lent = [self._buffers.spare(LARGE_BUFFER) for _ in range(wanted)]
-        buffers = [buffer for buffer in lent if buffer is not None]
-        return self._exit.enter_context(Turns(buffers)) if buffers else None
+        turns = self._exit.enter_context(Turns())
+        with suppress(NoSpace):
+            while len(turns) < wanted and (buffer := self._buffers.spare(LARGE_BUFFER)) is not None:
+                turns.add(buffer)
+        return turns if len(turns) else None
 
     def _join(self, patience: float | None) -> None:
         for thread in self._threads:

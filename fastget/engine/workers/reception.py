@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 LARGE_BUFFER = 1024 * 1024
 # Where there are many connections each of them is slow, and they share what memory there is.
 SMALL_BUFFER = 256 * 1024
-# So much is waited for without a buffer, half of a large one: the other half may come until there is a turn.
+# So much is waited for without a buffer. If it were all of a large one, the sender would often have to wait, too
+# (docs/design/0003-buffers.md).
 READY = LARGE_BUFFER // 2
 # Seconds to wait for it: servers that limit a rate send in bursts, every 20 to 50 ms.
 READY_SECONDS = 0.1
@@ -48,7 +49,8 @@ class Reception:
         They are handed to `take_in`, which has the memory until it returns.
         """
         if self.turns is None or not (ready := self._ready(left)):
-            self._receive_into(own, position, min(left, self.stride), left, take_in)
+            seconds = self._receive_into(own, position, min(left, self.stride), left, take_in)
+            self.pace(seconds, len(own))
             return
         with self.turns.take(self._line.pauses) as shared:
             self._receive_into(shared, position, min(ready, len(shared)), left, take_in)
@@ -62,15 +64,17 @@ class Reception:
 
     def _ready(self, left: int) -> int:
         """How many bytes can be received without waiting, 0 where they are too few for a turn."""
-        if left <= SMALL_BUFFER:
-            return 0
-        count = self._line.ready(min(left, READY), READY_SECONDS)
+        if left <= READY:
+            return 0  # the end of an answer comes sooner to one that reads (Wire.acknowledge)
+        count = self._line.ready(READY, READY_SECONDS)
         return min(left, count) if count >= SMALL_BUFFER else 0
 
-    def _receive_into(self, buffer: memoryview, position: int, length: int, left: int, take_in: TakeIn) -> None:
+    def _receive_into(self, buffer: memoryview, position: int, length: int, left: int, take_in: TakeIn) -> float:
+        """Seconds that the read took."""
         memory = self._memory_at(position, length) if self._memory_at is not None else None
         place = buffer[:length] if memory is None else memory
         asked = time.monotonic()
         count = self._line.read_some(left, place)
-        self.pace(time.monotonic() - asked, len(buffer))
+        seconds = time.monotonic() - asked
         take_in(place[:count], memory is not None)
+        return seconds

@@ -12,22 +12,28 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from fastget.buffers import Buffer
     from fastget.engine.exchange.stopwatch import Stopwatch
 
 
 class Turns:
-    """A context manager for each of its users, in its own thread: the last one to leave gives the buffers back."""
+    """A context manager for the crew and for each of its workers: the last one to leave gives the buffers back."""
 
-    def __init__(self, buffers: Sequence[Buffer]) -> None:
-        self._buffers = buffers
+    def __init__(self) -> None:
+        self._buffers: list[Buffer] = []
         self._lock = threading.Lock()
         self._users = 0
         self._free: SimpleQueue[memoryview] = SimpleQueue()
-        for buffer in buffers:
-            self._free.put(buffer.view)
+
+    def add(self, buffer: Buffer) -> None:
+        """One more to take turns at. To be called by a user."""
+        self._buffers.append(buffer)
+        self._free.put(buffer.view)
+
+    def __len__(self) -> int:
+        return len(self._buffers)
 
     def __enter__(self) -> Self:
         with self._lock:

@@ -68,7 +68,8 @@ class Worker:
     to read at any time: `received` counts payload bytes, `piece` is what is being fetched, `since` when that began by
     its `clock`, `last_seconds` and `last_rate` are of the last piece that landed, `is_idle` says whether it waits for
     another one, `asked` when its request went out that has no answer yet, `is_served` whether any was ever answered.
-    `buffer_size` is what it is quick with; its buffer is lent to it for `run`.
+    `buffer_size` is what it is quick with; its buffer is lent to it for `run`. `may_take_turns`: it can be of use to it
+    to share others.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Worker:
         self.last_seconds = 0.0
         self.last_rate = 0.0
         self.may_leave: Callable[[], bool] = lambda: False
+        self.may_take_turns = not line.is_limited
         self._has_left = False
         self._streams = False
         self._cut: Cut | None = None
