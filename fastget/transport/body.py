@@ -61,12 +61,7 @@ class Intake:
 
     def ready(self, least: int, seconds: float) -> int:
         """As `Wire.ready`, of the bytes that `fill` would read. Raises Cancelled."""
-        if self.has_surplus or self._error is not None:
-            return 0
-        try:
-            return self._wire.ready(least, seconds)
-        finally:
-            self._cancellation.check()
+        return 0 if self.has_surplus else self._try(lambda: self._wire.ready(least, seconds)) or 0
 
     def top_up(self, view: memoryview, *more: memoryview) -> int | None:
         """The same for a caller with bytes in hand: None after a silent tick or error. Raises Cancelled."""

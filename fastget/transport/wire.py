@@ -11,11 +11,10 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from fastget.core.ranges import MAXIMUM_SIZE
-from fastget.transport.readiness import IS_KNOWN, Readiness
-
 if TYPE_CHECKING:
     import ssl
+
+    from fastget.transport.readiness import Readiness
 
 _HAS_WHOLE_READS = hasattr(socket, "MSG_WAITALL") and sys.platform != "win32"
 # Linux alone acknowledges late, and lets that be asked for.
@@ -71,7 +70,7 @@ class Wire:
 
     def receive(self, view: memoryview) -> int | None:
         """Read what is there, at least one byte."""
-        self._expect_any(len(view))
+        self._expect_any()
         try:
             return self._socket.recv_into(view)
         except (BlockingIOError, TimeoutError) as error:
@@ -83,7 +82,7 @@ class Wire:
         """Read until `view` is full, the stream ends or a tick has gone by. `more` may be filled in the same call."""
         if not _HAS_WHOLE_READS:
             return self._fill_in_turns(view)
-        self._expect_any(MAXIMUM_SIZE if more else len(view))
+        self._expect_any()
         try:
             if more:
                 return self._socket.recvmsg_into((view, *more), 0, socket.MSG_WAITALL)[0]
@@ -96,15 +95,16 @@ class Wire:
 
         0 where that is not to be known.
         """
-        if not IS_KNOWN:
-            return 0
         if self._readiness is None:
+            # For many connections alone: nobody else has to load it.
+            from fastget.transport.readiness import Readiness
+
             self._readiness = Readiness(self._socket)
         return self._readiness.wait(least, seconds)
 
-    def _expect_any(self, count: int) -> None:
+    def _expect_any(self) -> None:
         if self._readiness is not None:
-            self._readiness.expect_any(count)
+            self._readiness.expect_any()
 
     def acknowledge(self) -> None:
         """Have what has come acknowledged as it is read, where the system would wait for something to send along.
@@ -131,7 +131,7 @@ class Wire:
 
     def is_silent(self) -> bool:
         """Whether nothing, not even an end, has come unasked on an idle connection."""
-        self._expect_any(MAXIMUM_SIZE)
+        self._expect_any()
         if self._poll is not None:
             return not self._poll.poll(0)
         if hasattr(select, "poll"):
@@ -154,10 +154,6 @@ class TlsWire(Wire):
 
     def _configure(self) -> None:
         self._socket.settimeout(self._tick)
-
-    def _expect_any(self, count: int) -> None:
-        del count  # of payload: how much has to come for it is not to be told
-        super()._expect_any(MAXIMUM_SIZE)
 
     def ready(self, least: int, seconds: float) -> int:
         # One record may lie in OpenSSL, and the last that has come be incomplete; a share of them is no payload.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from fastget.transport import wire as wire_module
+from fastget.transport import readiness
 from fastget.transport.wire import TlsWire, Wire
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def test_a_system_that_refuses_to_wait_for_much_breaks_nothing(pair: Pair) -> No
 
 def test_where_it_cannot_be_known_nothing_is_ready(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     client, server = pair
-    monkeypatch.setattr(wire_module, "IS_KNOWN", False)
+    monkeypatch.setattr(readiness, "IS_KNOWN", False)
     server.sendall(bytes(1000))
     assert Wire(client, 5.0).ready(1000, 60.0) == 0
 
