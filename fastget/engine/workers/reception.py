@@ -20,6 +20,10 @@ SMALL_BUFFER = 256 * 1024
 READY = LARGE_BUFFER // 2
 # Seconds to wait for it: servers that limit a rate send in bursts, every 20 to 50 ms.
 READY_SECONDS = 0.1
+# A stride over TLS ends so many bytes before its buffer does, lest each of its records be copied slowly: OpenSSL copies
+# them from one place, and some processors take ten times as long where the destination lies less than 32 bytes further
+# in its page than the source does. This way no more than one stride in 64 can lie like that (docs/design/0003).
+UNALIGNED = 64
 # Seconds for one read: below the first the next may be larger, above the second progress would be seen to jump.
 QUICK, SLOW = 0.01, 0.05
 
@@ -50,7 +54,7 @@ class Reception:
         """
         if self.turns is None or not (ready := self._ready(left)):
             seconds = self._receive_into(own, position, min(left, self.stride), left, take_in)
-            self.pace(seconds, len(own))
+            self.pace(seconds, self._longest_stride(own))
             return
         with self.turns.take(self._line.pauses) as shared:
             self._receive_into(shared, position, min(ready, len(shared)), left, take_in)
@@ -61,6 +65,10 @@ class Reception:
             self.stride = most
         elif seconds > SLOW:
             self.stride = SMALL_BUFFER
+
+    def _longest_stride(self, buffer: memoryview) -> int:
+        is_encrypted = self._line.origin is not None and self._line.origin.scheme == "https"
+        return len(buffer) - UNALIGNED if is_encrypted and len(buffer) >= SMALL_BUFFER else len(buffer)
 
     def _ready(self, left: int) -> int:
         """How many bytes can be received without waiting, 0 where they are too few for a turn."""
