@@ -46,7 +46,7 @@ FULL = 0.9
 SWAMPED = 0.97
 # What they have room for beside that is taken by connections slower than this, in bytes a second, for those wait and do
 # not compute, if it is so many times as many at least.
-SLOW, LEAST_ROOM = 100e6, 1.25
+SLOW, LEAST_ROOM = 100e6, 1.5
 
 
 @record

@@ -22,8 +22,13 @@ LARGEST_CHUNK = 64 * MIB
 MAXIMUM_CHUNKS = 10_000
 # Where the caller sets the size: a chunk and what is recorded of it take 0.4 kB of memory.
 MAXIMUM_CHUNKS_ASKED = 50_000
-# Enough for the largest number of connections to have two each, so that the last ones do not finish alone.
-WANTED_CHUNKS = 64
+# So many for each connection that there may be, lest one that is slower than the others end long after them with its
+# first; and so many in all where there are few.
+CHUNKS_EACH, WANTED_CHUNKS = 2, 64
+# Many connections do not make them smaller than this: what a store takes for its first byte would be felt.
+WORTH_A_WAIT = 16 * MIB
+# The most connections where nobody says more.
+USUAL_CONNECTIONS = 32
 # The discovery stream has the first eighth of an object to itself as long as there is other work: about what one
 # connection of a few fetches in the time that all of them need.
 STREAM_SHARE = 8
@@ -64,9 +69,14 @@ class Plan:
     lead: int = 0
 
 
-def chunk_size_for(size: int) -> int:
-    """Bytes of one range chunk: a sixty-fourth of the object within bounds, and so that 10,000 hold it all."""
-    bounded = min(max(-(-size // WANTED_CHUNKS), SMALLEST_CHUNK), LARGEST_CHUNK)
+def chunk_size_for(size: int, most_connections: int = USUAL_CONNECTIONS) -> int:
+    """Bytes of one range chunk: a sixty-fourth of the object within bounds, and so that 10,000 hold it all.
+
+    Where there may be more than 32 connections it is half of a connection's share, but not for that less than 16 MiB.
+    """
+    few = -(-size // WANTED_CHUNKS)
+    many = max(-(-size // (CHUNKS_EACH * most_connections)), WORTH_A_WAIT)
+    bounded = min(max(min(few, many), SMALLEST_CHUNK), LARGEST_CHUNK)
     return _round_up(max(bounded, -(-size // MAXIMUM_CHUNKS)))
 
 
@@ -77,15 +87,21 @@ def plan_stream(size: int | None) -> Plan:
 
 
 def plan_ranges(
-    size: int, *, connections: int | None = None, chunk_size: int | None = None, maximum_chunk: int | None = None
+    size: int,
+    *,
+    connections: int | None = None,
+    most_connections: int = USUAL_CONNECTIONS,
+    chunk_size: int | None = None,
+    maximum_chunk: int | None = None,
 ) -> Plan:
     """Chunks of one size for the first half, of half of that for the second, of a quarter in the lead.
 
+    `most_connections`: how many there may be where `connections` does not say it.
     One stream where a chunk holds it all. With `chunk_size`, all are of that size, the last one shorter; with
     `maximum_chunk`, for sinks that must keep order in memory, too, and of that size at most. Both are exceeded where
     there would be more than 50,000 chunks.
     """
-    step = _step(size, chunk_size, maximum_chunk)
+    step = _step(size, chunk_size or chunk_size_for(size, connections or most_connections), maximum_chunk)
     if size <= step:
         return plan_stream(size)
     lead = size // STREAM_SHARE // step * step
@@ -164,7 +180,7 @@ def plan_parts(
     part in one chunk, because its digest (SHA, MD5, XXH) needs its bytes in order; without it only the parts that are
     larger than `chunk_size` and than 64 MiB are cut further. An empty part is a chunk as well, with nothing to fetch.
     """
-    step = _step(layout.size, chunk_size)
+    step = _step(layout.size, chunk_size or chunk_size_for(layout.size))
     longest = max(step, LARGEST_CHUNK)
     chunks: list[Chunk] = []
     for number in range(1, layout.count + 1):
@@ -214,10 +230,8 @@ def _joined(kept: Sequence[Span], step: int) -> list[Span]:
     return found
 
 
-def _step(size: int, chunk_size: int | None, maximum_chunk: int | None = None) -> int:
-    step = chunk_size or chunk_size_for(size)
-    if maximum_chunk is not None:
-        step = min(step, maximum_chunk)
+def _step(size: int, chunk_size: int, maximum_chunk: int | None = None) -> int:
+    step = chunk_size if maximum_chunk is None else min(chunk_size, maximum_chunk)
     return max(step, -(-size // MAXIMUM_CHUNKS_ASKED))
 
 

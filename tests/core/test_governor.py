@@ -157,9 +157,14 @@ def test_a_stride_is_taken_only_where_the_processors_carry_it() -> None:
 
 
 def test_slow_connections_take_the_room_that_the_processors_have_though_it_is_less_than_for_twice_as_many() -> None:
-    work = 2 * (FULL / 1.5) / (MANY * 45 * MB)
-    assert World(each=45 * MB, work=work).run(Governor(MANY, STORE_LIMIT, 2))[-1] == MANY * 3 // 2
+    work = 2 * (FULL / 1.6) / (MANY * 45 * MB)
+    assert World(each=45 * MB, work=work).run(Governor(MANY, STORE_LIMIT, 2))[-1] == int(MANY * 1.6)
     assert World(each=150 * MB, work=work / 3).run(Governor(MANY, STORE_LIMIT, 2))[-1] == MANY
+
+
+def test_a_step_of_less_than_a_half_is_not_worth_its_threads() -> None:
+    work = 2 * (FULL / 1.4) / (MANY * 45 * MB)
+    assert World(each=45 * MB, work=work).run(Governor(MANY, STORE_LIMIT, 2))[-1] == MANY
 
 
 def test_what_a_transfer_takes_to_begin_is_no_load_that_lasts() -> None:

@@ -58,9 +58,9 @@ def assert_tiles(plan: Plan, size: int) -> None:
     assert all(one.span.stop == next_one.span.start for one, next_one in pairwise(plan.chunks))
 
 
-@given(size=sizes)
-def test_a_chunk_size_that_is_not_asked_for_keeps_within_its_bounds(size: int) -> None:
-    step = chunk_size_for(size)
+@given(size=sizes, most=st.integers(1, 1000))
+def test_a_chunk_size_that_is_not_asked_for_keeps_within_its_bounds(size: int, most: int) -> None:
+    step = chunk_size_for(size, most)
     assert step % MIB == 0
     assert step >= SMALLEST_CHUNK
     assert step <= LARGEST_CHUNK or -(-size // step) > MAXIMUM_CHUNKS // 2
@@ -98,6 +98,21 @@ def test_what_is_handed_out_last_is_small() -> None:
     assert {chunk.span.length for chunk in plan.chunks[: plan.lead]} == {4 * MIB}
     assert rest[0].span.start == GIB // STREAM_SHARE
     assert [chunk.span.length for chunk in rest] == [16 * MIB] * 28 + [8 * MIB] * 56
+
+
+@pytest.mark.parametrize(("size", "most", "expected"), [
+    (4 * GIB, 1, 64 * MIB),
+    (4 * GIB, 32, 64 * MIB),
+    (4 * GIB, 64, 32 * MIB),
+    (4 * GIB, 96, 22 * MIB),
+    (GIB, 96, 16 * MIB),
+    (GIB // 2, 96, 8 * MIB),
+    (64 * GIB, 96, 64 * MIB),
+])  # fmt: skip
+def test_many_connections_have_two_chunks_each_unless_those_were_small(size: int, most: int, expected: int) -> None:
+    assert chunk_size_for(size, most) == expected
+    for plan in plan_ranges(size, most_connections=most), plan_ranges(size, connections=most, most_connections=1):
+        assert max(chunk.span.length for chunk in plan.chunks) == expected
 
 
 def test_a_size_that_was_asked_for_is_that_of_all_chunks() -> None:

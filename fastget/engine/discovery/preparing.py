@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastget.core.checksums.declared import contradiction, etag_digest, user_digest
 from fastget.core.checksums.verification import Check, choose, ladder, reason_for_size_only
+from fastget.core.governor import limit_for
 from fastget.core.guesses import guessed_layouts
 from fastget.core.layout import PartLayout
 from fastget.core.planner import SMALLEST_CHUNK, Plan, plan_parts, plan_ranges, plan_stream
@@ -89,7 +90,7 @@ def prepare(
             url=info.url,
         )
     can_resume = _can_resume(info, checks) and not known.stream_only
-    plan = _plan(info, sink, config, known, layout, checks, can_resume=can_resume)
+    plan = _plan(info, sink, config, known, layout, checks, limit_for(store.facts), can_resume=can_resume)
     ordered = any(check.is_ordered for check in checks)
     task = Task(
         source=opening.source,
@@ -148,6 +149,7 @@ def _plan(
     known: Knowledge,
     layout: PartLayout | None,
     checks: tuple[Check, ...],
+    most_connections: int,
     *,
     can_resume: bool,
 ) -> Plan:
@@ -180,6 +182,7 @@ def _plan(
     return plan_ranges(
         info.size,
         connections=config.connections,
+        most_connections=most_connections,
         chunk_size=config.part_size,
         maximum_chunk=None if sink.is_seekable else ORDERED_CHUNK,
     )
