@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
+from fastget.core.governor import LIMIT
 from fastget.core.ranges import MAXIMUM_SIZE, Span
 from fastget.records import record
 
@@ -27,8 +28,6 @@ MAXIMUM_CHUNKS_ASKED = 50_000
 CHUNKS_EACH, WANTED_CHUNKS = 2, 64
 # Many connections do not make them smaller than this: what a store takes for its first byte would be felt.
 WORTH_A_WAIT = 16 * MIB
-# The most connections where nobody says more.
-USUAL_CONNECTIONS = 32
 # The discovery stream has the first eighth of an object to itself as long as there is other work: about what one
 # connection of a few fetches in the time that all of them need.
 STREAM_SHARE = 8
@@ -69,10 +68,10 @@ class Plan:
     lead: int = 0
 
 
-def chunk_size_for(size: int, most_connections: int = USUAL_CONNECTIONS) -> int:
+def chunk_size_for(size: int, most_connections: int = LIMIT) -> int:
     """Bytes of one range chunk: a sixty-fourth of the object within bounds, and so that 10,000 hold it all.
 
-    Where there may be more than 32 connections it is half of a connection's share, but not for that less than 16 MiB.
+    Where there may be more than 32 connections it is half of each one's share, but not for that less than 16 MiB.
     """
     few = -(-size // WANTED_CHUNKS)
     many = max(-(-size // (CHUNKS_EACH * most_connections)), WORTH_A_WAIT)
@@ -90,7 +89,7 @@ def plan_ranges(
     size: int,
     *,
     connections: int | None = None,
-    most_connections: int = USUAL_CONNECTIONS,
+    most_connections: int = LIMIT,
     chunk_size: int | None = None,
     maximum_chunk: int | None = None,
 ) -> Plan:

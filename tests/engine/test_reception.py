@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from fastget.core.urls import Origin
+from fastget.engine.workers import reception
 from fastget.engine.workers.reception import LARGE_BUFFER, SMALL_BUFFER, UNALIGNED, Reception
 
 if TYPE_CHECKING:
     from fastget.engine.exchange.line import Line
 
 PAGE = 4096
+
+
+@pytest.fixture(autouse=True)
+def always_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is."""
+    monkeypatch.setattr(reception, "QUICK", math.inf)
 
 
 class EndlessLine:
@@ -26,11 +34,11 @@ class EndlessLine:
 
 
 def strides(scheme: str, total: int, buffer_size: int) -> list[int]:
-    reception = Reception(cast("Line", EndlessLine(scheme)), None)
+    worker = Reception(cast("Line", EndlessLine(scheme)), None)
     found: list[int] = []
     own = memoryview(bytearray(buffer_size))
     while (left := total - sum(found)) > 0:
-        reception.receive(sum(found), left, own, lambda data, is_written: found.append(len(data)))
+        worker.receive(sum(found), left, own, lambda data, is_written: found.append(len(data)))
     return found
 
 
