@@ -102,7 +102,7 @@ class Folder:
 
     def shown(self, path: str) -> str:
         """A path below this directory as people write it."""
-        return os.path.join(self.path, *path.split("/"))  # noqa: PTH118
+        return f"{self.path.rstrip('/')}/{path}"
 
     @contextmanager
     def directory(self, path: str) -> Iterator[Opened]:

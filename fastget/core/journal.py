@@ -79,7 +79,7 @@ class Identity:
         """The identity of an object asked for by this URL and query; None where its size is not known."""
         if info.size is None:
             return None
-        declared = sorted(f"{d.origin}:{d.algorithm}:{d.value.hex()}:{d.parts or ''}" for d in info.declared)
+        declared = sorted([f"{d.origin}:{d.algorithm}:{d.value.hex()}:{d.parts or ''}" for d in info.declared])
         return cls(url, _hash_query(query), info.size, info.etag, info.version_id, info.last_modified, tuple(declared))
 
     @property
@@ -309,6 +309,8 @@ def _hash(*facts: object) -> str:
 
 
 def _hash_query(query: str) -> str:
+    if not query:
+        return ""
     fields = filter(None, query.split("&"))
     text = "&".join(field for field in fields if not re.fullmatch(_SIGNATURE, field.partition("=")[0]))
     if not text:

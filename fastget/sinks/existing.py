@@ -85,9 +85,12 @@ def open_existing(path: str, at: int | None = None) -> OpenedFile | None:
 
 def sign(descriptor: int, identity: Identity) -> None:
     """Leave a note on a complete file of what it is a copy of; where there is no place for notes, none is left."""
-    if hasattr(os, "setxattr") and identity.is_strong:
-        with suppress(OSError):
-            os.setxattr(descriptor, _ATTRIBUTE, _note(identity, os.fstat(descriptor).st_mtime_ns))
+    if not (hasattr(os, "setxattr") and identity.is_strong):
+        return
+    try:
+        os.setxattr(descriptor, _ATTRIBUTE, _note(identity, os.fstat(descriptor).st_mtime_ns))
+    except OSError:
+        return
 
 
 def _seen_from(at: int | None, path: str) -> str:

@@ -47,11 +47,11 @@ class FileSink:
     def __init__(
         self, path: str | PathLike[str], *, fsync: bool = True, overwrite: bool = True, at: int | None = None
     ) -> None:
-        self._path = os.fsdecode(path)
+        self._path = path if isinstance(path, str) else os.fsdecode(path)
         if not self._path or "\0" in self._path:
             raise ConfigError(f"{self._path!r} is not a file name", hint="give the path of the file to write")
-        folder, self._name = os.path.split(self._path)
-        self._folder = folder or os.curdir
+        folder, slash, self._name = self._path.rpartition("/")
+        self._folder = folder.rstrip("/") or slash or os.curdir
         self._at = at
         self._fsync = fsync
         self._write_back = WriteBack()

@@ -37,6 +37,11 @@ NEW_URL_HINT = "get a new one, then run the same again; from Python, refresh_url
 # An end as near as this is worth a warning.
 SOON = timedelta(minutes=5)
 _SHORTEST_TOKEN = 12
+# What a first request asks for beside the object itself (RFC 9530 §4).
+_WANTED = ("Want-Repr-Digest", "sha-256=10, sha-512=5")
+_CHECKSUMS = (CHECKSUM_MODE, "ENABLED")
+# The fields of a first request to which nobody adds any: lists name thousands of such URLs.
+_FIRST = Headers((*plain_headers(), _WANTED, _CHECKSUMS))
 
 
 @record
@@ -114,11 +119,12 @@ class HttpSource:
         return traits_of(info.headers, part_numbers=signature_of(self.url) is None)
 
     def get(self, span: Span | None = None, part_number: int | None = None, pin: Pin | None = None) -> Request:
-        extra: list[tuple[str, str]] = []
-        if span is None and part_number is None and pin is None:
-            self._warn_of_end()
-            extra.append(("Want-Repr-Digest", "sha-256=10, sha-512=5"))
-        return self._request("GET", span, part_number, pin, extra)
+        if span is not None or part_number is not None or pin is not None:
+            return self._request("GET", span, part_number, pin, ())
+        if self._is_bare:
+            return Request("GET", self.url, _FIRST, self.is_confined)
+        self._warn_of_end()
+        return self._request("GET", None, None, None, (_WANTED,))
 
     def head(self, part_number: int | None = None, pin: Pin | None = None) -> Request:
         return self._request("HEAD", None, part_number, pin, ())
@@ -140,7 +146,7 @@ class HttpSource:
         return None
 
     def describe(self, head: ResponseHead) -> ObjectInfo:
-        return object_info(head, self.display_url, self._named_secrets())
+        return object_info(head, self.display_url, () if self._is_bare else self._named_secrets())
 
     def refusal(self, head: ResponseHead, body: bytes) -> FastgetError:
         from fastget.sources.refusals import refusal_error
@@ -231,6 +237,11 @@ class HttpSource:
             warn("fastget", "%s is a signed URL that is good until %s", self.display_url, until)
 
     @property
+    def _is_bare(self) -> bool:
+        """Whether it is a URL without a query, and nothing else."""
+        return not (self.url.query or self.headers or self.conditions or self.named or self.link or self.trail)
+
+    @property
     def at(self) -> URL:
         """The URL that is asked now."""
         now = self._now
@@ -258,7 +269,7 @@ class HttpSource:
             _check_signature(signature, self.display_url, now.headers, is_renewable=is_renewable)
         # S3 refuses an x-amz- field that a signature does not cover; anyone else ignores this one.
         if signature is None or CHECKSUM_MODE in signature.headers:
-            fields.append((CHECKSUM_MODE, "ENABLED"))
+            fields.append(_CHECKSUMS)
         return Request(method, url, Headers(with_user_headers(fields, now.headers, pin)), now.is_confined)
 
     def _part_url(self, at: URL, part_number: int) -> URL:

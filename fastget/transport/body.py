@@ -51,12 +51,13 @@ class Intake:
         It may go on into `more`. `is_last`: with these the server has sent what it was asked for.
         """
         count = min(len(view), len(self._surplus))
-        if is_last and count < len(view):
+        is_more = count < len(view)
+        if is_last and is_more:
             self._try(self._wire.acknowledge)
         if not count:
             return self._wait(self._wire.fill, view, *more)
         # Received first and copied afterwards: fresh memory comes into being without the interpreter's lock then.
-        following = (self.top_up(view[count:], *more) or 0) if count < len(view) else 0
+        following = (self.top_up(view[count:], *more) or 0) if is_more else 0
         return self._from_surplus(view[:count]) + following
 
     def ready(self, least: int, seconds: float) -> int:
@@ -139,9 +140,11 @@ class LengthBody:
     def read_into(self, view: memoryview, *more: memoryview) -> int:
         if not self._remaining:
             return 0
-        room = len(view) + sum(map(len, more))
-        if more and room > self._remaining:
-            room, more = len(view), ()
+        room = len(view)
+        if more and (all_room := room + sum(map(len, more))) <= self._remaining:
+            room = all_room
+        else:
+            more = ()
         count = self._intake.fill(view[: self._remaining], *more, is_last=room >= self._remaining)
         if not count:
             received = self._length - self._remaining

@@ -24,15 +24,11 @@ class SocketCancellation:
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
         self._wakes: set[Callable[[], None]] = set()
-        self._is_set = False
-
-    @property
-    def is_set(self) -> bool:
-        return self._is_set
+        self.is_set = False
 
     def check(self) -> None:
         """Raise Cancelled once `cancel` was called."""
-        if self._is_set:
+        if self.is_set:
             raise Cancelled("the transfer was told to stop")
 
     def watch(self, sock: socket.socket) -> None:
@@ -63,7 +59,7 @@ class SocketCancellation:
             self._sockets.discard(sock)
 
     def cancel(self) -> None:
-        self._is_set = True
+        self.is_set = True
         self.shut_down()
         with self._lock:
             for wake in self._wakes:

@@ -270,6 +270,17 @@ def test_a_relative_name_stays_in_the_directory_it_was_opened_in(
     assert (tmp_path / "object.bin").read_bytes() == b"bytes"
 
 
+@pytest.mark.parametrize("name", ["object.bin", "a//object.bin", "/object.bin", "./object.bin", "../b/object.bin"])
+def test_a_file_lies_where_the_system_finds_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "b" / "a").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "b")
+    path = f"{tmp_path}/{name}" if name.startswith("/") else name
+    _write(FileSink(path), b"content")
+    assert Path(path).read_bytes() == b"content"
+
+
 @pytest.mark.parametrize("path", ["", "a\0b"])
 def test_an_impossible_name_is_an_error_in_the_argument(path: str) -> None:
     with pytest.raises(ConfigError):

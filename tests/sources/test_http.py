@@ -46,6 +46,12 @@ def test_the_first_request_is_a_plain_get_that_asks_for_stored_bytes_and_digests
     assert "If-Match" not in request.headers
 
 
+def test_a_bare_url_is_asked_for_as_any_other() -> None:
+    bare = source("https://host/a")
+    renewable = HttpSource.of(URL.parse("https://host/a"), {}, refresh=str)
+    assert bare.get() == renewable.get()
+
+
 def test_the_user_agent_names_the_version_of_the_package() -> None:
     assert f"fastget/{fastget.__version__}" == USER_AGENT
 

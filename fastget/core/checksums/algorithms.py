@@ -7,6 +7,7 @@ libraries are imported with the first hasher that needs them, because `import fa
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class _RunningCRC:
     def __init__(self, algorithm: Algorithm) -> None:
         # Loaded at once: when the first bytes are there, connections may have taken the last descriptor.
         self._compute = _crc_function(algorithm)
-        self._size = algorithm.digest_size
+        self._size = _DIGEST_SIZES[algorithm]
         self._value = 0
 
     def update(self, data: memoryview | bytes, /) -> None:
@@ -95,6 +96,7 @@ class _RunningCRC:
         return self._value.to_bytes(self._size, "big")
 
 
+@cache
 def _crc_function(algorithm: Algorithm) -> Callable[[memoryview | bytes, int], int]:
     """An implementation that costs next to nothing, at the speed of memory and to load.
 

@@ -117,6 +117,8 @@ def contradiction(declared: Sequence[DeclaredDigest]) -> str | None:
 
     ETags stay out of it: one that looks like an MD5 need not be one (encrypted objects).
     """
+    if len(declared) < 2:
+        return None
     seen: dict[tuple[Algorithm, bool], DeclaredDigest] = {}
     for digest in declared:
         if digest.origin == "etag":

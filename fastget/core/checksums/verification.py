@@ -67,7 +67,8 @@ def ladder(
 ) -> tuple[Check, ...]:
     """The checks that are possible, best first: the user's, full-object, composite, HTTP digests, ETag."""
     theirs = [Check(_method_of(digest), digest) for digest in declared]
-    theirs.sort(key=_rank)
+    if len(theirs) > 1:
+        theirs.sort(key=_rank)
     mine = [Check(Method.USER_DIGEST, user)] if user else []
     last = [Check(Method.ETAG_MD5, etag)] if etag else []
     return (*mine, *theirs, *last)
@@ -79,6 +80,8 @@ def choose(rungs: Sequence[Check], layout_is_known: bool) -> tuple[Check, ...]:
     A composite needs the layout of its parts. Beside a user's digest only a check that costs nothing more (a CRC, or
     the same digest of all) is kept. Empty when only the size can be compared.
     """
+    if layout_is_known and len(rungs) < 2:
+        return tuple(rungs)  # so it is with nearly every object of a list
     possible = [rung for rung in rungs if rung.parts is None or layout_is_known]
     user = [rung for rung in possible if rung.method is Method.USER_DIGEST]
     store = [rung for rung in possible if rung.method is not Method.USER_DIGEST]

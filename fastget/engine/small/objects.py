@@ -145,9 +145,7 @@ class SmallObjects(Generic[S]):
         self.found_size = None
         line, asked = self._lines.line, self._lines.claim(source)
         store, moulding = (asked.store, asked.moulding) if asked else self._known_of(source)
-        # An endpoint that fails all the time is not asked twice for every object.
-        may_ask = store.gate.is_open and not store.is_ailing and config.split != "part"
-        if asked is None and not (may_ask and (is_vacant or sink.is_vacant())):
+        if asked is None and not (may_be_asked(store) and config.split != "part" and (is_vacant or sink.is_vacant())):
             return None
         try:
             with store.gate.passing(self._cancellation, is_within=asked is not None):
@@ -184,7 +182,7 @@ class SmallObjects(Generic[S]):
         if source is None or not self._accepts(source):
             return None
         store, moulding = self._known_of(source)
-        if not store.gate.is_open or store.is_ailing or store.gate.enter() > 0:
+        if not may_be_asked(store) or store.gate.enter() > 0:
             return None
         try:
             request = source.get()
@@ -299,6 +297,11 @@ class AtOnce:
             )
 
 
+def may_be_asked(store: Store) -> bool:
+    """Whether nobody has to wait there. An endpoint that fails all the time is not asked twice for every object."""
+    return store.gate.is_open and not store.is_ailing
+
+
 def takes_whole(sink: Sink) -> TypeGuard[WholeSink]:
     """`isinstance`, which looks for every member of a protocol, asked once for each kind of sink."""
     kind = type(sink)
@@ -315,8 +318,9 @@ def is_small(head: ResponseHead) -> bool:
 def plain_checks(rungs: tuple[Check, ...], config: Config) -> tuple[Check, ...] | None:
     """What the object is held to; None where parts have to be known for that, or there is nothing though wanted."""
     checks = choose(rungs, layout_is_known=True)
-    if any(check.parts is not None for check in checks):
-        return None
+    for check in checks:
+        if check.parts is not None:
+            return None
     return None if config.require_verified and not checks else checks
 
 
