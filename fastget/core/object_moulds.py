@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from typing import TYPE_CHECKING, Self
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Self
 
 from fastget.core.checksums.declared import DIGEST_FIELDS, DeclaredDigest
 from fastget.core.checksums.structured import decode_base64
@@ -32,6 +33,8 @@ _TAKEN_OVER = {
     "last-modified": "last_modified",
     "x-amz-version-id": "version_id",
 }
+# As a `Reading` has them.
+_TOLD = ("etag", "version_id", "last_modified", "content_type")
 # Fields by which answers are framed, described or judged, and those that begin like these, have to stay the same; but
 # not these exceptions, which say nothing.
 _JUDGED = frozenset({"accept-ranges", "connection", "server", "transfer-encoding", "upgrade"})
@@ -84,7 +87,19 @@ class Reading:
 class ObjectMould:
     """For plain requests to one store; a `Casting` of each of them. `info` describes the object that it was made of."""
 
-    __slots__ = ("_digests", "_fields", "_info", "_origin", "_pattern", "_reason", "_rest", "_said", "_varying")
+    __slots__ = (
+        "_digests",
+        "_fields",
+        "_info",
+        "_origin",
+        "_pattern",
+        "_reason",
+        "_rest",
+        "_said",
+        "_size",
+        "_told",
+        "_varying",
+    )
 
     def __init__(self, request: Request, encoded: bytes, head: ResponseHead, info: ObjectInfo) -> None:
         self._origin = request.url.origin
@@ -94,11 +109,19 @@ class ObjectMould:
         self._reason = head.reason
         self._info = info
         self._fields = tuple(head.headers)
-        self._varying = [
-            (place, name, _group(place, name)) for place, (name, _) in enumerate(self._fields) if _varies(name.lower())
-        ]
-        self._digests = [(one.algorithm, one.origin, f"digest{number}") for number, one in enumerate(info.declared)]
         self._pattern = re.compile("".join(_lines(head, info.declared)))
+        group = self._pattern.groupindex
+        self._varying = [
+            (place, name, group[_group(place, name)] - 1)
+            for place, (name, _) in enumerate(self._fields)
+            if _varies(name.lower())
+        ]
+        self._digests = [
+            (one.algorithm, one.origin, group[f"digest{number}"] - 1) for number, one in enumerate(info.declared)
+        ]
+        self._size = group["size"] - 1
+        # Behind what the groups hold stands None, for what an answer of this mould does not tell.
+        self._told = itemgetter(*(group.get(name, 0) - 1 for name in _TOLD))
 
     @classmethod
     def of(cls, request: Request, encoded: bytes, head: ResponseHead, info: ObjectInfo) -> Self | None:
@@ -127,8 +150,8 @@ class ObjectMould:
         match = self._pattern.match(data.decode("latin-1"))
         if match is None:
             return None
-        said = match.groupdict()
-        size, declared = int(said["size"]), []
+        said: tuple[Any, ...] = (*match.groups(), None)
+        size, declared = int(said[self._size]), []
         for algorithm, origin, group in self._digests:
             value = decode_base64(said[group])
             if value is None:
@@ -139,10 +162,8 @@ class ObjectMould:
         fields = list(self._fields)
         for place, name, group in self._varying:
             fields[place] = (name, said[group])
-        told = said.get
-        reading = Reading(
-            self._info, told("etag"), told("version_id"), told("last_modified"), told("content_type"), tuple(declared)
-        )
+        etag, version_id, last_modified, content_type = self._told(said)
+        reading = Reading(self._info, etag, version_id, last_modified, content_type, tuple(declared))
         head = ResponseHead(200, Headers(fields), Framing.LENGTH, size, self._reason, reading=reading)
         return head, match.end()
 
