@@ -19,6 +19,7 @@ from fastget.engine.exchange.stores import Stores
 from fastget.engine.reading.slices import SliceRead, is_whole
 from fastget.sinks.choose import open_sink
 from fastget.sinks.memory import BufferSink, MemorySink, letting_go
+from fastget.sources.neighbours import Neighbours
 from fastget.sources.resolve import is_in_store, resolve
 from fastget.transport import limit
 from fastget.transport.authorities import bundle_for_servers
@@ -65,6 +66,7 @@ class Client:
         self._lock = threading.Lock()
         self._pools = Pools(self.config)
         self._endpoints: S3Endpoints | None = None
+        self._neighbours = Neighbours()
 
     def download(self, url: str, path: PathLike, **options: Any) -> Result:
         """Fetch an object into a file; the file appears only whole and checked.
@@ -377,7 +379,11 @@ class Client:
         return _stores.of(source.store)
 
     def _resolve(self, url: str, config: Config) -> Source:
-        return resolve(url, config, self._shared_endpoints() if is_in_store(url) else None)
+        if (found := self._neighbours.find(url, config)) is not None:
+            return found
+        source = resolve(url, config, self._shared_endpoints() if is_in_store(url) else None)
+        self._neighbours.remember(url, source, config)
+        return source
 
     def _shared_endpoints(self) -> S3Endpoints:
         from fastget.sources.endpoints import S3Endpoints

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,11 +9,10 @@ from typing import TYPE_CHECKING
 from fastget.bulk.items import Item, Pause, Pullable, from_listing, from_urls
 from fastget.bulk.lines import Lines
 from fastget.core.governor import limit_for, start_for
-from fastget.core.urls import URL
 from fastget.engine.download.transfer import Transfer
 from fastget.errors import ConfigError
-from fastget.sources.http import HttpSource
 from fastget.sources.lent import lend
+from fastget.sources.neighbours import Neighbours
 from fastget.sources.s3 import S3Source, parse_s3_url
 
 if TYPE_CHECKING:
@@ -36,11 +34,6 @@ if TYPE_CHECKING:
 
 # Put after a URL that may end with its bucket, so that it names a key for certain.
 _SOME_KEY = "/k"
-
-
-# A URL that is its own encoded form, and whose source differs from that of its neighbours by its path alone: it holds
-# no user info, and no query that may be a signature.
-_PLAIN_URL = re.compile(r"(https?://[a-z0-9.-]+(?::[0-9]{1,5})?)(/[A-Za-z0-9._~/-]*)")
 
 
 class Fetcher(Lines["Source"]):
@@ -81,22 +74,20 @@ class Lent:
         self._ca_bundle = ca_bundle
         self._stores = stores
         self._resolve = resolve
-        # Of the latest object: the next one is most likely from the same place.
+        # That of the latest object: the keys of a listing are all in one.
         self._bucket: S3Source | None = None
-        self._server: HttpSource | None = None
-        self._root = ""
+        self._neighbours = Neighbours()
 
     def source(self, item: Item) -> Source:
         """The object that an item names. Raises InvalidURL, ConfigError. For one thread."""
         if item.key and self._bucket is not None:
             return replace(self._bucket, key=item.key)
-        if self._server is not None and (found := _PLAIN_URL.fullmatch(item.url)) and found[1] == self._root:
-            return replace(self._server, url=URL(self._server.url.origin, found[2]))
+        if (found := self._neighbours.find(item.url)) is not None:
+            return found
         source = self._resolve(item.url)
+        self._neighbours.remember(item.url, source)
         if item.key and isinstance(source, S3Source):
-            self._bucket = source  # the keys of a listing are all in one bucket
-        elif isinstance(source, HttpSource) and source.link is None and (found := _PLAIN_URL.fullmatch(item.url)):
-            self._server, self._root = source, found[1]
+            self._bucket = source
         return source
 
     def fetcher(self, cancellation: Cancellation) -> Fetcher:

@@ -23,13 +23,11 @@ class Cancellation:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._event = threading.Event()
+        self.is_cancelled = False
+        # Of whoever waits: few scopes are ever waited in.
+        self._event: threading.Event | None = None
         self._targets: set[Abortable] = set()
         self._since: float | None = None
-
-    @property
-    def is_cancelled(self) -> bool:
-        return self._event.is_set()
 
     @property
     def seconds(self) -> float:
@@ -39,10 +37,12 @@ class Cancellation:
     def cancel(self) -> None:
         """Abort everything inside, now and later. Safe from any thread, and more than once."""
         self._since = self._since or time.monotonic()
-        self._event.set()
+        self.is_cancelled = True
         # Under the lock, so that a target that is taken out is never aborted afterwards, in someone else's hands.
         # Aborting blocks on nothing.
         with self._lock:
+            if self._event is not None:
+                self._event.set()
             for target in self._targets:
                 target.abort()
 
@@ -51,20 +51,29 @@ class Cancellation:
 
     def check(self) -> None:
         """Raise Cancelled if the scope has been cancelled."""
-        if self._event.is_set():
+        if self.is_cancelled:
             raise Cancelled("the transfer was stopped")
 
     def wait(self, seconds: float) -> None:
         """Sleep, but raise Cancelled as soon as the scope is cancelled."""
-        while not self._event.wait(min(seconds, LOOK)) and seconds > LOOK:
+        event = self._waited_for()
+        while not event.wait(min(seconds, LOOK)) and seconds > LOOK:
             seconds -= LOOK
         self.check()
+
+    def _waited_for(self) -> threading.Event:
+        with self._lock:
+            if self._event is None:
+                self._event = threading.Event()
+                if self.is_cancelled:
+                    self._event.set()
+            return self._event
 
     def add(self, target: Abortable) -> None:
         """Abort `target` when the scope is cancelled; at once if it has been."""
         with self._lock:
             self._targets.add(target)
-        if self._event.is_set():
+        if self.is_cancelled:
             target.abort()
 
     def abort_one(self, target: Abortable) -> None:

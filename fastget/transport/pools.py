@@ -23,6 +23,7 @@ class Pools:
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self._made_by = connection_options(config)
         self._lock = threading.Lock()
         self._kept: dict[str | None, Pool] = {}
         # The client's own options with each of the bundles: to make and check them again would cost every call.
@@ -49,7 +50,7 @@ class Pools:
         that lie idle have to make room for whoever else asks it.
         """
         made_by = connection_options(config)
-        if config.ca_bundle in self._own and made_by == connection_options(self._config):
+        if config.ca_bundle in self._own and made_by == self._made_by:
             yield self._keep(config)
             return
         key = (config.ca_bundle, *made_by)
