@@ -104,6 +104,7 @@ class _InMemory:
 
     def __init__(self) -> None:
         self._store: _Fixed | _Growing | None = None
+        self._room: memoryview | None = None
         self._aborted = False
 
     def check(self) -> None:
@@ -124,9 +125,17 @@ class _InMemory:
         """Copy back into `buffer`; returns the bytes copied, 0 at the end. Raises DestinationError."""
         return self._opened().read(offset, buffer)
 
+    def room(self, size: int) -> memoryview | None:
+        """Memory to receive all of a small object in, which may be `put` then; None where it has none for that."""
+        self._room = self._memory(size)
+        return self._room
+
+    def _memory(self, size: int) -> memoryview | None:
+        raise NotImplementedError
+
     def discard(self) -> None:
         """Let go of the memory that is not published. Safe to call at any time."""
-        self._store = None
+        self._store = self._room = None
 
     def abort(self) -> None:
         """Refuse every later write, and publishing, with Cancelled. No write waits here for another."""
@@ -189,13 +198,16 @@ class MemorySink(_InMemory):
         """True until it is opened."""
         return self._store is None and self._published is None
 
+    def _memory(self, size: int) -> memoryview | None:
+        return memoryview(bytearray(size)) if self._maximum is None or size <= self._maximum else None
+
     def put(self, data: memoryview, identity: Identity | None) -> bool:
-        """Show a copy of these bytes. Raises DestinationError past `maximum`, Cancelled after `abort`."""
+        """Show its `room`, or a copy of other bytes. DestinationError past `maximum`, Cancelled after `abort`."""
         del identity
         self._check_new()
         self._check_running()
         _check_maximum(len(data), self._maximum)
-        self._published = memoryview(bytearray(data))
+        self._published, self._room = data if data is self._room else memoryview(bytearray(data)), None
         return True
 
     def publish(self, size: int) -> None:
@@ -236,6 +248,23 @@ class BufferSink(_InMemory):
             )
         self._store = _Fixed(self._target)
 
+    def is_vacant(self) -> bool:
+        """True until it is opened, or the buffer was let go of."""
+        return self._store is None and self._target is not None
+
+    def _memory(self, size: int) -> memoryview | None:
+        return self._target[:size] if self._target is not None and size <= len(self._target) else None
+
+    def put(self, data: memoryview, identity: Identity | None) -> bool:
+        """Leave its `room` to the caller, or a copy of other bytes. Raises as `open` and `publish`."""
+        del identity
+        is_there = data is self._room
+        self.open(len(data))
+        if not is_there:
+            self.write_at(0, data)
+        self.publish(len(data))
+        return True
+
     def publish(self, size: int) -> None:
         """Leave the first `size` bytes to the caller. Raises DestinationError, Cancelled after `abort`."""
         self._opened().finished(size)
@@ -275,6 +304,11 @@ def _clear_frames(error: BaseException | None) -> None:
 def window_of(sink: object) -> Callable[[int, int], memoryview | None] | None:
     """The `window` of a sink that is memory; None for any other."""
     return sink.window if isinstance(sink, _InMemory) else None
+
+
+def room_of(sink: object, size: int) -> memoryview | None:
+    """The `room` of a sink that is memory; None for any other."""
+    return sink.room(size) if isinstance(sink, _InMemory) else None
 
 
 def _check_maximum(size: int, maximum: int | None) -> None:

@@ -178,7 +178,7 @@ def test_memory_has_a_maximum_for_what_is_put_too() -> None:
 # Within a download of one object -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verb", ["read", "download"])
+@pytest.mark.parametrize("verb", ["read", "read_into", "download"])
 @pytest.mark.parametrize("fault", [faults.close_mid_body(after=100), faults.reset(after=5000)], ids=["cut", "reset"])
 def test_a_body_that_breaks_off_is_fetched_again(
     serve_bucket: ServeBucket, tmp_path: Path, verb: str, fault: Any
@@ -187,6 +187,10 @@ def test_a_body_that_breaks_off_is_fetched_again(
     heard: list[Event] = []
     if verb == "read":
         assert fastget.read(server.url("/b/k"), on_event=heard.append) == DATA
+    elif verb == "read_into":
+        buffer = bytearray(len(DATA) + 3)
+        assert fastget.read_into(server.url("/b/k"), buffer, on_event=heard.append).size == len(DATA)
+        assert buffer == DATA + bytes(3)
     else:
         result = fastget.download(server.url("/b/k"), tmp_path / "k", on_event=heard.append)
         assert (tmp_path / "k").read_bytes() == DATA
@@ -206,6 +210,27 @@ def test_a_bit_that_is_lost_once_is_repaired(serve_bucket: ServeBucket, tmp_path
     result = fastget.download(server.url("/b/k"), tmp_path / "k")
     assert (tmp_path / "k").read_bytes() == DATA
     assert (result.repairs, result.verification.verified) == (1, True)
+
+
+def test_a_bit_that_is_lost_once_on_its_way_to_a_buffer_is_repaired_there(serve_bucket: ServeBucket) -> None:
+    server = serve_bucket({"k": STORED}, faults=[faults.flip_bit(offset=77)])
+    buffer = bytearray(len(DATA))
+    result = fastget.read_into(server.url("/b/k"), buffer)
+    assert buffer == DATA
+    assert (result.repairs, result.verification.verified) == (1, True)
+
+
+@pytest.mark.parametrize("size", [0, 1, len(DATA)])
+def test_a_buffer_is_free_again_whatever_came_of_it(serve_bucket: ServeBucket, size: int) -> None:
+    damage = faults.flip_bit(offset=77).on(path="/b/bad").always()
+    server = serve_bucket({"good": DATA[:size], "bad": STORED}, faults=[damage])
+    buffer = bytearray(size)
+    assert fastget.read_into(server.url("/b/good"), buffer).size == size
+    buffer.clear()  # which a view of it would forbid
+    buffer.extend(DATA)
+    with pytest.raises(ChecksumMismatch):
+        fastget.read_into(server.url("/b/bad"), buffer)
+    buffer.clear()
 
 
 def test_bytes_that_stay_wrong_are_an_error(serve_bucket: ServeBucket, tmp_path: Path) -> None:

@@ -111,6 +111,29 @@ def test_a_buffer_that_is_too_small_is_refused_before_the_first_byte(size: int) 
         BufferSink(bytearray(16)).open(size)
 
 
+@pytest.mark.parametrize("is_own", [True, False])
+def test_a_small_object_is_put_where_it_was_received_or_copied_there(is_own: bool) -> None:
+    target = bytearray(10)
+    sinks: tuple[MemorySink | BufferSink, ...] = (MemorySink(), BufferSink(target))
+    for sink in sinks:
+        room = sink.room(5)
+        assert room is not None
+        room[:] = b"bytes"
+        assert sink.is_vacant()
+        assert sink.put(room if is_own else memoryview(b"other"), None)
+        assert not sink.is_vacant()
+        expected = b"bytes" if is_own else b"other"
+        assert target[:5] == expected if isinstance(sink, BufferSink) else sink.getvalue() == expected
+
+
+def test_there_is_no_room_where_an_object_does_not_fit() -> None:
+    assert MemorySink(maximum=4).room(5) is None
+    sink = BufferSink(bytearray(4))
+    assert sink.room(5) is None
+    with pytest.raises(DestinationError, match="holds 4 bytes"):
+        sink.put(memoryview(b"bytes"), None)
+
+
 def test_a_buffer_is_never_written_past_its_end() -> None:
     target = bytearray(4)
     sink = BufferSink(target)

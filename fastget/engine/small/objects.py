@@ -22,6 +22,7 @@ from fastget.engine.small.ahead import Asked, TwoLines
 from fastget.engine.small.moulding import Mouldings
 from fastget.errors import Cancelled, DestinationError, FastgetError, NetworkError
 from fastget.events import Method, Progress, Result, Retried, Started
+from fastget.sinks.memory import room_of
 from fastget.sinks.protocol import WholeSink
 from fastget.sources.protocol import PlainSource
 
@@ -251,13 +252,15 @@ class AtOnce:
         if checks is None:
             return None
         size = opening.head.content_length or 0
-        lent = shared_buffers(self._config.max_memory).spare(size)
-        if lent is None:
-            return None
+        data, lent = room_of(sink, size), None
+        if data is None:
+            lent = shared_buffers(self._config.max_memory).spare(size)
+            if lent is None:
+                return None
+            data = lent.view[:size]
         self._is_over = True
         self._tell_start(info, checks)
-        with lent:
-            data = lent.view[:size]
+        try:
             self._receive(line, data, scope)
             if wrong := wrong_digests(data, checks):
                 raise Replan(seen=wrong)
@@ -265,6 +268,9 @@ class AtOnce:
             # The next run of the same call asks for the facts alone where the file bears a note.
             if not sink.put(data, Identity.of(info.url, self._source.selection, info)):
                 raise Replan
+        finally:
+            if lent is not None:
+                lent.close()
         tally, seconds = self._tally, time.monotonic() - self._began
         tally.verified = size if checks else 0
         if self._announcer.is_heard:

@@ -1,0 +1,79 @@
+"""Sources found by those of their neighbours are the same as those that are resolved."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastget.config import Config
+from fastget.errors import InvalidURL
+from fastget.sources.neighbours import Neighbours
+from fastget.sources.resolve import resolve
+
+FIRST = "https://user.example:8443/a/first.bin"
+CONFIGS = (Config(), Config(headers={"X-A": "b"}), Config(if_none_match='"abc"'))
+
+
+def remembering(url: str, config: Config) -> Neighbours:
+    neighbours = Neighbours()
+    neighbours.remember(url, resolve(url, config), config)
+    return neighbours
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("path", ["/a/second.bin", "/", "/a//b", "/a/../b", "/~x/y-z_0.1"])
+def test_a_neighbour_is_what_it_would_be_resolved_to(config: Config, path: str) -> None:
+    url = f"https://user.example:8443{path}"
+    assert remembering(FIRST, config).find(url, config) == resolve(url, config)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user.example:8443/a",
+        "https://user.example/a",
+        "https://User.example:8443/a",
+        "https://user.example:8443/a?b",
+        "https://user.example:8443/a#b",
+        "https://user.example:8443/a b",
+        "https://user.example:8443/a%20b",
+        "https://user.example:8443/a\n",
+        "https://user.example:8443",
+        "https://me@user.example:8443/a",
+        "https://user.example:84430/a",
+        "",
+        None,
+        b"https://user.example:8443/a",
+    ],
+)
+def test_what_differs_by_more_than_its_path_is_none(url: Any) -> None:
+    assert remembering(FIRST, CONFIGS[0]).find(url, CONFIGS[0]) is None
+
+
+def test_other_options_have_no_neighbours() -> None:
+    assert remembering(FIRST, CONFIGS[0]).find(FIRST, CONFIGS[1]) is None
+
+
+@pytest.mark.parametrize("url", ["https://user.example:8443/a?token=b", "https://me:secret@user.example:8443/a"])
+def test_what_may_hold_a_secret_is_not_remembered(url: str) -> None:
+    assert remembering(url, CONFIGS[0]).find(FIRST, CONFIGS[0]) is None
+
+
+def test_a_url_that_can_be_renewed_is_not_remembered() -> None:
+    config = Config(refresh_url=str)
+    assert remembering(FIRST, config).find(FIRST, config) is None
+
+
+@given(st.from_regex(r"(https?://[a-z0-9.-]{1,9}(:[0-9]{1,5})?)(/[!-~]{0,9})", fullmatch=True))
+def test_whatever_is_found_is_what_is_resolved(url: str) -> None:
+    config = CONFIGS[0]
+    neighbours = Neighbours()
+    root = "/".join(url.split("/")[:3])
+    with suppress(InvalidURL):  # such a host there may not be
+        neighbours.remember(f"{root}/", resolve(f"{root}/", config), config)
+    found = neighbours.find(url, config)
+    assert found is None or found == resolve(url, config)
