@@ -14,7 +14,7 @@ from fastget.sources.replies import http_date, server_reply
 if TYPE_CHECKING:
     from fastget.core.messages import Request, ResponseHead
 
-_REGION = re.compile(r"[a-z]{2,}(?:-[a-z0-9]+){0,5}", re.ASCII)
+_REGION = re.compile(r"[a-z][a-z0-9]+(?:-[a-z0-9]+){0,5}", re.ASCII)
 _REGION_ELEMENT = re.compile(rb"<Region>([a-z0-9-]{2,63})</Region>")
 _ELSEWHERE = frozenset({301, 302, 307, 400})
 # S3 refuses signatures whose time is further than this from its own (seconds).

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from fastget.core.messages import Headers, ResponseHead
 
-_REGION = re.compile(r"[a-z]{2,}(?:-[a-z0-9]+){0,5}", re.ASCII)
+_REGION = re.compile(r"[a-z][a-z0-9]+(?:-[a-z0-9]+){0,5}", re.ASCII)
 
 
 @record

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # The endpoints of IBM Cloud Object Storage: s3.eu-de.cloud-object-storage.appdomain.cloud and its like, and older ones.
 _IBM_HOSTS = re.compile(r"(?:^|\.)(?:cloud-object-storage\.[a-z]+\.cloud|objectstorage\.softlayer\.net)$")
-_REGION = re.compile(r"[a-z]{2,}(?:-[a-z0-9]+){0,5}", re.ASCII)
+_REGION = re.compile(r"[a-z][a-z0-9]+(?:-[a-z0-9]+){0,5}", re.ASCII)
 
 
 @record

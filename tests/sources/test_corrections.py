@@ -88,6 +88,7 @@ def test_a_bearer_token_is_told_from_another() -> None:
             b"<Error><Code>AuthorizationHeaderMalformed</Code><Region>us-gov-west-1</Region></Error>",
             "us-gov-west-1",
         ),
+        (400, b"<Error><Code>AuthorizationHeaderMalformed</Code><Region>nyc3</Region></Error>", "nyc3"),
         (301, b"<Error><Region>EU</Region></Error>", None),
         (301, b"<Error><Region>" + b"a" * 5000 + b"</Region></Error>", None),
         (403, b"<Error><Region>eu-west-1</Region></Error>", None),

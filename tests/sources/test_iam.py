@@ -424,6 +424,12 @@ def test_a_region_or_an_endpoint_says_where_a_cos_bucket_is(endpoints: S3Endpoin
     assert request.url.origin.host.endswith("s3.private.eu-de.cloud-object-storage.appdomain.cloud")
 
 
+@pytest.mark.parametrize("region", ["us-south", "eu", "ap-geo", "ams03"])
+def test_every_kind_of_region_leads_to_its_endpoint(region: str, endpoints: S3Endpoints) -> None:
+    request = resolve("cos://bucket/key", Config(region=region, no_sign_request=True), endpoints).get()
+    assert request.url.origin.host.endswith(f"s3.{region}.cloud-object-storage.appdomain.cloud")
+
+
 @pytest.mark.parametrize("url", ["cos://", "cos://bucket", "cos://bucket/", "cos://key:secret@bucket/x"])
 def test_a_cos_url_that_names_no_object_is_explained(url: str) -> None:
     with pytest.raises(InvalidURL) as caught:
