@@ -115,6 +115,7 @@ _BY_CODE = {
     "InvalidRange": _RANGE,
     "InvalidSecurity": _BAD_KEY,
     "InvalidToken": _BAD_KEY,
+    "KMS.ThrottlingException": _BUSY,
     "NoSuchBucket": _Meaning(
         NotFound, "there is no such bucket", "check the bucket's name, the region and endpoint_url"
     ),
@@ -123,6 +124,8 @@ _BY_CODE = {
     "PreconditionFailed": _CHANGED,
     "RequestExpired": _EXPIRED_URL,
     "RequestLimitExceeded": _BUSY,
+    "RequestThrottled": _BUSY,
+    "RequestThrottledException": _BUSY,
     "RequestTimeTooSkewed": _SKEWED,
     "SignatureDoesNotMatch": _Meaning(
         CredentialsError,
@@ -131,10 +134,12 @@ _BY_CODE = {
     ),
     "SlowDown": _BUSY,
     "SlowDownRead": _BUSY,
+    "ThrottledException": _BUSY,
     "Throttling": _BUSY,
     "ThrottlingException": _BUSY,
     "TokenRefreshRequired": _EXPIRED,
     "TooManyRequests": _BUSY,
+    "TooManyRequestsException": _BUSY,
 }
 
 _BY_STATUS = {
@@ -244,13 +249,15 @@ def _meaning(head: ResponseHead, reply: ServerReply) -> _Meaning:
     is_marker = (head.headers.get("x-amz-delete-marker") or "").strip().lower() == "true"
     if head.status in (404, 405) and (is_marker or reply.detail("ResourceType") == "DeleteMarker"):
         return _DELETED
+    known = _BY_CODE.get(reply.code or "") if head.status >= 400 else None
+    if known is _BUSY:
+        return _BUSY  # of KMS as well, whose calls have a rate of their own
     if head.status in (400, 403) and _names_kms(reply):
         return _KMS
     if head.status == 400 and _SSE_C_WORDS.search(reply.message or ""):
         return _NO_KEY
     if head.status == 403 and "expired" in (reply.message or "").lower() and reply.code in (None, "AccessDenied"):
         return _EXPIRED_URL
-    known = _BY_CODE.get(reply.code or "") if head.status >= 400 else None
     return known or _BY_STATUS.get(head.status) or _by_class(head)
 
 

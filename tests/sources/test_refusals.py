@@ -66,6 +66,11 @@ def document(code: str, message: str = "The store says so.", **more: str) -> byt
         (503, "SlowDown", Throttled),
         (503, None, Throttled),
         (400, "RequestLimitExceeded", Throttled),
+        (400, "KMS.ThrottlingException", Throttled),
+        (403, "RequestThrottled", Throttled),
+        (400, "RequestThrottledException", Throttled),
+        (400, "ThrottledException", Throttled),
+        (400, "TooManyRequestsException", Throttled),
         (400, "InvalidRequest", ServerError),
         (405, "MethodNotAllowed", ServerError),
         (409, "OperationAborted", ServerError),
@@ -117,6 +122,13 @@ def test_who_asks_without_tls_where_the_server_speaks_it_is_told_to_use_https(bo
     assert type(error) is ServerError
     assert "https://" in (error.hint or "")
     assert "https://" not in (refusal_error(answer(400), b"Bad Request", URL).hint or "")
+
+
+@pytest.mark.row(91)
+def test_too_many_calls_of_kms_are_no_matter_of_permissions(answer: Answer) -> None:
+    words = "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls."
+    error = refusal_error(answer(400), document("ThrottlingException", words), URL)
+    assert type(error) is Throttled
 
 
 @pytest.mark.row(77)
