@@ -54,6 +54,15 @@ def test_a_server_that_fails_for_a_moment_is_asked_again(status: int) -> None:
     assert is_transient(refused(status))
 
 
+@pytest.mark.row(91)
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, "RequestTimeout"), (400, "RequestTimeoutException"), (409, "OperationAborted")]
+)
+def test_a_code_may_say_what_the_status_does_not(status: int, code: str) -> None:
+    assert is_transient(ServerError("refused", reply=ServerReply(status, code)))
+    assert not is_transient(ServerError("refused", reply=ServerReply(status, "InvalidRequest")))
+
+
 @pytest.mark.parametrize("status", [200, 301, 304, 400, 401, 403, 404, 405, 409, 410, 412, 416, 451, 501, 505, 511])
 def test_a_server_that_means_it_is_not_asked_again(status: int) -> None:
     assert not is_transient(refused(status))
