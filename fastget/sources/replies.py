@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from fastget.core.redaction import without_secrets
 from fastget.errors import ServerReply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+    from xml.etree.ElementTree import Element
 
     from fastget.core.messages import Headers, ResponseHead
 
@@ -43,6 +44,8 @@ _REQUEST_IDS = (
     "cf-ray",
     "x-request-id",
 )
+# An error document is an Error, or one in an ErrorResponse.
+_DEEPEST = 2
 # Whole seconds by the standard; some servers send fractions.
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
 # Seconds: whoever asks for more than three hundred years means it no more than that.
@@ -71,22 +74,28 @@ def server_reply(head: ResponseHead, body: bytes, secrets: Iterable[str] = ()) -
 def _error_document(body: bytes) -> dict[str, str]:
     """The fields of an S3 error document; empty for anything else.
 
-    A document type could define entities without end, so none is read (faults.md S17).
+    Of one that breaks off, or breaks the rules of XML, those that stand whole before that place. A document type could
+    define entities without end, so none is read (faults.md S17).
     """
     if len(body) > LARGEST_BODY or b"<Error" not in body or b"<!" in body:
         return {}
     from xml.etree import ElementTree as ET
 
+    parser: ET.XMLPullParser[Any] = ET.XMLPullParser(("start", "end"))  # no document type: checked above
+    path: list[str] = []
+    found: dict[str, str] = {}
     try:
-        root = ET.fromstring(body)  # noqa: S314  (no document type: checked above)
+        parser.feed(body.lstrip())
+        for event, item in cast("Iterator[tuple[str, Element]]", parser.read_events()):
+            if event == "start":
+                path.append(_local_name(item.tag))
+                continue
+            name = path.pop()
+            if path and path[-1] == "Error" and len(path) <= _DEEPEST:
+                found[name] = (item.text or "").strip()
     except (ET.ParseError, ValueError, LookupError):
-        return {}
-    error = (
-        root
-        if _local_name(root.tag) == "Error"
-        else next((item for item in root if _local_name(item.tag) == "Error"), None)
-    )
-    return {} if error is None else {_local_name(item.tag): (item.text or "").strip() for item in error}
+        return found
+    return found
 
 
 def _local_name(tag: str) -> str:

@@ -206,6 +206,24 @@ def test_a_body_that_is_no_plain_error_document_leaves_the_status_to_speak(body:
     assert error.reply.code is None
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\r\n" + document("InvalidObjectState"),
+        document("InvalidObjectState") + b"\0",
+        document("InvalidObjectState")[:-10],
+        document("InvalidObjectState", "Of a & b."),
+        document("InvalidObjectState").replace(b"so", b"\xfc"),
+    ],
+    ids=["a line in front", "more behind", "cut short", "an ampersand", "another coding"],
+)
+def test_a_broken_document_is_read_as_far_as_it_holds(body: bytes, answer: Answer) -> None:
+    error = refusal_error(answer(403), body, URL)
+    assert type(error) is ObjectArchived
+    assert error.reply is not None
+    assert error.reply.code == "InvalidObjectState"
+
+
 def test_a_document_in_a_namespace_or_wrapped_in_a_response_is_read(answer: Answer) -> None:
     spaced = b'<Error xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Code>NoSuchKey</Code></Error>'
     wrapped = b"<ErrorResponse><Error><Code>NoSuchKey</Code></Error></ErrorResponse>"
