@@ -102,7 +102,7 @@ class Selection:
 
     def check_answer(self, head: ResponseHead, display_url: str) -> None:
         """Raises ProtocolError for an answer with other bytes than were asked for (row 49), or that names another
-        customer's key than was sent (rows 55, 56).
+        version or customer's key than was asked with (rows 44, 55, 56).
         """
         asked = _SPAN.fullmatch(self.range or "")
         if head.status == 206 and asked is not None and not _answers(head, asked[1], asked[2]):
@@ -112,7 +112,7 @@ class Selection:
                 url=display_url,
                 is_transient=False,
             )
-        self.parameters.check_key(head.headers, display_url)
+        self.parameters.check_answer(head.headers, display_url)
 
 
 def _answers(head: ResponseHead, first: str, last: str) -> bool:

@@ -117,8 +117,18 @@ class Parameters:
         """The texts that no message may repeat."""
         return tuple(value for name, value in self._constant if name.startswith(CUSTOMER_KEY))
 
-    def check_key(self, answer: Headers, display_url: str) -> None:
-        """Raises ProtocolError for an answer that names another customer's key than was sent (rows 55, 56)."""
+    def check_answer(self, answer: Headers, display_url: str) -> None:
+        """Raises ProtocolError for an answer that names another version than was asked for (row 44), or another
+        customer's key than was sent (rows 55, 56).
+        """
+        version = answer.get("x-amz-version-id")
+        if self.version_id is not None and version not in (None, self.version_id):
+            raise ProtocolError(
+                f"{display_url}: another version came than the one that version_id names",
+                hint="the store, or something before it, ignores versionId",
+                url=display_url,
+                is_transient=False,
+            )
         name = f"{CUSTOMER_KEY}-MD5"
         sent = next((value for field, value in self._constant if field == name), None)
         if sent is not None and answer.get(name) not in (None, sent):

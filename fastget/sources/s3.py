@@ -180,7 +180,7 @@ class S3Source:
         return replace(self, parameters=replace(self.parameters, checksum_mode=None)) if asks else None
 
     def describe(self, head: ResponseHead) -> ObjectInfo:
-        self.parameters.check_key(head.headers, self.display_url)
+        self.parameters.check_answer(head.headers, self.display_url)
         info = object_info(head, self.display_url, self._secrets())
         # What Object Lambda sends has passed through a function; the checksums are the original's (row 112).
         return replace(info, declared=()) if self._is_transformed else info

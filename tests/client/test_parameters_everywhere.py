@@ -7,6 +7,7 @@ import logging
 import pickle
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -16,6 +17,7 @@ import pytest
 import fastget
 from fastget.errors import FastgetError, NotModified, ProtocolError, SourceChanged
 from fastget.testing import Algorithm, Behaviour, Content, ObjectServer, RecordedRequest, StoredObject, faults
+from fastget.testing.s3 import answer
 
 KIB, MIB = 1024, 1024 * 1024
 CUSTOMER_KEY = b"marked-customer-key-of-32-bytes!"
@@ -222,3 +224,22 @@ def test_a_store_that_names_another_customers_key_is_not_believed(serve: Serve, 
             sse_c_key="ab" * 32,
         )
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.row(9, 44)
+def test_a_store_that_serves_another_version_than_was_asked_for_is_not_believed(serve: Serve, tmp_path: Path) -> None:
+    served = StoredObject(Content.of(b"abc"), version_id="current")
+    # A cache before the store leaves out the query.
+    server = serve({}, operations=[lambda request: answer(replace(request, query=()), served, Behaviour())])
+    options: dict[str, Any] = {
+        "endpoint_url": server.base_url,
+        "access_key_id": "a",
+        "secret_access_key": "b",
+        "version_id": "earlier",
+    }
+    for verb in ("head", "read", "download"):
+        where = (tmp_path / "k",) if verb == "download" else ()
+        with pytest.raises(ProtocolError, match="another version"):
+            getattr(fastget, verb)("s3://b/k", *where, **options)
+    assert not list(tmp_path.iterdir())
+    assert fastget.read("s3://b/k", **(options | {"version_id": "current"})) == b"abc"

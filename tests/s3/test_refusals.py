@@ -233,6 +233,13 @@ def test_another_customers_key_in_the_answer_is_refused(serve: Serve, get: Ask) 
         get(server, SSECustomerAlgorithm="AES256", SSECustomerKey=KEY)
 
 
+@pytest.mark.row(9, 44)
+def test_another_version_in_the_answer_is_refused(serve: Serve, get: Ask) -> None:
+    server = serve({"/b/k": StoredObject(STORED.content, headers={"x-amz-version-id": "current"})})
+    with pytest.raises(ProtocolError, match="another version"):
+        get(server, VersionId="null")
+
+
 @pytest.mark.row(55, 56)
 def test_the_same_customers_key_in_the_answer_is_right(serve: Serve, get: Ask) -> None:
     digest = "WJLfBMAYHKBXhr8bU3dBjg=="
