@@ -335,7 +335,9 @@ def _check_folder(folder: str) -> None:
     if not stat.S_ISDIR(os.stat(folder).st_mode):  # noqa: PTH116  a Path would lose the trailing slash
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
     if not _is_writable(folder):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        # Python keeps to itself why access(2) has refused it.
+        code = errno.EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else errno.EACCES
+        raise OSError(code, os.strerror(code))
 
 
 def _is_writable(folder: str) -> bool:

@@ -211,6 +211,19 @@ def test_a_directory_without_permission_is_refused(mode: int, project: Path) -> 
         folder.rmdir()
 
 
+def test_a_directory_on_a_file_system_that_is_mounted_read_only_is_told_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = list(os.statvfs(tmp_path))
+    facts[8] |= os.ST_RDONLY
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(facts))
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    with pytest.raises(DestinationError, match=os.strerror(errno.EROFS)) as caught:
+        FileSink(tmp_path / "object.bin").check()
+    assert caught.value.hint is not None
+    assert "mounted read-only" in caught.value.hint
+
+
 @pytest.mark.skipif(not hasattr(os, "O_PATH"), reason="this system opens no directory that it may not list")
 def test_a_directory_that_can_be_written_but_not_listed_is_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
