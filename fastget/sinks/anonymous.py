@@ -56,7 +56,7 @@ def give_name(descriptor: int, name: str, directory: int) -> bool:
     Raises FileExistsError, OSError. It works once: a file whose last name was taken away gets no other.
     """
     try:
-        os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=directory, follow_symlinks=True)
+        name_it(descriptor, name, directory)
     except OSError as error:
         if error.errno in _IMPOSSIBLE:
             return False
@@ -64,17 +64,18 @@ def give_name(descriptor: int, name: str, directory: int) -> bool:
     return True
 
 
-def take_place(descriptor: int, names: Names) -> bool:
-    """Let the file replace the one that is there, by way of a name that one process has at a time.
+def name_it(descriptor: int, name: str, directory: int) -> None:
+    """`give_name` where there is no other way: every failure raises, as the system says it."""
+    os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=directory, follow_symlinks=True)
 
-    False where that is not possible here. Raises OSError.
-    """
+
+def take_place(descriptor: int, names: Names) -> None:
+    """Let the file replace the one that is there, by way of a name that one process has at a time. Raises OSError."""
     before = _there(names)
     name = names.finished
     for _ in range(_ATTEMPTS):
         try:
-            if not give_name(descriptor, name, names.directory):
-                return False
+            name_it(descriptor, name, names.directory)
             break
         except FileExistsError:
             # Somebody else's for a moment; or forever, where that one was killed.
@@ -92,7 +93,6 @@ def take_place(descriptor: int, names: Names) -> bool:
     except OSError:
         _take_back(name, os.fstat(descriptor), names)
         raise
-    return True
 
 
 def _take_back(name: str, file: os.stat_result, names: Names) -> None:

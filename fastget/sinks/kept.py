@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from fastget.core.journal import Claim, Header, Identity, encode_claim, encode_withdrawal
 from fastget.errors import DestinationError
-from fastget.sinks.anonymous import create_anonymous, give_name, open_again, take_place
+from fastget.sinks.anonymous import create_anonymous, name_it, open_again, take_place
 from fastget.sinks.descriptor import SharedDescriptor
 from fastget.sinks.existing import open_existing, sign
 from fastget.sinks.file import FileSink
@@ -250,13 +249,11 @@ class KeptFile(FileSink):
         if directory is None or finished is None:
             raise DestinationError(f"{self._path} was discarded while it was being finished", path=self._path)
         try:
-            is_named = give_name(finished, self._name, directory)
+            name_it(finished, self._name, directory)
         except FileExistsError:
             if not self._overwrite:
                 raise self._exists() from None
-            is_named = take_place(finished, Names(directory, self._name, self._path))
-        if not is_named:
-            raise OSError(errno.EOPNOTSUPP, "a file without a name cannot get one here")
+            take_place(finished, Names(directory, self._name, self._path))
         self._file = None
 
     def _give_up(self, error: BaseException) -> None:

@@ -754,6 +754,30 @@ def test_a_file_that_may_not_replace_another_leaves_nothing(
     assert names(target.parent) == ["f"]
 
 
+@pytest.mark.parametrize("is_replaced", [False, True], ids=["new", "replaced"])
+@pytest.mark.parametrize("code", [errno.ENOENT, errno.EPERM])
+def test_a_file_without_a_name_that_cannot_get_one_says_why(
+    target: Path, names: Names, monkeypatch: pytest.MonkeyPatch, code: int, is_replaced: bool
+) -> None:
+    """Its directory was removed meanwhile, or made immutable."""
+    if is_replaced:
+        target.write_bytes(b"old")
+    sink = _begin_anonymous(target)
+    link_file = os.link
+
+    def refuse(source: str, name: str, **options: Any) -> None:
+        if name == "f" and is_replaced:
+            link_file(source, name, **options)
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(DestinationError, match=os.strerror(code)) as caught:
+        sink.publish(len(CONTENT))
+
+    assert caught.value.hint
+    assert names(target.parent) == (["f"] if is_replaced else [])
+
+
 def _begin_anonymous(target: Path) -> KeptFile:
     sink = KeptFile(target)
     sink.begin(len(CONTENT), IDENTITY, is_journalled=False)
