@@ -328,6 +328,7 @@ class KeptFile(FileSink):
             descriptor = os.open(self._part, CREATE, 0o600, dir_fd=directory)
         lock(descriptor)
         self._file = SharedDescriptor(descriptor)
+        os.fchmod(descriptor, 0o600)  # a umask may have taken what the next one needs
         return descriptor
 
     def _go_without(self, directory: int) -> int:

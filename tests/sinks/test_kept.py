@@ -216,6 +216,16 @@ def test_journal_and_part_file_are_private_and_the_result_has_the_mode_of_a_new_
         os.umask(before)
 
 
+def test_a_part_file_can_be_gone_on_with_under_a_umask_that_takes_the_rights_of_its_owner(target: Path) -> None:
+    before = os.umask(0o277)
+    try:
+        sink = _begin(target)
+        assert {stat.S_IMODE(path.stat().st_mode) for path in target.parent.iterdir()} == {0o600}
+        sink.discard()
+    finally:
+        os.umask(before)
+
+
 @pytest.mark.fault("X23")
 @pytest.mark.parametrize("kind", ["link", "directory", "pipe"])
 def test_what_is_no_journal_of_this_user_is_left_alone_and_done_without(target: Path, kind: str) -> None:
