@@ -386,6 +386,27 @@ def test_a_redirect_to_a_url_that_ends_while_all_processes_are_at_work_is_follow
     assert len(set(seen)) == 2
 
 
+@pytest.mark.parametrize("most", [1, 2, 3])
+@pytest.mark.parametrize("processes", [2, 3])
+def test_a_server_that_serves_few_connections_at_once_is_left_to_those_who_are_served(
+    most: int,
+    processes: int,
+    large: Content,
+    large_bytes: bytes,
+    client: Client,
+    destination: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("fastget.core.straggler.UNSERVED", 0.3)
+    stored = StoredObject(large, checksum=Algorithm.CRC64NVME)
+    behaviour = Behaviour(rate_per_connection=4 * MIB)
+    with ObjectServer({"/b/object": stored}, behaviour=behaviour, max_connections=most) as server:
+        result = client.download(server.url("/b/object"), destination, processes=processes, connections=12)
+    assert destination.read_bytes() == large_bytes
+    assert result.retries == 0
+    assert result.bytes_received == SIZE
+
+
 def test_a_child_that_cannot_be_started_is_done_without(
     large: Content, large_bytes: bytes, client: Client, destination: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from fastget.core.straggler import is_unserved
 from fastget.engine.children.messages import Failure, Stop, packed
 from fastget.engine.children.process import ChildProcess
 from fastget.engine.processes.messages import (
@@ -60,7 +61,7 @@ class Attendant:
         self._landed = 0
         self._entered = 0
         self._sources: OrderedDict[int, Source] = OrderedDict()
-        self._is_gone = self._is_stopping = False
+        self._is_gone = self._is_stopping = self._is_dismissed = False
 
     # In the thread of the download -----------------------------------------------------------------------------
 
@@ -72,6 +73,16 @@ class Attendant:
         """Give what there is to give; end a child that says nothing for `patience` seconds, or has died unnoticed."""
         self._child.look(patience)
         self._give()
+
+    def dismiss_unserved(self, silent: float, usual: float) -> None:
+        """End it where none of its connections was ever answered, but others were meanwhile: there are too many.
+
+        It is `silent` seconds since others have received; the server answers them in `usual` seconds.
+        """
+        unanswered = self.report.unanswered
+        if not self._is_dismissed and silent < unanswered and is_unserved(unanswered, usual):
+            self._is_dismissed, self.has_worked = True, False
+            self._child.kill()
 
     def stop(self) -> None:
         """Ask it to end."""
@@ -194,8 +205,9 @@ class Attendant:
             pieces, self._pieces = self._pieces, {}
         if self._is_stopping:
             return  # what its workers have claimed in the end is of use to the next download
-        status = self._child.status
-        warn("fastget", "a process that shared the download has ended early (status %s)", status)
+        if not self._is_dismissed:
+            status = self._child.status
+            warn("fastget", "a process that shared the download has ended early (status %s)", status)
         for _ in range(self._entered):
             self._job.task.store.gate.leave(None, is_served=False)
         # What it has received, and neither landed nor discarded, is lost.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
@@ -26,7 +27,7 @@ from fastget.sinks.lent import LentFile
 from fastget.transport.pool import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from fastget.events import Event
 
@@ -114,7 +115,16 @@ class _Child:
             sum(worker.line.requests for worker in crew.workers),
             crew.rescues,
             crew.size,
+            _unanswered(crew.workers),
         )
+
+
+def _unanswered(workers: Sequence[Worker]) -> float:
+    """Seconds that the oldest request has been waiting; 0 where any was ever answered."""
+    if any(worker.is_served for worker in workers):
+        return 0.0
+    now = time.monotonic()
+    return max((now - asked for worker in workers if (asked := worker.asked) is not None), default=0.0)
 
 
 def _say_nothing(event: Event) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
@@ -53,6 +54,8 @@ class Company:
         self._block = block
         self._notify = notify
         self._attendants: list[Attendant] = []
+        # How many bytes there were when it last were more, and when that was.
+        self._seen, self._flowed = 0, time.monotonic()
         # Each process has an equal share of the memory: that of a child is lent here, and never touched.
         config = job.task.config
         self._memory = max(LEAST_MEMORY, 1 << (config.max_memory // count).bit_length() - 1)
@@ -73,9 +76,13 @@ class Company:
         self._end()
 
     def look(self) -> None:
-        """Give what there is to give, and end children that hang. A few times a second."""
+        """Give what there is to give, and end children that hang, or are left waiting. A few times a second."""
+        task, received, now = self._job.task, self._job.tally.received, time.monotonic()
+        if received > self._seen:
+            self._seen, self._flowed = received, now
         for attendant in self._attendants:
-            attendant.look(self._job.task.config.stall_timeout)
+            attendant.look(task.config.stall_timeout)
+            attendant.dismiss_unserved(now - self._flowed, task.store.facts.wait or 0.0)
 
     @property
     def received(self) -> int:

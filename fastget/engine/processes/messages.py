@@ -103,7 +103,8 @@ class Claimed:
 class Report:
     """From a child, about ten times a second and after every chunk: totals since it began, and claims since the last.
 
-    `received` and `discarded` are bytes. A report with nothing new says that the child lives.
+    `received` and `discarded` are bytes, `unanswered` the seconds that its oldest request has been waiting, where none
+    was ever answered. A report with nothing new says that the child lives.
     """
 
     received: int = 0
@@ -111,6 +112,7 @@ class Report:
     requests: int = 0
     rescues: int = 0
     connections: int = 0
+    unanswered: float = 0.0
     claims: tuple[Claimed, ...] = ()
 
 
