@@ -80,12 +80,16 @@ def _option(default: Any, meaning: str, *, secret: bool = False) -> Any:
 class Config:
     """The options of a client or of one call. Immutable; `merged()` gives a changed copy."""
 
-    connections: int | None = _option(None, "connections for one object (default: found by measuring, at most 32)")
+    connections: int | None = _option(
+        None, "connections for one object (default: found by measuring, at most 32, of an object store 96)"
+    )
     processes: int | None = _option(
         None,
         "processes that share one large object (default: 1), or the small ones of a pull (default: as many as pay)",
     )
-    jobs: int | None = _option(None, "objects that a pull fetches at a time (default: found by measuring, at most 32)")
+    jobs: int | None = _option(
+        None, "objects that a pull fetches at a time (default: found by measuring, at most 32, of an object store 96)"
+    )
     part_size: int | None = _option(None, "size of a byte-range piece (default: chosen by object size)")
     split: Literal["auto", "part", "range"] = _option(
         "auto", "how an object is cut: auto, part (stored parts) or range (byte ranges)"

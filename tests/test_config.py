@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastget.config import MIB, Config, environment_names, parse_size
+from fastget.core.governor import LIMIT, STORE_LIMIT
 from fastget.errors import ConfigError
 
 NAMES = [item.name for item in fields(Config)]
@@ -436,3 +437,9 @@ def test_a_whole_size_is_exact(number: int, unit: str) -> None:
 def test_any_text_is_a_size_or_refused_as_an_option(text: str) -> None:
     with suppress(ConfigError):
         assert parse_size(text) >= 0
+
+
+@pytest.mark.parametrize("name", ["connections", "jobs"])
+def test_the_meaning_of_what_is_found_by_measuring_says_how_far_it_goes(name: str) -> None:
+    meaning = Config.__dataclass_fields__[name].metadata["meaning"]
+    assert f"at most {LIMIT}, of an object store {STORE_LIMIT}" in meaning
