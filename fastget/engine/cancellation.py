@@ -22,7 +22,8 @@ class Cancellation:
     """A scope that can be cancelled once; scopes below it are cancelled with it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # One that its holder may take again: the garbage collector may cancel at any moment, in any thread.
+        self._lock = threading.RLock()
         self.is_cancelled = False
         # Of whoever waits: few scopes are ever waited in.
         self._event: threading.Event | None = None
@@ -43,7 +44,7 @@ class Cancellation:
         with self._lock:
             if self._event is not None:
                 self._event.set()
-            for target in self._targets:
+            for target in tuple(self._targets):
                 target.abort()
 
     # The same under the name that a scope above calls.

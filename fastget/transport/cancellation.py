@@ -21,7 +21,8 @@ class SocketCancellation:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # One that its holder may take again: the garbage collector may cancel at any moment, in any thread.
+        self._lock = threading.RLock()
         self._sockets: set[socket.socket] = set()
         self._wakes: set[Callable[[], None]] = set()
         self.is_set = False
@@ -34,16 +35,18 @@ class SocketCancellation:
     def watch(self, sock: socket.socket) -> None:
         """Shut `sock` down on `cancel`. Raises Cancelled when that has already come."""
         with self._lock:
-            self.check()
             self._sockets.add(sock)
+            if self._is_set:
+                self._sockets.discard(sock)
+            self.check()
 
     @contextlib.contextmanager
     def waking(self, wake: Callable[[], None]) -> Iterator[None]:
         """Until the context ends, have `cancel` call `wake`, which must not block. Raises Cancelled as `watch`."""
         with self._lock:
-            self.check()
             self._wakes.add(wake)
         try:
+            self.check()
             yield
         finally:
             with self._lock:

@@ -6,12 +6,21 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from fastget.records import state
 from fastget.transport.pool import Pool, connection_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fastget.config import Config
+
+
+@state
+class _Lent:
+    """A pool of calls with options of their own, and how many use it."""
+
+    pool: Pool
+    users: int = 0
 
 
 class Pools:
@@ -24,12 +33,13 @@ class Pools:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._made_by = connection_options(config)
-        self._lock = threading.Lock()
+        # One that its holder may take again: the garbage collector, or a signal handler, closes things at any moment.
+        self._lock = threading.RLock()
         self._kept: dict[str | None, Pool] = {}
         # The client's own options with each of the bundles: to make and check them again would cost every call.
         self._own = {config.ca_bundle: config}
-        # Those of calls, by what they are made by, with how many use them.
-        self._lent: dict[tuple[object, ...], tuple[Pool, int]] = {}
+        # Those of calls, by what they are made by.
+        self._lent: dict[tuple[object, ...], _Lent] = {}
 
     @property
     def is_in_use(self) -> bool:
@@ -55,26 +65,29 @@ class Pools:
             return
         key = (config.ca_bundle, *made_by)
         with self._lock:
-            pool, users = self._lent.get(key) or (Pool(config), 0)
-            self._lent[key] = (pool, users + 1)
+            lent = self._lent.get(key) or _Lent(Pool(config))
+            lent.users += 1
+            self._lent[key] = lent
         try:
-            yield pool
+            yield lent.pool
         finally:
-            self._take_back(key)
+            self._take_back(key, lent)
 
     def _keep(self, config: Config) -> Pool:
         with self._lock:
-            if config.ca_bundle not in self._kept:
-                self._kept[config.ca_bundle] = Pool(config)
-            return self._kept[config.ca_bundle]
+            pool = self._kept.get(config.ca_bundle)
+            if pool is None:
+                pool = self._kept[config.ca_bundle] = Pool(config)
+            return pool
 
-    def _take_back(self, key: tuple[object, ...]) -> None:
+    def _take_back(self, key: tuple[object, ...], lent: _Lent) -> None:
         with self._lock:
-            pool, users = self._lent.pop(key)
-            if users > 1:
-                self._lent[key] = (pool, users - 1)
-        if users == 1:
-            pool.close()
+            lent.users -= 1
+            is_last = not lent.users
+            if is_last and self._lent.get(key) is lent:
+                del self._lent[key]
+        if is_last:
+            lent.pool.close()
 
     def close(self) -> None:
         """Close the connections."""
@@ -85,5 +98,5 @@ class Pools:
 
     def abandon(self) -> None:
         """In a forked child: close its copies of what is idle, without the lock, which nobody may ever open."""
-        for pool in (*self._kept.values(), *(lent for lent, _ in self._lent.values())):
+        for pool in (*self._kept.values(), *(lent.pool for lent in self._lent.values())):
             pool.abandon()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -65,6 +66,7 @@ class Host:
         self.port = port
         self._look_up = look_up
         self._book = AddressBook()
+        self._closed: deque[Address] = deque()
         self._expires = self._asked = float("-inf")
         self.begin_anew()
 
@@ -150,6 +152,8 @@ class Host:
     def reserve(self, admits: Callable[[Address], bool], avoiding: Address | None = None) -> list[Address]:
         """The addresses that `admits` admits, in the order in which to try them; the first counts as open at once."""
         with self._lock:
+            while self._closed:
+                self._book.closed(self._closed.popleft())
             order = [address for address in self._book.order(monotonic(), avoiding) if admits(address)]
             if order:
                 self._book.opened(order[0])
@@ -166,8 +170,8 @@ class Host:
 
     def closed(self, address: Address) -> None:
         """One of them is not any more."""
-        with self._lock:
-            self._book.closed(address)
+        # Without the lock, which this very thread may hold: the garbage collector closes what nobody has closed.
+        self._closed.append(address)
 
     def blame(self, address: Address, trouble: Trouble) -> None:
         """See AddressBook.blame."""

@@ -15,9 +15,12 @@ import pytest
 import trustme
 
 import fastget
+from fastget import s3
+from fastget.core.addresses import AddressBook
 from fastget.errors import ConfigError, NetworkError, RangeNotSupported
 from fastget.events import Done, Event, Method, Started
 from fastget.testing import Behaviour, Content, ObjectServer, StoredObject
+from fastget.transport import pools
 
 MIB = 1024 * 1024
 Serve = Callable[..., ObjectServer]
@@ -315,6 +318,28 @@ def test_a_client_that_nobody_closes_takes_its_connections_along(serve: Serve) -
     del client
     gc.collect()
     assert len(pool._idle) == 0
+
+
+@pytest.mark.parametrize(("owner", "name"), [(AddressBook, "order"), (pools, "Pool")])
+def test_a_body_that_nobody_closed_may_be_collected_while_its_client_holds_a_lock(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, owner: object, name: str
+) -> None:
+    """As the garbage collector has it, which runs in whatever thread makes something new."""
+    content = Content.generated(5 * MIB)
+    server = serve({"/b/k": StoredObject(content)})
+    locked: Callable[..., Any] = getattr(owner, name)
+    with fastget.Client(endpoint_url=server.base_url, no_sign_request=True) as client:
+        left = [s3.get_object(Bucket="b", Key="k", client=client, stall_timeout=7.0)["Body"]]
+        assert left[0].read(10) == content.read(0, 10)
+
+        def collect(*given: Any, **named: Any) -> Any:
+            left.clear()
+            return locked(*given, **named)
+
+        monkeypatch.setattr(owner, name, collect)
+        assert client.read("s3://b/k", 0, 20, response_timeout=7.0) == content.read(0, 20)
+        assert not left
+        assert not client._pools._lent
 
 
 def test_a_client_may_end_after_the_names_of_its_module(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,3 +30,22 @@ def test_a_wait_in_a_cancelled_scope_ends_at_once(seconds: float) -> None:
     cancellation.cancel()
     with pytest.raises(Cancelled):
         cancellation.wait(seconds)
+
+
+def test_a_scope_may_be_cancelled_by_the_thread_that_is_adding_to_it() -> None:
+    """As the garbage collector has it, which ends a stream that nobody closed in whatever thread it runs."""
+    cancellation = Cancellation()
+
+    class Target:
+        is_aborted = False
+
+        def __hash__(self) -> int:
+            cancellation.cancel()
+            return 1
+
+        def abort(self) -> None:
+            self.is_aborted = True
+
+    target = Target()
+    cancellation.add(target)
+    assert target.is_aborted

@@ -165,3 +165,18 @@ def test_a_watched_socket_is_shut_down_and_a_forgotten_one_is_not() -> None:
     assert forgotten[0].recv(1) == b"x"
     for sock in (*watched, *forgotten):
         sock.close()
+
+
+def test_a_socket_may_be_cancelled_by_the_thread_that_begins_to_watch_it() -> None:
+    """As the garbage collector has it, which ends a stream that nobody closed in whatever thread it runs."""
+    cancellation = SocketCancellation()
+
+    class Watched(socket.socket):
+        def __hash__(self) -> int:
+            cancellation.cancel()
+            return 1
+
+    with Watched() as watched, pytest.raises(Cancelled):
+        cancellation.watch(watched)
+    with pytest.raises(Cancelled), cancellation.waking(lambda: None):
+        pass
