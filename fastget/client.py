@@ -63,7 +63,7 @@ class Client:
 
     def _forget(self) -> None:
         """Have nothing but the options; the rest is made on first use."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may close what its thread is in the middle of
         self._pools = Pools(self.config)
         self._endpoints: S3Endpoints | None = None
         self._neighbours = Neighbours()
@@ -389,8 +389,8 @@ class Client:
         from fastget.sources.endpoints import S3Endpoints
 
         with self._lock:
-            self._endpoints = self._endpoints or S3Endpoints()
-            return self._endpoints
+            endpoints = self._endpoints = self._endpoints or S3Endpoints()
+            return endpoints
 
     def _run(self, transfer: Transfer, cancellation: Cancellation) -> Result:
         cancellation.add(transfer.cancellation)

@@ -112,7 +112,7 @@ class S3Endpoints:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # as that of a client
         self._found: dict[Hashable, _Making] = {}
         self._regions: dict[tuple[S3Settings, str], str] = {}
         self._skews: dict[S3Settings, float] = {}
@@ -177,7 +177,7 @@ class S3Endpoints:
             found = self._found.get((local, stale.bucket))
             if found is not None and found.made is not None and found.made.account is stale.account:
                 keys = [key for key in self._found if key == local or (isinstance(key, tuple) and key[0] == local)]
-                outdated = [self._found.pop(key) for key in keys]
+                outdated = [self._found.pop(key) for key in keys if key in self._found]
         _close_clients(outdated)
         self.route(settings, stale.bucket, display_url)
 

@@ -32,7 +32,8 @@ class Pool:
     def __init__(self, config: Config) -> None:
         self.limit = shared_limit(config.limit_rate)
         self._config = config
-        self._lock = threading.Lock()
+        # One that its holder may take again, in a signal handler, to close; what is idle is then another deque.
+        self._lock = threading.RLock()
         self._idle: deque[tuple[float, Connection]] = deque()
         self._is_closed = False
         self._resolver: Resolver | None = None
@@ -96,11 +97,11 @@ class Pool:
             return
         with self._lock:
             dropped = self._take_stale()
+            entry = monotonic(), connection
+            self._idle.append(entry)
             if self._is_closed:
-                dropped.append(connection)
-            else:
-                self._idle.append((monotonic(), connection))
-            if len(self._idle) > MAXIMUM_IDLE:
+                dropped += self._take_all()
+            elif len(self._idle) > MAXIMUM_IDLE:
                 dropped.append(self._idle.popleft()[1])
         _close_all(dropped)
 
@@ -108,8 +109,7 @@ class Pool:
         """Close what is idle; connections that are out are closed when they are released."""
         with self._lock:
             self._is_closed = True
-            idle = [connection for _, connection in self._idle]
-            self._idle.clear()
+            idle = self._take_all()
         _close_all(idle)
 
     def abandon(self) -> None:
@@ -122,18 +122,23 @@ class Pool:
         while self._idle:
             self._idle.popleft()[1].close()
 
+    def _take_all(self) -> list[Connection]:
+        taken, self._idle = self._idle, deque()
+        return [connection for _, connection in taken]
+
     def _take_stale(self) -> list[Connection]:
-        oldest = monotonic() - MAXIMUM_IDLE_SECONDS
+        idle, oldest = self._idle, monotonic() - MAXIMUM_IDLE_SECONDS
         stale = []
-        while self._idle and self._idle[0][0] < oldest:
-            stale.append(self._idle.popleft()[1])
+        while idle and idle[0][0] < oldest:
+            stale.append(idle.popleft()[1])
         return stale
 
     def _take_idle(self, origin: Origin, avoiding: Peer | None) -> Connection | None:
-        for index in range(len(self._idle) - 1, -1, -1):
-            connection = self._idle[index][1]
+        idle = self._idle
+        for index in range(len(idle) - 1, -1, -1):
+            connection = idle[index][1]
             if connection.origin == origin and not _is_unwanted(connection, avoiding):
-                del self._idle[index]
+                del idle[index]
                 return connection
         return None
 

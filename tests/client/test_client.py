@@ -6,6 +6,7 @@ import gc
 import hashlib
 import pickle
 import ssl
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -340,6 +341,32 @@ def test_a_body_that_nobody_closed_may_be_collected_while_its_client_holds_a_loc
         assert client.read("s3://b/k", 0, 20, response_timeout=7.0) == content.read(0, 20)
         assert not left
         assert not client._pools._lent
+
+
+def test_a_client_may_be_closed_in_the_middle_of_any_call_of_the_same_thread(serve: Serve) -> None:
+    """As a signal handler has it: here at the beginning of every function that the call runs."""
+    server = serve({"/b/k": StoredObject(Content.of(b"abc"))})
+    client = fastget.Client(endpoint_url=server.base_url, no_sign_request=True)
+    closed = 0
+
+    def close(_: object, event: str, __: object) -> None:
+        nonlocal closed
+        if event == "call":
+            sys.setprofile(None)
+            client.close()
+            closed += 1
+            sys.setprofile(close)
+
+    for options in ({}, {"stall_timeout": 7.0}):
+        for _ in range(2):
+            sys.setprofile(close)
+            try:
+                assert client.read("s3://b/k", 0, 2, **options) == b"ab"
+            finally:
+                sys.setprofile(None)
+    assert closed > 100
+    assert not client._pools._lent
+    client.close()
 
 
 def test_a_client_may_end_after_the_names_of_its_module(monkeypatch: pytest.MonkeyPatch) -> None:
