@@ -7,14 +7,22 @@ import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
+from fastget.errors import FastgetError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 # Threads that are stopped come back at once, unless one sits in the system's name resolution, which cannot be woken.
 PATIENCE = 2.0
 
+_HINT = "raise `ulimit -u`, or the limit on processes of the container or service"
+
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
+
+
+class NoThreadError(FastgetError, RuntimeError):
+    """The system has no thread for what cannot be done without one; most can be done with fewer."""
 
 
 def usable_cores() -> int:
@@ -50,7 +58,7 @@ class Thread:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin the run. Raises RuntimeError where the system has no more threads."""
+        """Begin the run. Raises NoThreadError where the system has no more threads."""
         self._is_begun = True
         try:
             self._thread.start()
@@ -59,7 +67,7 @@ class Thread:
             if error.__context__ is not None and not isinstance(error.__context__, Exception):
                 raise error.__context__ from None
             self._is_begun = False
-            raise
+            raise NoThreadError(f"the system gives no more threads: {error}", hint=_HINT) from error
 
     @property
     def is_alive(self) -> bool:

@@ -11,7 +11,8 @@ import pytest
 
 import fastget
 from fastget.engine import threads
-from fastget.engine.threads import ask_each
+from fastget.engine.threads import NoThreadError, ask_each
+from fastget.errors import FastgetError
 from fastget.testing import Content, ObjectServer, StoredObject
 
 
@@ -55,7 +56,7 @@ def test_a_thread_that_the_system_does_not_give_is_not_waited_for(
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", refused)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(NoThreadError):
         _ask_three(stopped.set)
 
     assert stopped.is_set()
@@ -104,3 +105,30 @@ def test_an_interrupt_that_the_standard_library_hides_is_no_lack_of_threads(
     may_end.set()
     thread.join(None)
     assert ended == [True]
+
+
+@pytest.mark.parametrize("verb", ["download", "read", "ranges", "stream", "pull"])
+def test_where_the_system_gives_no_thread_at_all_that_is_told_with_a_way_out(
+    monkeypatch: pytest.MonkeyPatch, content: Content, destination: Path, verb: str
+) -> None:
+    start = threading.Thread.start
+
+    def refused(thread: threading.Thread) -> None:
+        if thread.name.startswith("fastget-"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with ObjectServer({"/b/k": StoredObject(content)}) as server, fastget.Client(part_size=1024 * 1024) as client:
+        url = server.url("/b/k")
+        calls: dict[str, Callable[[], object]] = {
+            "download": lambda: client.download(url, destination),
+            "read": lambda: client.read(url),
+            "ranges": lambda: client.read_ranges(url, [(0, 1), (content.size - 1, content.size)]),
+            "stream": lambda: list(client.stream(url)),
+            "pull": lambda: client.pull([url], destination.parent),
+        }
+        monkeypatch.setattr(threading.Thread, "start", refused)
+        with pytest.raises(FastgetError, match="no more threads") as caught:
+            calls[verb]()
+    assert caught.value.hint
+    assert not list(destination.parent.iterdir())
