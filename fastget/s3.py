@@ -13,7 +13,7 @@ To fetch large objects quickly, use `fastget.download`: a body comes over one co
 from __future__ import annotations
 
 import io
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Required, TypedDict
@@ -268,9 +268,10 @@ class Body(io.BufferedReader):
         raise StopIteration
 
     def close(self) -> None:
-        """Drop what has not been read, which is then not verified; safe from any thread, and more than once."""
+        """Drop what has not been read, which is then not verified; safe in any thread or signal handler, and twice."""
         self._object_body.close()
-        super().close()
+        with suppress(RuntimeError):  # in a signal handler of the thread that reads, whose read ends with Cancelled now
+            super().close()
 
     def __repr__(self) -> str:
         body = self._object_body

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import fastget
+from fastget.engine.reading.body import ObjectBody
 from fastget.errors import Cancelled, ChecksumMismatch, NetworkError, ProtocolError, ServerError, SourceChanged
 from fastget.events import Method
 from fastget.s3 import Body
@@ -631,3 +632,22 @@ def test_a_weak_etag_does_not_teach_what_a_store_takes(serve: Serve, get: Ask) -
     server = serve(objects, behaviour=spaces.behaviour, faults=[breaking])
     for key in "wk":
         assert get(server, Bucket="weak", Key=key)["Body"].read() == DATA
+
+
+def test_a_body_may_be_closed_in_the_middle_of_a_read_of_the_same_thread(
+    serve: Serve, get: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a signal handler has it: the read ends with Cancelled."""
+    body = get(serve({"/b/k": whole()}))["Body"]
+    receive = ObjectBody._receive
+
+    def interrupted(reader: ObjectBody, buffer: memoryview) -> int:
+        body.close()
+        return receive(reader, buffer)
+
+    monkeypatch.setattr(ObjectBody, "_receive", interrupted)
+    with pytest.raises(Cancelled):
+        body.read()
+    body.close()
+    assert body.closed
+    assert not body.verification.verified
