@@ -277,7 +277,13 @@ def _given(name: str, value: object) -> str:
     )
     if value is None or (is_quotable and len(repr(value)) <= _LONGEST_QUOTE):
         return repr(value)
-    return f"one of type {type(value).__qualname__}"
+    return f"one of type {_type_name(value)}"
+
+
+def _type_name(value: object) -> str:
+    """With its module, where the name alone may be that of another type: numpy has a bool, too."""
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:
@@ -286,7 +292,7 @@ def _check_headers(headers: Mapping[str, str]) -> None:
         if not isinstance(name, str) or not re.fullmatch(_HEADER_NAME, name):
             raise ConfigError("a header has no name that HTTP allows", hint="give each header as NAME: VALUE")
         if not isinstance(value, str):
-            raise ConfigError(f"headers must hold text, and that of {name} is one of type {type(value).__qualname__}")
+            raise ConfigError(f"headers must hold text, and that of {name} is one of type {_type_name(value)}")
         if re.search(_HEADER_BREAK, value):
             raise ConfigError(f"the header {name} holds a line break", hint="give each header as NAME: VALUE")
         if not is_text(value):

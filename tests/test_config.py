@@ -443,3 +443,9 @@ def test_any_text_is_a_size_or_refused_as_an_option(text: str) -> None:
 def test_the_meaning_of_what_is_found_by_measuring_says_how_far_it_goes(name: str) -> None:
     meaning = Config.__dataclass_fields__[name].metadata["meaning"]
     assert f"at most {LIMIT}, of an object store {STORE_LIMIT}" in meaning
+
+
+def test_a_value_of_a_type_with_a_well_known_name_is_told_with_its_module() -> None:
+    other = type("bool", (), {"__module__": "numpy"})()
+    with pytest.raises(ConfigError, match=r"must be True or False, not one of type numpy\.bool$"):
+        Config(overwrite=other)
