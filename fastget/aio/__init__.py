@@ -1,8 +1,8 @@
 """The same verbs, awaitable, under asyncio and trio.
 
 The engine's threads do the work; cancelling the awaiting task shuts the sockets of its transfer, and returns to the
-caller once its threads are gone and nothing stands under the final name. An `on_event` handler is called in the
-thread of its transfer, not in the event loop's.
+caller once its threads are gone and nothing stands under the final name, unless all was through in that very moment.
+An `on_event` handler is called in the thread of its transfer, not in the event loop's.
 """
 
 from __future__ import annotations
