@@ -20,7 +20,7 @@ from fastget.engine.reading.slices import SliceRead, is_whole
 from fastget.sinks.choose import open_sink
 from fastget.sinks.memory import BufferSink, MemorySink, letting_go
 from fastget.sources.neighbours import Neighbours
-from fastget.sources.resolve import is_in_store, resolve
+from fastget.sources.resolve import is_in_store
 from fastget.transport import limit
 from fastget.transport.authorities import bundle_for_servers
 from fastget.transport.pools import Pools
@@ -379,11 +379,7 @@ class Client:
         return _stores.of(source.store)
 
     def _resolve(self, url: str, config: Config) -> Source:
-        if (found := self._neighbours.find(url, config)) is not None:
-            return found
-        source = resolve(url, config, self._shared_endpoints() if is_in_store(url) else None)
-        self._neighbours.remember(url, source, config)
-        return source
+        return self._neighbours.resolve(url, config, self._shared_endpoints)
 
     def _shared_endpoints(self) -> S3Endpoints:
         from fastget.sources.endpoints import S3Endpoints

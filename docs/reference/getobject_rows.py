@@ -120,7 +120,12 @@ RESPONSE = (
         "FULL_OBJECT or COMPOSITE decides how; an unknown type is not checked, and said so",
     ),
     Row(43, "MissingMeta", "`x-amz-missing-meta`", "told"),
-    Row(44, "VersionId", "`x-amz-version-id`", "told, and pins every later request; another than was asked for is refused"),
+    Row(
+        44,
+        "VersionId",
+        "`x-amz-version-id`",
+        "told, and pins every later request; another than was asked for is refused",
+    ),
     Row(45, "CacheControl", "`Cache-Control`", "told"),
     Row(46, "ContentDisposition", "`Content-Disposition`", "told"),
     Row(47, "ContentEncoding", "`Content-Encoding`", "told; the bytes stay as they are stored"),

@@ -84,8 +84,7 @@ class Lent:
             return replace(self._bucket, key=item.key)
         if (found := self._neighbours.find(item.url)) is not None:
             return found
-        source = self._resolve(item.url)
-        self._neighbours.remember(item.url, source)
+        source = self._neighbours.remember(item.url, self._resolve(item.url))
         if item.key and isinstance(source, S3Source):
             self._bucket = source
         return source

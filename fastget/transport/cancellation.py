@@ -36,7 +36,7 @@ class SocketCancellation:
         """Shut `sock` down on `cancel`. Raises Cancelled when that has already come."""
         with self._lock:
             self._sockets.add(sock)
-            if self._is_set:
+            if self.is_set:
                 self._sockets.discard(sock)
             self.check()
 
