@@ -17,7 +17,8 @@ from fastget.core.messages import Framing, Request, ResponseHead
 from fastget.core.object_moulds import ObjectMould
 from fastget.core.urls import URL
 from fastget.engine.discovery.preparing import rungs_of
-from fastget.engine.small.moulding import FIRST_DUE, MOST_STORES, Moulding, Mouldings
+from fastget.engine.exchange.moulding import FIRST_DUE, Moulding
+from fastget.engine.exchange.stores import Store
 from fastget.engine.small.objects import is_small, plain_checks
 from fastget.errors import FastgetError
 from fastget.sources.http import HttpSource
@@ -305,11 +306,21 @@ def test_the_more_answers_differ_the_more_seldom_a_mould_is_made(monkeypatch: py
     assert len(made) == 8
 
 
-def test_the_moulds_of_a_few_stores_are_kept() -> None:
-    kept = Mouldings()
-    first = kept.of("a", SOURCE)
-    assert kept.of("a", SOURCE) is first
-    assert kept.of("a", lend(SOURCE, None) or SOURCE) is not first
-    for number in range(MOST_STORES):
-        kept.of(f"b{number}", SOURCE)
-    assert kept.of("a", SOURCE) is not first
+def test_a_store_has_a_mould_for_each_kind_of_source() -> None:
+    store = Store()
+    first = store.moulding(SOURCE)
+    assert store.moulding(source_at("second")) is first
+    assert store.moulding(lend(SOURCE, None) or SOURCE) is not first
+
+
+def test_what_another_mould_has_recognised_is_judged_by_itself() -> None:
+    moulding, request = mould_of(FIELDS)
+    assert request.cast is not None
+    reception = received(CastExchange(request, request.cast), request, on_wire(FIELDS))
+    assert reception is not None
+    head = reception.head
+    assert head.reading is not None
+    info = SOURCE.describe(head)
+    other, _ = mould_of((*FIELDS, ("x-amz-server-side-encryption", "aws:kms")))
+    assert other.traits(SOURCE, info, head) == moulding.traits(SOURCE, info, head) == SOURCE.traits(info)
+    assert other.traits(SOURCE, info, head) is not moulding.traits(SOURCE, info, head)

@@ -43,7 +43,7 @@ _OF_A_PART = "where the URL itself asks for a part (partNumber=…), leave that 
 
 @record
 class Opening:
-    """Where the object was found, after redirects, and what the answer says of it. The line holds the body.
+    """Where the object was found, after redirects, and what the answer to `request` says. The line holds the body.
 
     `least` is the number of bytes that it must have, where the answer itself does not say and another one did.
     `waited`: seconds from the request to the answer, on a connection that was there.
@@ -52,6 +52,7 @@ class Opening:
     source: Source
     info: ObjectInfo
     head: ResponseHead
+    request: Request
     least: int | None = None
     waited: float = 0.0
 
@@ -79,7 +80,11 @@ class Discovery:
 
     def open(self, source: Source) -> Opening:
         """GET the object. Raises the typed error of a refusal, NetworkError, or what the source raises."""
-        return self._persist(source, lambda at: at.get())
+
+        def build(at: Source) -> Request:
+            return self._store.moulding(source).cast(at.get()) if at is source else at.get()
+
+        return self._persist(source, build)
 
     def select(
         self, source: Source, build: Callable[[Source], Request], statuses: Collection[int] = SUCCESS
@@ -173,10 +178,10 @@ class Discovery:
                 hint=_OF_A_PART if head.status == 206 else None,
                 url=source.display_url,
             )
-        if (stored := source.as_stored(head)) is not None:
+        if head.reading is None and (stored := source.as_stored(head)) is not None:
             self._line.drop()
             return self._ask(stored, build, statuses)
-        return Opening(source, source.describe(head), head, waited=self._line.waited)
+        return Opening(source, source.describe(head), head, answered.request, waited=self._line.waited)
 
     def _explained(self, error: FastgetError, source: Source) -> FastgetError:
         """A refusal of the first request, with what the caller's own options or a look at the object add to it."""

@@ -29,12 +29,13 @@ def _refusal(line: Line, source: Source, head: ResponseHead, body: bytes) -> Fas
 
 @record
 class Answered:
-    """The last answer, and the source that gave it. `error` is its meaning where it is a refusal, with its body read.
+    """The last answer, to the `request` that the source made, and what it means where that is an `error`.
 
-    Without an error the line holds the body.
+    The body of a refusal has been read; without an error the line holds the body.
     """
 
     source: Source
+    request: Request
     head: ResponseHead
     error: FastgetError | None = None
 
@@ -51,7 +52,7 @@ def ask(line: Line, source: Source, build: Callable[[Source], Request]) -> Answe
         request = build(source)
         head = line.send(request)
         if 200 <= head.status < 300:
-            return Answered(source, head)
+            return Answered(source, request, head)
         moved = source.redirected(head)
         if moved is not None:
             line.drop()
@@ -60,7 +61,7 @@ def ask(line: Line, source: Source, build: Callable[[Source], Request]) -> Answe
         body = line.rest()
         correction = source.corrected(request, head, body, done)
         if correction is None:
-            return Answered(source, head, _refusal(line, source, head, body))
+            return Answered(source, request, head, _refusal(line, source, head, body))
         done.add(correction)
 
 

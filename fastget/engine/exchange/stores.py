@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastget.core.store_memory import StoreFacts
 from fastget.engine.exchange.gate import Gate
+from fastget.engine.exchange.moulding import Moulding
 from fastget.engine.exchange.reserve import Reserve
 from fastget.records import record
 from fastget.sources.stores import is_object_store
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from fastget.core.messages import Headers
     from fastget.errors import FastgetError
+    from fastget.sources.protocol import PlainSource
 
 # Seconds after which a store is asked anew: it may have been upgraded, or a permission granted.
 LIFETIME = 15 * 60.0
@@ -33,13 +35,14 @@ class Store:
     Safe in many threads; facts are replaced as a whole, so that readers need no lock.
     """
 
-    __slots__ = ("_facts", "_lock", "_reserve", "gate")
+    __slots__ = ("_facts", "_lock", "_mouldings", "_reserve", "gate")
 
     def __init__(self, facts: StoreFacts | None = None, reserve: Reserve | None = None) -> None:
         self.gate = Gate()
         self._reserve = reserve or Reserve()
         self._facts = facts or StoreFacts()
         self._lock = threading.Lock()
+        self._mouldings: dict[type, Moulding] = {}
 
     @property
     def facts(self) -> StoreFacts:
@@ -55,6 +58,11 @@ class Store:
     def learn_from(self, headers: Headers, waited: float) -> None:
         """What the answer to a plain GET tells, which took so many seconds to come."""
         self.learn(wait=waited, is_object_store=is_object_store(headers))
+
+    def moulding(self, source: PlainSource) -> Moulding:
+        """What was learned of its answers; another kind of source may judge them otherwise."""
+        kind = type(source)
+        return self._mouldings.get(kind) or self._mouldings.setdefault(kind, Moulding())
 
     def may_retry(self, error: FastgetError, retries: int) -> bool:
         """Take one of the endpoint's retries, for a request that may have `retries`; False where none is left."""

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from fastget.core.messages import Request, ResponseHead
     from fastget.engine.cancellation import Cancellation
     from fastget.engine.exchange.line import ConnectionPool
+    from fastget.engine.exchange.moulding import Moulding
     from fastget.engine.exchange.stores import Store
-    from fastget.engine.small.moulding import Moulding
     from fastget.sources.protocol import PlainSource
 
 

@@ -19,7 +19,6 @@ from fastget.engine.discovery.preparing import reason_for, rungs_of
 from fastget.engine.exchange.retries import Attempts
 from fastget.engine.pieces.task import Replan
 from fastget.engine.small.ahead import Asked, TwoLines
-from fastget.engine.small.moulding import Mouldings
 from fastget.errors import Cancelled, DestinationError, FastgetError, NetworkError
 from fastget.events import Method, Progress, Result, Retried, Started
 from fastget.sinks.memory import room_of
@@ -38,9 +37,9 @@ if TYPE_CHECKING:
     from fastget.engine.cancellation import Cancellation
     from fastget.engine.discovery.opening import Opening
     from fastget.engine.exchange.line import ConnectionPool, Line
+    from fastget.engine.exchange.moulding import Moulding
     from fastget.engine.exchange.stores import Store, Stores
     from fastget.engine.pieces.task import Tally
-    from fastget.engine.small.moulding import Moulding
     from fastget.events import Verification
     from fastget.sinks.protocol import Sink
     from fastget.sources.protocol import Source
@@ -74,7 +73,6 @@ class SmallObjects(Generic[S]):
         self._lines = TwoLines(pool, cancellation)
         self._accepts = accepts
         self._stores = stores
-        self._mouldings = Mouldings()
         self._cancellation = cancellation
         self._lent: Buffer | None = None
         self.found_size: int | None = None
@@ -170,8 +168,8 @@ class SmallObjects(Generic[S]):
         return result
 
     def _known_of(self, source: S) -> tuple[Store, Moulding]:
-        name = source.store
-        return self._stores.of(name), self._mouldings.of(name, source)
+        store = self._stores.of(source.store)
+        return store, store.moulding(source)
 
     def _follow(self, following: Callable[[], S | None] | None, store: Store) -> Callable[[], Asked | None] | None:
         """What gives the request for the following object; None where nothing is to be asked for ahead."""
@@ -247,7 +245,8 @@ class AtOnce:
         sink, info = self._sink, opening.info
         if self._is_over or not (is_small(opening.head) and takes_whole(sink) and sink.is_vacant()):
             return None
-        rungs = rungs_of(info, opening.source.traits(info), self._config.checksum)
+        moulding = self._store.moulding(opening.source)
+        rungs = rungs_of(info, moulding.traits(opening.source, info, opening.head), self._config.checksum)
         checks = plain_checks(rungs, self._config)
         if checks is None:
             return None
@@ -271,6 +270,8 @@ class AtOnce:
         finally:
             if lent is not None:
                 lent.close()
+        if opening.head.reading is None and opening.source is self._source:
+            moulding.learn(opening.source, opening.request, opening.head)
         tally, seconds = self._tally, time.monotonic() - self._began
         tally.verified = size if checks else 0
         if self._announcer.is_heard:
