@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastget.bulk.items import Item, Pause, Pullable, from_listing, from_urls
@@ -81,7 +80,7 @@ class Lent:
     def source(self, item: Item) -> Source:
         """The object that an item names. Raises InvalidURL, ConfigError. For one thread."""
         if item.key and self._bucket is not None:
-            return replace(self._bucket, key=item.key)
+            return self._bucket.beside(item.key)
         if (found := self._neighbours.find(item.url)) is not None:
             return found
         source = self._neighbours.remember(item.url, self._resolve(item.url))

@@ -9,7 +9,7 @@ import threading
 from copy import copy
 from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastget.core.messages import Headers, Request
 from fastget.core.urls import URL
@@ -49,7 +49,8 @@ class _Making:
 
     def wait(self) -> Any:
         """What was made. Raises the error of its maker."""
-        self._is_over.wait()
+        if not self._is_over.is_set():
+            self._is_over.wait()
         if self._error is not None:
             raise self._error
         return self._made
@@ -192,21 +193,23 @@ class S3Endpoints:
         return settings if region is None else replace(settings, region=region)
 
     def _once(self, key: Hashable, make: Callable[[], _Value]) -> _Value:
-        with self._lock:
-            making = self._found.get(key)
-            mine = making is None
-            if making is None:
-                making = self._found[key] = _Making()
-        if mine:
-            try:
-                making.end(make())
-            except BaseException as error:
-                # The next caller tries again: credentials may have come, a profile may have been written.
-                with self._lock:
-                    self._found.pop(key, None)
-                making.end(None, error if isinstance(error, Exception) else Cancelled("interrupted"))
-                raise
-        return cast("_Value", making.wait())
+        if (making := self._found.get(key)) is None:
+            with self._lock:
+                making = self._found.setdefault(key, mine := _Making())
+            if making is mine:
+                self._make(key, making, make)
+        made: _Value = making.wait()
+        return made
+
+    def _make(self, key: Hashable, making: _Making, make: Callable[[], object]) -> None:
+        try:
+            making.end(make())
+        except BaseException as error:
+            # The next caller tries again: credentials may have come, a profile may have been written.
+            with self._lock:
+                self._found.pop(key, None)
+            making.end(None, error if isinstance(error, Exception) else Cancelled("interrupted"))
+            raise
 
     def _make_route(self, settings: S3Settings, bucket: str, display_url: str) -> BucketRoute:
         if settings.store == "cos" and settings.endpoint_url is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self, cast
 from urllib.parse import parse_qsl, unquote
 
 from fastget.core.messages import Headers, Request, ResponseHead, is_secret
+from fastget.core.urls import URL
 from fastget.errors import AccessDenied, ConfigError, CredentialsError, FastgetError, ProtocolError
 from fastget.records import record
 from fastget.sources import request_rules as rules
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from fastget.core.objectinfo import ObjectInfo, Pin
     from fastget.core.ranges import Span
-    from fastget.core.urls import URL
     from fastget.sources.links import Link
     from fastget.sources.parameters import Parameters
     from fastget.sources.protocol import Source, StoreTraits
@@ -93,6 +93,10 @@ class HttpSource:
         from fastget.sources.links import Link
 
         return cls(url, fields, conditions=conditions, link=Link(url, refresh))
+
+    def beside(self, path: str) -> HttpSource:
+        """The object at this path of the same server, as the same caller would ask for it, from the beginning."""
+        return HttpSource(URL(self.url.origin, path), self.headers, conditions=self.conditions)
 
     @property
     def display_url(self) -> str:

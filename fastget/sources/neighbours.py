@@ -1,11 +1,10 @@
-"""Who fetches many objects names one after another by URLs that differ in their paths alone."""
+"""Who fetches many objects names one after another by URLs that differ in their paths, or keys, alone."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from fastget.core.urls import URL
 from fastget.records import record
 from fastget.sources.http import HttpSource
 from fastget.sources.resolve import is_in_store, resolve
@@ -16,10 +15,13 @@ if TYPE_CHECKING:
     from fastget.config import Config
     from fastget.sources.endpoints import S3Endpoints
     from fastget.sources.protocol import Source
+    from fastget.sources.s3 import S3Source
 
 # A URL that is its own encoded form, and whose source differs from that of its neighbours by its path alone: it holds
 # no user info, and no query that may be a signature.
 _PLAIN_URL = re.compile(r"(https?://[a-z0-9.-]+(?::[0-9]{1,5})?)(/[A-Za-z0-9._~/-]*)")
+# The same of a store, but for access points.
+_PLAIN_KEY = re.compile(r"((?:s3|cos)://[a-z0-9.-]+)/([A-Za-z0-9._~/-]+)")
 
 
 @record
@@ -27,8 +29,9 @@ class _Latest:
     """The source of a plain URL under these options, and the URL up to its path."""
 
     config: Config | None
+    pattern: re.Pattern[str]
     root: str
-    source: HttpSource
+    source: HttpSource | S3Source
 
 
 class Neighbours:
@@ -39,23 +42,25 @@ class Neighbours:
 
     def resolve(self, url: str, config: Config, endpoints: Callable[[], S3Endpoints]) -> Source:
         """As fastget.sources.resolve.resolve, with the endpoints of whoever names an object in a store."""
-        if (found := self.find(url, config)) is not None:
+        shared = endpoints() if is_in_store(url) else None
+        found = self.find(url, config)
+        # A client that was closed has other endpoints now.
+        if found is not None and (shared is None or cast("S3Source", found).endpoints is shared):
             return found
-        return self.remember(url, resolve(url, config, endpoints() if is_in_store(url) else None), config)
+        return self.remember(url, resolve(url, config, shared), config)
 
-    def find(self, url: Any, config: Config | None = None) -> HttpSource | None:
+    def find(self, url: Any, config: Config | None = None) -> HttpSource | S3Source | None:
         """The source of a URL that differs from the latest by its path alone, under the very same options."""
         latest = self._latest
         if latest is None or latest.config is not config or not isinstance(url, str):
             return None
-        found = _PLAIN_URL.fullmatch(url)
-        if found is None or found[1] != latest.root:
-            return None
-        source = latest.source
-        return HttpSource(URL(source.url.origin, found[2]), source.headers, conditions=source.conditions)
+        found = latest.pattern.fullmatch(url)
+        return latest.source.beside(found[2]) if found is not None and found[1] == latest.root else None
 
     def remember(self, url: str, source: Source, config: Config | None = None) -> Source:
         """The source, which is what the URL was found to name."""
-        if isinstance(source, HttpSource) and source.link is None and (found := _PLAIN_URL.fullmatch(url)):
-            self._latest = _Latest(config, found[1], source)
+        is_plain = isinstance(source, HttpSource) and source.link is None
+        pattern = _PLAIN_KEY if is_in_store(url) else _PLAIN_URL if is_plain else None
+        if pattern is not None and (found := pattern.fullmatch(url)) is not None:
+            self._latest = _Latest(config, pattern, found[1], cast("HttpSource | S3Source", source))
         return source

@@ -121,8 +121,8 @@ class Parameters:
         """Raises ProtocolError for an answer that names another version than was asked for (row 44), or another
         customer's key than was sent (rows 55, 56).
         """
-        version = answer.get("x-amz-version-id")
-        if self.version_id is not None and version not in (None, self.version_id):
+        asked = self.version_id
+        if asked is not None and answer.get("x-amz-version-id") not in (None, asked):
             raise ProtocolError(
                 f"{display_url}: another version came than the one that version_id names",
                 hint="the store, or something before it, ignores versionId",

@@ -93,9 +93,13 @@ class S3Source:
                     endpoints.say_once(f"IBM COS ignores {name}")  # wire-spec.md rows 19 and 20
         return cls(bucket, key, settings, endpoints, tuple(config.headers.items()), parameters)
 
+    def beside(self, key: str) -> S3Source:
+        """The object `key` in the same bucket, as the same caller would ask for it."""
+        return S3Source(self.bucket, key, self.settings, self.endpoints, self.headers, self.parameters)
+
     @property
     def display_url(self) -> str:
-        return f"{self.settings.store}://{_printable(self.bucket)}/{_printable(self.key)}"
+        return _printable(f"{self.settings.store}://{self.bucket}/{self.key}")
 
     @property
     def filename(self) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 
 from fastget.config import Config
 from fastget.errors import InvalidURL
+from fastget.sources.endpoints import S3Endpoints
 from fastget.sources.neighbours import Neighbours
 from fastget.sources.resolve import resolve
+from fastget.sources.s3 import S3Source
 
 FIRST = "https://user.example:8443/a/first.bin"
 CONFIGS = (Config(), Config(headers={"X-A": "b"}), Config(if_none_match='"abc"'))
@@ -52,6 +55,37 @@ def test_a_neighbour_is_what_it_would_be_resolved_to(config: Config, path: str) 
 )
 def test_what_differs_by_more_than_its_path_is_none(url: Any) -> None:
     assert remembering(FIRST, CONFIGS[0]).find(url, CONFIGS[0]) is None
+
+
+@pytest.fixture
+def endpoints() -> Iterator[S3Endpoints]:
+    with closing(S3Endpoints()) as made:
+        yield made
+
+
+@pytest.mark.parametrize("config", [Config(), Config(version_id="v", region="eu-west-1", headers={"X-A": "b"})])
+@pytest.mark.parametrize("key", ["b", "a/b.bin", "/a", "a//b", "../a", "a/"])
+def test_so_it_is_with_keys(endpoints: S3Endpoints, config: Config, key: str) -> None:
+    neighbours = Neighbours()
+    for url in ("cos://bucket.example/first/key", f"cos://bucket.example/{key}"):
+        assert neighbours.resolve(url, config, lambda: endpoints) == resolve(url, config, endpoints)
+    assert neighbours.find(f"cos://bucket.example/{key}", config) == resolve(url, config, endpoints)
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/a b", "s3://bucket/", "s3://other/a", "S3://bucket/a", "s3://bucket/a?b"])
+def test_a_key_that_is_not_plain_or_in_another_bucket_is_none(endpoints: S3Endpoints, url: str) -> None:
+    neighbours = Neighbours()
+    neighbours.resolve("s3://bucket/first", CONFIGS[0], lambda: endpoints)
+    assert neighbours.find(url, CONFIGS[0]) is None
+
+
+def test_what_was_closed_has_no_neighbours(endpoints: S3Endpoints) -> None:
+    neighbours = Neighbours()
+    neighbours.resolve("s3://bucket/first", CONFIGS[0], lambda: endpoints)
+    with closing(S3Endpoints()) as later:
+        found = neighbours.resolve("s3://bucket/second", CONFIGS[0], lambda: later)
+        assert isinstance(found, S3Source)
+        assert found.endpoints is later
 
 
 def test_other_options_have_no_neighbours() -> None:
