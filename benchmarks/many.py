@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks.measurement import RunError
-from benchmarks.objects import StoredObject, create_object, has_content_of
+from benchmarks.objects import StoredObject, create_object, digest_of, has_content_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,10 +17,14 @@ FOLDER = "many"
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """So many objects of so many bytes each. All have the same content, under names of their own."""
+    """So many objects of so many bytes each. All have the same content, under names of their own.
+
+    `is_read`: into memory, one after the other in each thread, instead of into a directory.
+    """
 
     count: int
     length: int
+    is_read: bool = False
 
     @property
     def size(self) -> int:
@@ -60,6 +64,11 @@ def create_many(bucket: Path, many: Many) -> StoredObject:
     for name in names[1:]:
         (bucket / name).hardlink_to(stored.path)
     return stored
+
+
+def digest_of_many(stored: StoredObject, many: Many) -> str:
+    """What a client has to come to that has read all of them, of which `stored` is one."""
+    return digest_of([stored.path.read_bytes()] * many.count)
 
 
 def check_many(destination: Path, stored: StoredObject, many: Many, *, by_content: bool) -> None:

@@ -16,7 +16,7 @@ class Scenario:
     `connections` is what clients are told that leave the number to their caller; None: each client's
     usual number. `bare_loop_threads` are the numbers of threads that the bare loop tries out beforehand.
     `is_store`: it stands for a store, whose objects have s3:// URLs. `ranges` are read, into memory, instead of the
-    whole object; `many` are fetched, into a new directory.
+    whole object; `many` are fetched, into a new directory or into memory.
     """
 
     name: str
@@ -55,5 +55,21 @@ SCENARIOS = (
         None,
         (1, 2, 4),
         many=Many(5000, 64 * 1024),
+    ),
+    Scenario(
+        "read-loop",
+        "5,000 objects of 64 KiB, into memory, one after the other",
+        Behaviour(),
+        1,
+        (1,),
+        many=Many(5000, 64 * 1024, is_read=True),
+    ),
+    Scenario(
+        "read-threads",
+        "5,000 objects of 64 KiB, into memory, by 8 threads of the caller",
+        Behaviour(),
+        8,
+        (8,),
+        many=Many(5000, 64 * 1024, is_read=True),
     ),
 )

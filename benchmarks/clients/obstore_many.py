@@ -15,10 +15,10 @@ import obstore
 from obstore.store import S3Store
 
 
-def main() -> None:
-    url, directory, connections = urlsplit(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    names = Path(sys.argv[4]).read_text().split()
-    store = S3Store(
+def store_of(bucket_url: str) -> S3Store:
+    """The bucket at this URL, for whoever signs nothing."""
+    url = urlsplit(bucket_url)
+    return S3Store(
         url.path.strip("/").partition("/")[0],
         endpoint=f"{url.scheme}://{url.netloc}",
         region="us-east-1",
@@ -26,6 +26,11 @@ def main() -> None:
         virtual_hosted_style_request=False,
         client_options={"allow_http": url.scheme == "http"},
     )
+
+
+def main() -> None:
+    store, directory, connections = store_of(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    names = Path(sys.argv[4]).read_text().split()
     Path(directory).mkdir()
 
     def fetch(name: str) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.comparison import Entry, Outcome, compare, in_turn, open_workplace
-from benchmarks.contenders import BARE_LOOP, CONTENDERS, FASTGET, Contender
-from benchmarks.many import Many
+from benchmarks.contenders import BARE_LOOP, CONTENDERS, FASTGET, Contender, Download
+from benchmarks.many import Lists, Many
 from benchmarks.scenarios import SCENARIOS, Scenario
 
 _SIZE = 4 * 1024 * 1024
@@ -89,6 +89,28 @@ def test_many_objects_are_fetched_into_a_new_directory_each_time(
     assert [(entry.contender.name, entry.problem) for entry in outcome.entries] == [(FASTGET, None), (BARE_LOOP, None)]
     assert [len(entry.runs) for entry in outcome.entries] == [2, 2]
     assert outcome.size == 7 * 3000
+
+
+@pytest.mark.parametrize("name", ["read-loop", "read-threads"])
+def test_many_objects_are_read_into_memory_and_compared_by_their_digest(
+    tmp_path: Path, nginx: str, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    scenario = replace(_scenario(name), many=Many(20, 3000, is_read=True))
+    wrong = Contender("wrong", "no", "", lambda: "1", lambda _: [], reads=_says_nothing)
+    contenders = [_contender(FASTGET), _contender(BARE_LOOP), _contender("aria2"), wrong]
+    with open_workplace(tmp_path / "work", 1000) as workplace:
+        outcome = compare(scenario, contenders, workplace, nginx, runs=1, report=lambda _: None)
+    assert [(entry.contender.name, entry.problem) for entry in outcome.entries] == [
+        (FASTGET, None),
+        (BARE_LOOP, None),
+        ("wrong", "failed: what it has read holds wrong bytes"),
+    ]
+
+
+def _says_nothing(download: Download, lists: Lists) -> list[str]:
+    assert lists.names.exists()
+    return [sys.executable, "-c", "import sys; open(sys.argv[1], 'w')", str(download.destination)]
 
 
 @pytest.mark.parametrize(
