@@ -173,10 +173,10 @@ def test_a_wrong_digest_of_the_callers_is_told_as_one(
     wrong, right = "00" * 32, hashlib.sha256(content.read()).hexdigest()
     with ObjectServer({"/k": StoredObject(content, **kind)}) as server:
         error, _ = _fails(client, server, destination, checksum=f"sha-256={wrong}")
-    assert error.message == f"{server.url('/k')}: sha256 of what came is {right}, --checksum says {wrong}"
+    assert error.message == f"{server.url('/k')}: sha256 of what came is {right}, the given checksum says {wrong}"
     assert (error.algorithm, error.expected, error.actual) == ("sha256", wrong, right)
     assert (error.hint or "").startswith(said)
-    assert "--checksum" in (error.hint or "")
+    assert "the given checksum" in (error.hint or "")
     assert not destination.exists()
 
 

@@ -148,7 +148,7 @@ def user_digest(text: str) -> DeclaredDigest:
             f"{written!r} is no {algorithm} checksum",
             hint=f"{algorithm} has {size} bytes: write {size * 2} hex digits, or base64",
         )
-    return DeclaredDigest(algorithm, value, "--checksum")
+    return DeclaredDigest(algorithm, value, "the given checksum")
 
 
 def _s3_digests(headers: Headers) -> Iterator[DeclaredDigest]:

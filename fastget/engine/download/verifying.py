@@ -344,13 +344,13 @@ class Verifier:
         if self._is_the_users_mistake(self._ledger.failures()):
             own = self._checks[-1].algorithm
             return (
-                f"the bytes hold against the store's own {own}, so that what --checksum says is of another object: "
+                f"the bytes hold against the store's own {own}, so that the given checksum is of another object: "
                 "correct it, or leave it out"
             )
         if not self._task.sink.is_seekable:
             return BYTES_ARE_OUT
         if check.method is Method.USER_DIGEST:
-            return "compare what --checksum says with its source: it may be of another file, or the object is damaged"
+            return "compare the given checksum with its source: it may be of another file, or the object is damaged"
         return "the object, its checksum or the way to it is damaged"
 
 

@@ -45,14 +45,14 @@ def test_every_spelling_is_read_with_hex_or_base64(
 ) -> None:
     size = algorithm.digest_size
     value = data.draw(st.binary(min_size=size, max_size=size))
-    expected = DeclaredDigest(algorithm, value, "--checksum")
+    expected = DeclaredDigest(algorithm, value, "the given checksum")
     for written in (value.hex(), value.hex().upper(), base64.b64encode(value).decode()):
         assert user_digest(f" {name}{separator}{written}\n") == expected
 
 
 def test_the_integrity_value_of_no_bytes_is_read(digest_of: DigestOf) -> None:
     found = user_digest("sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=")
-    assert found == DeclaredDigest(Algorithm.SHA256, digest_of(Algorithm.SHA256, b""), "--checksum")
+    assert found == DeclaredDigest(Algorithm.SHA256, digest_of(Algorithm.SHA256, b""), "the given checksum")
 
 
 def test_base64_that_begins_with_digits_is_not_taken_for_a_name() -> None:
