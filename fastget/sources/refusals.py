@@ -78,6 +78,11 @@ _NO_KEY = _Meaning(
 )
 _FAILED = _Meaning(ServerError, "the server failed", "try again later")
 _REFUSED = _Meaning(ServerError, "the server refused the request")
+_UNKNOWN = _Meaning(
+    ServerError,
+    "the server does not know what was asked of it",
+    "leave out options that it may not have: versions, conditions and encryption are not for every store",
+)
 _SPEAKS_TLS = _Meaning(
     ServerError, "the server speaks TLS on that port", "write https:// instead of http://, in endpoint_url as well"
 )
@@ -153,6 +158,7 @@ _BY_STATUS = {
     416: _RANGE,
     429: _BUSY,
     451: _Meaning(AccessDenied, "the server may not serve it, for legal reasons"),
+    501: _UNKNOWN,
     503: _BUSY,
 }
 

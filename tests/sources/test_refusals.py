@@ -103,6 +103,14 @@ def test_a_delete_marker_is_told_from_what_was_never_there(status: int, answer: 
     assert type(refusal_error(unmarked, b"", URL)) is not ObjectDeleted
 
 
+@pytest.mark.parametrize("code", [None, "NotImplemented"])
+def test_who_asks_for_what_a_server_does_not_have_is_not_told_to_try_again(code: str | None, answer: Answer) -> None:
+    error = refusal_error(answer(501), document(code) if code else b"", URL)
+    assert error.message.startswith(f"{URL}: the server does not know what was asked of it (501 ")
+    assert error.hint
+    assert "again" not in error.hint
+
+
 @pytest.mark.parametrize("status", [401, 403, 404, 407, 412, 429, 503, 500])
 def test_common_refusals_say_what_to_do(status: int, answer: Answer) -> None:
     assert refusal_error(answer(status), b"", URL).hint
