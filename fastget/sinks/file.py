@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 NO_DIRECTORY_FLUSH = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF})
 _DIRECTORY_HINT = "give the name of a file in it; the command takes a directory alone by -d"
+_DIRECTORY_HINT_OF_A_PULL = "move it away, or download the object alone, to a name of its own"
 
 
 class FileSink:
@@ -221,7 +222,8 @@ class FileSink:
 
     def _check_kind(self, there: os.stat_result) -> None:
         if stat.S_ISDIR(there.st_mode):
-            raise DestinationError(f"{self._path} is a directory", path=self._path, hint=_DIRECTORY_HINT)
+            hint = _DIRECTORY_HINT if self._at is None else _DIRECTORY_HINT_OF_A_PULL
+            raise DestinationError(f"{self._path} is a directory", path=self._path, hint=hint)
         if not stat.S_ISREG(there.st_mode):
             raise DestinationError(
                 f"{self._path} is a device, pipe or socket, which a file must not replace", path=self._path

@@ -103,6 +103,15 @@ def test_keys_that_a_file_system_takes_for_one_are_one_file_and_one_failure(
     assert [path.read_bytes() for path in files] == [min(pair, key=str.encode).encode()]
 
 
+def test_a_key_whose_file_would_stand_where_a_directory_is_gets_a_hint_that_a_pull_can_follow(
+    serve_bucket: ServeBucket, directory: Path
+) -> None:
+    (directory / "x").mkdir(parents=True)
+    result = pull(serve_bucket({"x": b"1"}), directory)
+    assert [failure.error.message for failure in result.failures] == [f"{directory / 'x'} is a directory"]
+    assert (result.failures[0].error.hint or "").startswith("move it away, or download the object alone")
+
+
 @pytest.mark.fault("S5")
 def test_a_file_system_that_keeps_names_apart_has_both(serve_bucket: ServeBucket, directory: Path) -> None:
     directory.mkdir(parents=True)
