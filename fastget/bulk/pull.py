@@ -41,6 +41,7 @@ EACH = 4
 # Seconds between two samples of the progress.
 TICK = 0.1
 _ALONE = "download it alone, to a name of its own"
+_BY_LIST = "name the file: out=NAME below the URL"
 
 
 class Means(Protocol):
@@ -162,24 +163,25 @@ class Pull:
             source = self._means.source(item)
             found = place(source.filename)
             if isinstance(found, Marker):
-                raise ConfigError("the URL ends in no plain file name", hint="name the file: out=NAME below the URL")
+                raise ConfigError("the URL ends in no plain file name", hint=_BY_LIST)
         else:
             found = place(item.name or item.key or "", item.prefix)
             source = None
         if isinstance(found, Marker):
             _check_marker(item)
             return None
+        what, way_out = ("name", _BY_LIST) if item.key is None else ("key", _ALONE)
         if isinstance(found, Refused) or is_own_name(found.path):
             reason = found.reason if isinstance(found, Refused) else "it is a name of fastget's own unfinished files"
-            raise DestinationError(f"the key becomes no file: {reason}", hint=_ALONE)
+            raise DestinationError(f"the {what} becomes no file: {reason}", hint=way_out)
         if (fault := fault_of_encoding(found.path)) is not None:
-            raise DestinationError(f"the key becomes no file: {fault}", hint=_ALONE)
+            raise DestinationError(f"the {what} becomes no file: {fault}", hint=way_out)
         # A listing has each key once. Where the file system keeps all names apart, it is the one that knows them.
         if (self._folds or item.key is None) and (conflict := self._taken.take(found.path)) is not None:
             raise DestinationError(
                 f"{self._folder.shown(found.path)} cannot be written: {conflict}",
                 path=self._folder.shown(found.path),
-                hint=_ALONE,
+                hint=way_out,
             )
         return Order(item, source or self._means.source(item), found.path)
 

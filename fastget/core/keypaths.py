@@ -80,11 +80,11 @@ class Taken:
         name = self._name(path)
         above = list(_above(name))
         if name in self._files:
-            return "another key has the same name on this file system"
+            return "another object has the same name on this file system"
         if name in self._directories:
-            return "its name is that of a directory of other keys"
+            return "its name is that of a directory of other objects"
         if any(directory in self._files for directory in above):
-            return "one of its directories is a file of another key"
+            return "one of its directories is a file of another object"
         self._files.add(name)
         self._directories.update(above)
         return None

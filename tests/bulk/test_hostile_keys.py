@@ -98,7 +98,7 @@ def test_keys_that_a_file_system_takes_for_one_are_one_file_and_one_failure(
     server = serve_bucket({key: key.encode() for key in pair})
     result = pull(server, directory)
     assert (result.done, result.failed) == (1, 1)
-    assert "another key has the same name" in result.failures[0].error.message
+    assert "another object has the same name" in result.failures[0].error.message
     files = [path for path in directory.rglob("*") if path.is_file()]
     assert [path.read_bytes() for path in files] == [min(pair, key=str.encode).encode()]
 

@@ -326,6 +326,18 @@ def test_each_failure_is_told_by_one_event_wherever_it_comes_from(serve_bucket: 
     assert (result.done, result.failed) == (2, 4)
 
 
+def test_what_makes_no_file_of_a_list_is_told_as_a_name_with_what_the_list_can_say(
+    serve_bucket: ServeBucket, directory: Path
+) -> None:
+    url = serve_bucket({"a": b"1"}).url("/b/a")
+    result = fastget.pull([url, url, (url, "../a"), (url, ".a.fastget-journal")], directory)
+    told = [str(failure.error) for failure in result.failures]
+    assert (result.done, len(told)) == (1, 3)
+    assert [failure.error.hint for failure in result.failures] == ["name the file: out=NAME below the URL"] * 3
+    assert told[0].startswith(f"{directory / 'a'} cannot be written: another object has the same name")
+    assert all(text.startswith("the name becomes no file: it ") for text in told[1:])
+
+
 @pytest.mark.parametrize(("name", "words"), [("", "the name is empty"), ("a/", "the name ends in a slash")])
 def test_a_name_that_is_none_of_a_file_is_refused_for_what_it_is(directory: Path, name: str, words: str) -> None:
     result = fastget.pull([("http://127.0.0.1:9/a", name)], directory)

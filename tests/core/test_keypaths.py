@@ -107,7 +107,7 @@ def test_a_file_and_a_directory_of_one_name_exclude_each_other() -> None:
     taken = Taken()
 
     assert taken.take("a") is None
-    assert "file of another key" in str(taken.take("a/b"))
+    assert "file of another object" in str(taken.take("a/b"))
     assert taken.take("c/d/e") is None
     assert "directory" in str(taken.take("c/d"))
     assert taken.take("c/d/f") is None
