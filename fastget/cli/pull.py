@@ -96,7 +96,7 @@ class _Command:
         self._reporter = reporter
         self._shows_each = shows_each
         self._began = time.monotonic()
-        self._done = self._size = self._skipped = self._failed = 0
+        self._done = self._size = self._skipped = self._unverified = self._failed = 0
 
     def run(self, prefix: str | None, list_file: str | None, directory: str, options: dict[str, Any]) -> ExitCode:
         """Fetch everything and say what came of it."""
@@ -146,6 +146,7 @@ class _Command:
             self._done += 1
             self._size += event.result.size
             self._skipped += event.result.was_here
+            self._unverified += not event.result.verification.verified
             if self._shows_each:
                 self._reporter.finished(event.result)
         elif isinstance(event, Failed):
@@ -163,9 +164,8 @@ class _Command:
     def _break_off(self, code: ExitCode) -> ExitCode:
         self._tell_further_failures()
         seconds = time.monotonic() - self._began
-        self._reporter.summarize(
-            Summary(self._done, self._failed + 1, self._size, seconds, code, skipped=self._skipped, is_cut_short=True)
-        )
+        counts = (self._done, self._failed + 1, self._size, seconds, code, self._skipped, self._unverified)
+        self._reporter.summarize(Summary(*counts, is_cut_short=True))
         return code
 
 

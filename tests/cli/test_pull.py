@@ -207,7 +207,7 @@ def test_what_has_failed_before_the_list_breaks_off_is_named(run: Run, server: O
     done = run("pull", "-i", "list.txt", "-d", "out", "--json")
     lines: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
     assert {line["url"] for line in lines if line["event"] == "failed"} == {*urls[:2], None}
-    assert (lines[-1]["done"], lines[-1]["failed"]) == (1, 3)
+    assert (lines[-1]["done"], lines[-1]["failed"], lines[-1]["skipped"], lines[-1]["unverified"]) == (1, 3, 0, 0)
     said = run("pull", "-i", "list.txt", "-d", "out").stderr.decode()
     assert urls[0] in said
     assert "nonsense" in said
@@ -215,6 +215,15 @@ def test_what_has_failed_before_the_list_breaks_off_is_named(run: Run, server: O
     assert "1 object so far" in said
     assert said.endswith("2 failed\n")
     assert done.returncode == 2
+
+
+def test_a_pull_that_is_cut_short_counts_what_it_could_not_verify(run: Run, serve: Serve, tmp_path: Path) -> None:
+    url = serve({"/b/x": StoredObject(Content.of(b"data"), etag='"opaque"')}).url("/b/x")
+    (tmp_path / "list.txt").write_text(f"{url}\n{url}\n  out=y\n  split=5\n")
+    done = run("pull", "-i", "list.txt", "-d", "out", "--json")
+    summary = json.loads(done.stdout.splitlines()[-1])
+    assert (summary["event"], summary["done"], summary["unverified"]) == ("summary", 1, 1)
+    assert b"1 not verified" in run("pull", "-i", "list.txt", "-d", "again").stderr
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
