@@ -74,6 +74,11 @@ def from_lines(lines: Iterable[str | None]) -> Iterator[Item | Pause]:
             continue
         number += 1
         line = text.rstrip("\r\n").removeprefix("\ufeff")
+        if "\0" in line:  # in UTF-16, as some shells of Windows write it, each other byte is one
+            raise ConfigError(
+                f"line {number} of the list holds a NUL: it is in UTF-16, or has NULs between its URLs",
+                hint="write the list in UTF-8, each URL on a line of its own",
+            )
         if len(line) > _LONGEST_LINE:
             raise ConfigError(f"line {number} of the list is longer than {_LONGEST_LINE} characters")
         if line.strip()[:1] in ("", "#"):

@@ -40,11 +40,19 @@ def test_each_url_has_its_line_and_its_options() -> None:
         (["https://host/a", "  out="], 2),
         (["https://host/a", "", "x" * 70_000], 3),
         (["s3://bucket/a", "https://host/a\thttps://mirror/a"], 2),
+        (["https://host/a", "\0 \0o\0u\0t\0"], 2),
     ],
 )
 def test_a_line_that_means_nothing_is_named(lines: list[str], number: int) -> None:
     with pytest.raises(ConfigError, match=f"line {number} "):
         list(from_lines(lines))
+
+
+def test_a_list_of_another_form_is_told_as_that() -> None:
+    for line in ("\udcff\udcfeh\0t\0t\0p\0", "https://host/a\0" * 10_000):
+        with pytest.raises(ConfigError, match="line 1 of the list holds a NUL") as caught:
+            list(from_lines([line]))
+        assert "UTF-8" in (caught.value.hint or "")
 
 
 def test_an_indented_remark_is_a_remark() -> None:
