@@ -48,11 +48,16 @@ _FLAGS: Mapping[tuple[str, ...], str] = {
 
 
 def hint_for(error: click.ClickException) -> str | None:
-    """What does here what a flag of another tool does there; None for a flag of no tool that is known."""
-    if not isinstance(error, click.NoSuchOption):
+    """What does here what a flag, or the order of words, of another tool does there; None for those of none."""
+    if isinstance(error, click.NoSuchOption):
+        given = error.option_name
+        return next((hint for names, hint in _FLAGS.items() if given in names), None)
+    if not isinstance(error, click.UsageError) or error.ctx is None or error.ctx.command.name != "pull":
         return None
-    given = error.option_name
-    return next((hint for names, hint in _FLAGS.items() if given in names), None)
+    if isinstance(error, click.MissingParameter):
+        return "-d DIR names the directory that the files go to"
+    is_surplus = "unexpected extra argument" in error.message
+    return "a pull takes one prefix; several URLs are a list, -i FILE" if is_surplus else None
 
 
 def flags() -> Iterator[tuple[str, str]]:

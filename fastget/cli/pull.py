@@ -16,7 +16,7 @@ from fastget.cli.options import Flag, Verb, output_flags, pull_flags, read_confi
 from fastget.cli.progress import Reporter, choose_reporter
 from fastget.cli.signals import Interrupted
 from fastget.cli.wording import Summary
-from fastget.errors import Cancelled, FastgetError
+from fastget.errors import Cancelled, FastgetError, InvalidURL
 from fastget.events import Done, Failed, Unchanged
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class _Command:
 
         with Client(config) as client:
             if prefix is not None:
-                return client.pull(prefix, directory)
+                return client.pull(_checked(prefix), directory)
             from fastget.bulk.items import from_lines
             from fastget.cli.list_file import lines_of
 
@@ -167,6 +167,14 @@ class _Command:
         counts = (self._done, self._failed + 1, self._size, seconds, code, self._skipped, self._unverified)
         self._reporter.summarize(Summary(*counts, is_cut_short=True))
         return code
+
+
+def _checked(prefix: str) -> str:
+    """The prefix, unless it is plainly none, but the name of a list perhaps. Raises InvalidURL."""
+    if prefix and ":" not in prefix:
+        hint = "write it as s3://BUCKET/PREFIX; a list of URLs is given by -i FILE"
+        raise InvalidURL("the text names a local file or lacks a scheme; it is no URL", hint=hint)
+    return prefix
 
 
 command = Verb(
