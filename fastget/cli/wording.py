@@ -80,7 +80,7 @@ def summary_text(summary: Summary) -> str:
     share = f"{count_text(summary.done, 'object')} so far" if summary.is_cut_short else f"{summary.done} of {total}"
     facts = [f"{share}, {size_text(summary.size)} in {seconds_text(summary.seconds)}"]
     if summary.skipped:
-        facts.append(f"{summary.skipped} were here already")
+        facts.append(_here_text(summary.skipped))
     if summary.unverified:
         facts.append(f"{summary.unverified} not verified")
     if failed := summary.failed - summary.is_cut_short:
@@ -100,10 +100,14 @@ def pull_text(progress: PullProgress) -> str:
     more = "" if progress.is_listed else " and more"
     facts = [f"{progress.done} of {count_text(progress.found, 'object')}{more}", size_text(progress.size)]
     if progress.skipped:
-        facts.append(f"{progress.skipped} were here already")
+        facts.append(_here_text(progress.skipped))
     if progress.failed:
         facts.append(f"{progress.failed} failed")
     return ", ".join(facts)
+
+
+def _here_text(skipped: int) -> str:
+    return f"{skipped} {'was' if skipped == 1 else 'were'} here already"
 
 
 def algorithm_text(algorithm: str | None) -> str:

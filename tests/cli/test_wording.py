@@ -56,6 +56,10 @@ def test_a_command_that_was_cut_short_says_what_it_did_and_counts_itself_for_no_
     assert not is_worth_telling(Summary(0, 1, 0, 0.1, 2, skipped=0, is_cut_short=True))
 
 
+def test_one_object_that_is_here_already_is_told_as_one() -> None:
+    assert summary_text(Summary(2, 0, 5, 2.0, 0, skipped=1)) == "2 of 2 objects, 5 B in 2.0 s, 1 was here already"
+
+
 def test_remarks_tell_of_the_start_of_retries_and_of_repairs() -> None:
     started = Started("http://h/x", "x", 2048, '"e\x1b"', None, "range", 3, 2, Method.COMPOSITE, "crc32c")
     assert remark(started) == (
