@@ -86,7 +86,7 @@ def prepare(
         reason = reason_for(info, rungs)
         raise Unverifiable(
             f"{info.url} cannot be verified: {reason}",
-            hint="give its digest with --checksum, or leave out --require-verified",
+            hint="give its digest as checksum, or leave out require_verified",
             url=info.url,
         )
     can_resume = _can_resume(info, checks) and not known.stream_only

@@ -263,7 +263,7 @@ class Verifier:
             return verified_by(held[0])
         if self._task.config.require_verified:
             url = self._task.source.display_url
-            raise Unverifiable(f"{url} cannot be verified: {reason}", hint="leave out --require-verified", url=url)
+            raise Unverifiable(f"{url} cannot be verified: {reason}", hint="leave out require_verified", url=url)
         return verified_by_size(reason)
 
     def _repair(self, damaged: Collection[int], size: int) -> None:
