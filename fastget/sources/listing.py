@@ -42,7 +42,7 @@ class Selection:
 
     def __post_init__(self) -> None:
         if self.delimiter == "":
-            raise ConfigError("delimiter is empty", hint="leave it out for all keys")
+            raise ConfigError("delimiter is empty", hint="leave it out")
         for name, text in (("delimiter", self.delimiter), ("start_after", self.start_after)):
             if text is not None and not is_text(text):
                 raise ConfigError(f"{name} holds bytes that are no text", hint=ENCODING_HINT)
