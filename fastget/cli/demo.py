@@ -19,7 +19,7 @@ from fastget.cli.progress import Reporter, choose_reporter
 from fastget.cli.quantities import count_text, rate_text, seconds_text, size_text
 from fastget.cli.signals import Interrupted
 from fastget.cli.wording import algorithm_text
-from fastget.errors import Cancelled, FastgetError
+from fastget.errors import Cancelled, ConfigError, FastgetError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +78,7 @@ class _Demonstration:
         from fastget.client import Client
 
         if url is not None:
-            path = destinations([url], None, None)[0]
+            path = _path_for(url)
             with Client(read_config(self._options)) as client:
                 self._download(client, url, path, self._measure(client, url))
             self._conclude()
@@ -153,6 +153,16 @@ def _declared(served: ServedObject) -> str | None:
     if served.checksum is None or served.checksum_type is None:
         return None
     return _KINDS[served.checksum_type].format(algorithm_text(served.checksum), count_text(served.parts, "part"))
+
+
+def _path_for(url: str) -> str:
+    """The file in the current directory: no flag of this verb names another. Raises ConfigError."""
+    try:
+        return destinations([url], None, None)[0]
+    except ConfigError as error:
+        if "-o FILE" in (error.hint or ""):
+            error.hint = "give the whole URL of an object, one that ends in the name of a file"
+        raise
 
 
 command = Verb(

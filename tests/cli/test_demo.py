@@ -90,6 +90,16 @@ def test_a_url_is_downloaded_into_the_current_directory(
     assert "The plain stream is fastget -x 1 into /dev/null." in out
 
 
+@pytest.mark.parametrize("url", ["http://h/directory/", "nonsense", "s3://bucket/"])
+def test_a_url_without_a_file_name_gets_no_hint_of_flags_that_it_has_not(
+    url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert demo.demo(url) == 2
+    err = capfd.readouterr().err
+    assert "hint: " in err
+    assert " -o " not in err
+
+
 def test_a_url_that_is_not_there_is_3(serve: Serve, capfd: pytest.CaptureFixture[str]) -> None:
     assert demo.demo(serve({}).url("/b/x")) == 3
     out, err = capfd.readouterr()
