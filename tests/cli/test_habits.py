@@ -40,7 +40,10 @@ def test_what_a_verb_of_another_tool_means_is_a_verb(meant: str) -> None:
         (["-i", "list"], "hint: fastget pull takes all that is below a prefix, or a list: fastget pull --help"),
         (["cp", "s3://b/k", "."], "fastget: No such command 'cp' (did you mean get?)"),
         (["pull", "s3://b/x/", "out"], "hint: -d DIR names the directory that the files go to"),
-        (["pull", "s3://b/x", "s3://b/y", "-d", "out"], "hint: a pull takes one prefix; several URLs are a list, -i FILE"),
+        (
+            ["pull", "s3://b/x", "s3://b/y", "-d", "out"],
+            "hint: a pull takes one prefix; several URLs are a list, -i FILE",
+        ),
         (["pull", "list.txt", "-d", "out"], "hint: write it as s3://BUCKET/PREFIX; a list of URLs is given by -i FILE"),
         (["--no-such-flag", "http://h/x"], "hint: see fastget get --help"),
     ],
