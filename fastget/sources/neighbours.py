@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 # A URL that is its own encoded form, and whose source differs from that of its neighbours by its path alone: it holds
 # no user info, and no query that may be a signature.
 _PLAIN_URL = re.compile(r"(https?://[a-z0-9.-]+(?::[0-9]{1,5})?)(/[A-Za-z0-9._~/-]*)")
-# The same of a store, but for access points.
-_PLAIN_KEY = re.compile(r"((?:s3|cos)://[a-z0-9.-]+)/([A-Za-z0-9._~/-]+)")
+# The same of a store, but for access points. For cos:// the keys and the place come from variables and a file that may
+# be another by now.
+_PLAIN_KEY = re.compile(r"(s3://[a-z0-9.-]+)/([A-Za-z0-9._~/-]+)")
 
 
 @record

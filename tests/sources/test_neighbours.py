@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,9 +69,21 @@ def endpoints() -> Iterator[S3Endpoints]:
 @pytest.mark.parametrize("key", ["b", "a/b.bin", "/a", "a//b", "../a", "a/"])
 def test_so_it_is_with_keys(endpoints: S3Endpoints, config: Config, key: str) -> None:
     neighbours = Neighbours()
-    for url in ("cos://bucket.example/first/key", f"cos://bucket.example/{key}"):
+    for url in ("s3://bucket.example/first/key", f"s3://bucket.example/{key}"):
         assert neighbours.resolve(url, config, lambda: endpoints) == resolve(url, config, endpoints)
-    assert neighbours.find(f"cos://bucket.example/{key}", config) == resolve(url, config, endpoints)
+    assert neighbours.find(f"s3://bucket.example/{key}", config) == resolve(url, config, endpoints)
+
+
+def test_keys_in_the_file_of_ibm_are_read_for_each_object(
+    endpoints: S3Endpoints, without_credentials: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, config, neighbours = tmp_path / "credentials.json", Config(region="us-south"), Neighbours()
+    monkeypatch.setenv("COS_CREDENTIALS_FILE", str(file))
+    for name in ("old", "new"):
+        file.write_text(json.dumps({"cos_hmac_keys": {"access_key_id": name, "secret_access_key": "s"}}))
+        found = neighbours.resolve("cos://bucket/key", config, lambda: endpoints)
+        assert isinstance(found, S3Source)
+        assert found.settings.access_key_id == name
 
 
 @pytest.mark.parametrize("url", ["s3://bucket/a b", "s3://bucket/", "s3://other/a", "S3://bucket/a", "s3://bucket/a?b"])
