@@ -282,11 +282,11 @@ def letting_go() -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        _clear_frames(error)
+        clear_frames(error)
         raise
 
 
-def _clear_frames(error: BaseException | None) -> None:
+def clear_frames(error: BaseException | None) -> None:
     """Forget the local names that fastget's functions had when this error, or one before it, was raised."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:

@@ -130,6 +130,18 @@ def test_memory_is_the_callers_alone_after_a_connection_broke_on_the_way(
     assert server.faults_happened
 
 
+@pytest.mark.usefixtures("no_garbage_collector")
+def test_memory_is_the_callers_alone_after_another_plan_was_needed(
+    serve: Serve, stored: StoredObject, content: Content
+) -> None:
+    broken = (faults.range_ignored().always(), faults.reset(after=100_000).times(4))
+    server = serve({"/b/k": stored}, faults=broken)
+    with mmap.mmap(-1, content.size) as into:
+        fastget.read_into(server.url("/b/k"), into)
+        assert into[:] == content.read()
+    assert len(server.faults_happened) > 4
+
+
 def test_what_lies_behind_the_object_is_left_alone(serve: Serve, stored: StoredObject, content: Content) -> None:
     server = serve({"/b/k": stored})
     into = mmap.mmap(-1, content.size + 100)

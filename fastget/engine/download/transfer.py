@@ -31,7 +31,7 @@ from fastget.engine.workers.crew import Crew, governor_for
 from fastget.engine.workers.worker import Worker, Write
 from fastget.errors import ChecksumMismatch, FastgetError, NetworkError, RangeNotSupported, SourceError, Unverifiable
 from fastget.events import Done, Failed, Method, Progress, Result, Started, Unchanged, Verification
-from fastget.sinks.memory import window_of
+from fastget.sinks.memory import clear_frames, window_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -114,6 +114,7 @@ class Transfer:
                 self._tally.repairs += lesson.seen is not None
                 self._tally.discarded, self._tally.resumed = self._tally.received, 0
                 self._tally.verified = 0
+                clear_frames(lesson)  # they hold each other, and the memory that was read into
         raise NetworkError(
             f"{self._source.display_url}: the transfer broke off{why}, and the server cannot go on where it did",
             hint="try again when the connection is better"
