@@ -125,12 +125,12 @@ class _InMemory:
         """Copy back into `buffer`; returns the bytes copied, 0 at the end. Raises DestinationError."""
         return self._opened().read(offset, buffer)
 
-    def room(self, size: int) -> memoryview | None:
-        """Memory to receive all of a small object in, which may be `put` then; None where it has none for that."""
+    def room(self, size: int) -> memoryview:
+        """Memory to receive all of a small object in, which may be `put` then. Raises DestinationError as `open`."""
         self._room = self._memory(size)
         return self._room
 
-    def _memory(self, size: int) -> memoryview | None:
+    def _memory(self, size: int) -> memoryview:
         raise NotImplementedError
 
     def discard(self) -> None:
@@ -198,8 +198,9 @@ class MemorySink(_InMemory):
         """True until it is opened."""
         return self._store is None and self._published is None
 
-    def _memory(self, size: int) -> memoryview | None:
-        return memoryview(bytearray(size)) if self._maximum is None or size <= self._maximum else None
+    def _memory(self, size: int) -> memoryview:
+        _check_maximum(size, self._maximum)
+        return memoryview(bytearray(size))
 
     def put(self, data: memoryview, identity: Identity | None) -> bool:
         """Show its `room`, or a copy of other bytes. DestinationError past `maximum`, Cancelled after `abort`."""
@@ -239,6 +240,9 @@ class BufferSink(_InMemory):
     def open(self, size: int | None) -> None:
         """Refuse a buffer of fewer than `size` bytes, with DestinationError."""
         self._check_new()
+        self._store = _Fixed(self._fitting(size))
+
+    def _fitting(self, size: int | None) -> memoryview:
         if self._target is None:
             raise DestinationError("the buffer has been given back to its owner")
         if size is not None and size > len(self._target):
@@ -246,14 +250,14 @@ class BufferSink(_InMemory):
                 f"the buffer holds {len(self._target)} bytes, the object has {size}",
                 hint="give a buffer that is as large as the object",
             )
-        self._store = _Fixed(self._target)
+        return self._target
 
     def is_vacant(self) -> bool:
         """True until it is opened, or the buffer was let go of."""
         return self._store is None and self._target is not None
 
-    def _memory(self, size: int) -> memoryview | None:
-        return self._target[:size] if self._target is not None and size <= len(self._target) else None
+    def _memory(self, size: int) -> memoryview:
+        return self._fitting(size)[:size]
 
     def put(self, data: memoryview, identity: Identity | None) -> bool:
         """Leave its `room` to the caller, or a copy of other bytes. Raises as `open` and `publish`."""

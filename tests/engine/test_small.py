@@ -17,7 +17,7 @@ from fastget.engine.cancellation import Cancellation
 from fastget.engine.exchange.stores import Stores
 from fastget.engine.small.objects import LARGEST, SmallObjects
 from fastget.errors import Cancelled, ChecksumMismatch, DestinationError
-from fastget.events import Event, Method, Repaired, Result, Retried, Started
+from fastget.events import Event, Failed, Method, Repaired, Result, Retried, Started
 from fastget.sinks.kept import KeptFile
 from fastget.sinks.memory import MemorySink
 from fastget.sources.protocol import Source
@@ -231,6 +231,15 @@ def test_a_buffer_is_free_again_whatever_came_of_it(serve_bucket: ServeBucket, s
     with pytest.raises(ChecksumMismatch):
         fastget.read_into(server.url("/b/bad"), buffer)
     buffer.clear()
+
+
+def test_a_buffer_that_is_too_small_is_refused_before_the_body_is_read(serve_bucket: ServeBucket) -> None:
+    server = serve_bucket({"k": STORED}, faults=[faults.close_mid_body(after=100).always()])
+    heard: list[Event] = []
+    with pytest.raises(DestinationError, match="the buffer holds 10 bytes"):
+        fastget.read_into(server.url("/b/k"), bytearray(10), on_event=heard.append)
+    assert [type(event) for event in heard] == [Failed]
+    assert len(server.requests) == 1
 
 
 def test_bytes_that_stay_wrong_are_an_error(serve_bucket: ServeBucket, tmp_path: Path) -> None:

@@ -117,7 +117,6 @@ def test_a_small_object_is_put_where_it_was_received_or_copied_there(is_own: boo
     sinks: tuple[MemorySink | BufferSink, ...] = (MemorySink(), BufferSink(target))
     for sink in sinks:
         room = sink.room(5)
-        assert room is not None
         room[:] = b"bytes"
         assert sink.is_vacant()
         assert sink.put(room if is_own else memoryview(b"other"), None)
@@ -127,9 +126,11 @@ def test_a_small_object_is_put_where_it_was_received_or_copied_there(is_own: boo
 
 
 def test_there_is_no_room_where_an_object_does_not_fit() -> None:
-    assert MemorySink(maximum=4).room(5) is None
+    with pytest.raises(DestinationError, match="at most 4"):
+        MemorySink(maximum=4).room(5)
     sink = BufferSink(bytearray(4))
-    assert sink.room(5) is None
+    with pytest.raises(DestinationError, match="holds 4 bytes"):
+        sink.room(5)
     with pytest.raises(DestinationError, match="holds 4 bytes"):
         sink.put(memoryview(b"bytes"), None)
 
