@@ -72,6 +72,16 @@ class Origin:
                 return int(line.partition(b":")[2]), body
         raise ValueError("the server refused, or gave no length")
 
+    def receive(self, connection: socket.socket, begun: bytes, memory: memoryview) -> None:
+        """Fill `memory` with an answer's body, of which some has come already."""
+        filled = len(begun)
+        memory[:filled] = begun
+        while filled < len(memory):
+            got = connection.recv_into(memory[filled:], 0, self.receive_flags)
+            if not got:
+                raise ConnectionError("the server closed the connection")
+            filled += got
+
 
 def _fetch(origin: Origin, file: int, start: int, stop: int) -> None:
     with origin.connect() as connection:

@@ -35,13 +35,7 @@ def _fetch(origin: Origin, bucket_url: str, directory: Path, left: Iterator[str]
     with origin.connect() as connection:
         for name in left:
             size, body = Origin(f"{bucket_url}/{name}").ask(connection, "")
-            filled = len(body)
-            memory[:filled] = body
-            while filled < size:
-                got = connection.recv_into(memory[filled:size], 0, origin.receive_flags)
-                if not got:
-                    raise ConnectionError("the server closed the connection")
-                filled += got
+            origin.receive(connection, body, memory[:size])
             file = os.open(directory / os.path.basename(name), os.O_WRONLY | os.O_CREAT, 0o644)  # noqa: PTH119
             os.write(file, memory[:size])
             os.close(file)

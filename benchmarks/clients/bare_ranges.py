@@ -37,14 +37,7 @@ def _fetch(origin: Origin, memory: memoryview, left: Iterator[tuple[int, tuple[i
             size, body = origin.ask(connection, f"Range: bytes={start}-{stop - 1}\r\n")
             if size != stop - start:
                 raise ValueError("the server does not serve ranges")
-            place = memory[number * size : (number + 1) * size]
-            filled = len(body)
-            place[:filled] = body
-            while filled < size:
-                got = connection.recv_into(place[filled:], 0, origin.receive_flags)
-                if not got:
-                    raise ConnectionError("the server closed the connection")
-                filled += got
+            origin.receive(connection, body, memory[number * size : (number + 1) * size])
 
 
 if __name__ == "__main__":

@@ -24,14 +24,8 @@ def reader(url: str) -> Callable[[str], bytes]:
         if connection is None:
             connection = own.connection = origin.connect()
         size, body = origin.ask(connection)
-        memory = memoryview(bytearray(size))
-        filled = len(body)
-        memory[:filled] = body
-        while filled < size:
-            got = connection.recv_into(memory[filled:], 0, origin.receive_flags)
-            if not got:
-                raise ConnectionError("the server closed the connection")
-            filled += got
+        memory = bytearray(size)
+        origin.receive(connection, body, memoryview(memory))
         return bytes(memory)
 
     return read
