@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from fastget.bulk.outcome import PullResult
+    from fastget.client import Client
     from fastget.config import Config
     from fastget.events import Event
 
@@ -135,7 +136,7 @@ class _Command:
 
         with Client(config) as client:
             if prefix is not None:
-                return client.pull(_checked(prefix), directory)
+                return _pull_prefix(client, prefix, directory)
             from fastget.bulk.items import from_lines
             from fastget.cli.list_file import lines_of
 
@@ -169,12 +170,13 @@ class _Command:
         return code
 
 
-def _checked(prefix: str) -> str:
-    """The prefix, unless it is plainly none, but the name of a list perhaps. Raises InvalidURL."""
-    if prefix and ":" not in prefix:
-        hint = "write it as s3://BUCKET/PREFIX; a list of URLs is given by -i FILE"
-        raise InvalidURL("the text names a local file or lacks a scheme; it is no URL", hint=hint)
-    return prefix
+def _pull_prefix(client: Client, prefix: str, directory: str) -> PullResult:
+    try:
+        return client.pull(prefix, directory)
+    except InvalidURL as error:
+        if prefix and ":" not in prefix:  # plainly none, but the name of a list perhaps
+            error.hint = "write it as s3://BUCKET/PREFIX; a list of URLs is given by -i FILE"
+        raise
 
 
 command = Verb(

@@ -85,12 +85,11 @@ class Reading:
 
 
 class ObjectMould:
-    """For plain requests to one store; a `Casting` of each of them. `info` describes the object that it was made of."""
+    """For plain requests to one store; a `Casting` of each of them. `like` describes the object that it was made of."""
 
     __slots__ = (
         "_digests",
         "_fields",
-        "_info",
         "_origin",
         "_pattern",
         "_reason",
@@ -99,6 +98,7 @@ class ObjectMould:
         "_size",
         "_told",
         "_varying",
+        "like",
     )
 
     def __init__(self, request: Request, encoded: bytes, head: ResponseHead, info: ObjectInfo) -> None:
@@ -107,7 +107,7 @@ class ObjectMould:
         self._said = None if any(is_secret(name) for name, _ in request.headers) else request.headers
         self._rest = encoded.removeprefix(b"GET %b" % request.url.target.encode())
         self._reason = head.reason
-        self._info = info
+        self.like = info
         self._fields = tuple(head.headers)
         self._pattern = re.compile("".join(_lines(head, info.declared)))
         group = self._pattern.groupindex
@@ -163,7 +163,7 @@ class ObjectMould:
         for place, name, group in self._varying:
             fields[place] = (name, said[group])
         etag, version_id, last_modified, content_type = self._told(said)
-        reading = Reading(self._info, etag, version_id, last_modified, content_type, tuple(declared))
+        reading = Reading(self.like, etag, version_id, last_modified, content_type, tuple(declared))
         head = ResponseHead(200, Headers(fields), Framing.LENGTH, size, self._reason, reading=reading)
         return head, match.end()
 

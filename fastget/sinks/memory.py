@@ -125,14 +125,6 @@ class _InMemory:
         """Copy back into `buffer`; returns the bytes copied, 0 at the end. Raises DestinationError."""
         return self._opened().read(offset, buffer)
 
-    def room(self, size: int) -> memoryview:
-        """Memory to receive all of a small object in, which may be `put` then. Raises DestinationError as `open`."""
-        self._room = self._memory(size)
-        return self._room
-
-    def _memory(self, size: int) -> memoryview:
-        raise NotImplementedError
-
     def discard(self) -> None:
         """Let go of the memory that is not published. Safe to call at any time."""
         self._store = self._room = None
@@ -198,9 +190,11 @@ class MemorySink(_InMemory):
         """True until it is opened."""
         return self._store is None and self._published is None
 
-    def _memory(self, size: int) -> memoryview:
+    def room(self, size: int) -> memoryview:
+        """Memory to receive all of a small object in, which may be `put` then. DestinationError past `maximum`."""
         _check_maximum(size, self._maximum)
-        return memoryview(bytearray(size))
+        self._room = memoryview(bytearray(size))
+        return self._room
 
     def put(self, data: memoryview, identity: Identity | None) -> bool:
         """Show its `room`, or a copy of other bytes. DestinationError past `maximum`, Cancelled after `abort`."""
@@ -256,15 +250,16 @@ class BufferSink(_InMemory):
         """True until it is opened, or the buffer was let go of."""
         return self._store is None and self._target is not None
 
-    def _memory(self, size: int) -> memoryview:
-        return self._fitting(size)[:size]
+    def room(self, size: int) -> memoryview:
+        """The part of the buffer to receive all of a small object in, which may be `put` then. Raises as `open`."""
+        self._room = self._fitting(size)[:size]
+        return self._room
 
     def put(self, data: memoryview, identity: Identity | None) -> bool:
         """Leave its `room` to the caller, or a copy of other bytes. Raises as `open` and `publish`."""
         del identity
-        is_there = data is self._room
         self.open(len(data))
-        if not is_there:
+        if data is not self._room:
             self.write_at(0, data)
         self.publish(len(data))
         return True
@@ -312,7 +307,7 @@ def window_of(sink: object) -> Callable[[int, int], memoryview | None] | None:
 
 def room_of(sink: object, size: int) -> memoryview | None:
     """The `room` of a sink that is memory; None for any other."""
-    return sink.room(size) if isinstance(sink, _InMemory) else None
+    return sink.room(size) if isinstance(sink, MemorySink | BufferSink) else None
 
 
 def _check_maximum(size: int, maximum: int | None) -> None:

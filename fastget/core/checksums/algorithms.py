@@ -86,7 +86,7 @@ class _RunningCRC:
     def __init__(self, algorithm: Algorithm) -> None:
         # Loaded at once: when the first bytes are there, connections may have taken the last descriptor.
         self._compute = _crc_function(algorithm)
-        self._size = _DIGEST_SIZES[algorithm]
+        self._size = algorithm.digest_size
         self._value = 0
 
     def update(self, data: memoryview | bytes, /) -> None:

@@ -67,8 +67,7 @@ def ladder(
 ) -> tuple[Check, ...]:
     """The checks that are possible, best first: the user's, full-object, composite, HTTP digests, ETag."""
     theirs = [Check(_method_of(digest), digest) for digest in declared]
-    if len(theirs) > 1:
-        theirs.sort(key=_rank)
+    theirs.sort(key=_rank)
     mine = [Check(Method.USER_DIGEST, user)] if user else []
     last = [Check(Method.ETAG_MD5, etag)] if etag else []
     return (*mine, *theirs, *last)

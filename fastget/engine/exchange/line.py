@@ -111,7 +111,7 @@ class Line:
         Raises what `Connection.exchange` does; the connection is then closed.
         """
         self._cancellation.check()
-        is_asked, self._asked = self._asked is request, None
+        is_asked, self._asked = self.has_asked(request), None
         connection = self._take(request.url.origin, is_asked=is_asked, is_new=over_new is not None)
         self.requests += 1
         self.peer = None

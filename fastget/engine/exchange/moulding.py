@@ -21,10 +21,9 @@ FIRST_DUE = 4
 
 @record
 class _Made:
-    """A mould, made of an answer that `like` describes, and what its store does."""
+    """A mould, and what its store does."""
 
     mould: ObjectMould
-    like: ObjectInfo
     traits: StoreTraits
 
 
@@ -49,8 +48,8 @@ class Moulding:
 
     def traits(self, source: PlainSource, info: ObjectInfo, head: ResponseHead) -> StoreTraits:
         """What the store does: where the answer was recognised, and repeats no secret, as the mould's own said."""
-        made, reading = self._made, head.reading
-        if made is not None and reading is not None and reading.like is made.like and info.headers is head.headers:
+        made, like = self._made, head.reading.like if head.reading is not None else None
+        if made is not None and made.mould.like is like and info.headers is head.headers:
             return made.traits
         return source.traits(info)
 
@@ -71,4 +70,4 @@ class Moulding:
             from fastget.core.object_moulds import ObjectMould
 
             mould = ObjectMould.of(request, HeadExchange().encode(request), head, info)
-            self._made = _Made(mould, info, source.traits(info)) if mould is not None else None
+            self._made = _Made(mould, source.traits(info)) if mould is not None else None
