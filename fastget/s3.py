@@ -36,6 +36,8 @@ __all__ = ["Body", "GetObjectOptions", "get_object"]
 
 CHUNK_SIZE = 64 * 1024
 _BUFFER_SIZE = 256 * 1024
+# Bodies of this size are given memory before they have come: a server may claim any.
+_AT_ONCE = 64 * 1024 * 1024
 # Options that say how to ask. What to ask for, and what becomes of it, GetObject has its own keywords for.
 CONNECTION_OPTIONS = (
     "access_key_id",
@@ -204,6 +206,19 @@ class _Raw(io.RawIOBase):
         return self._body.read_into(memoryview(buffer).cast("B"))
 
     def readall(self) -> bytes:
+        left = (self._body.length or 0) - self._body.position
+        return self._read_exactly(left) if 0 < left <= _AT_ONCE else self._read_on()
+
+    def _read_exactly(self, size: int) -> bytes:
+        """All that is left, received into what is given out: it is not copied."""
+        found = io.BytesIO(bytes(size))
+        with found.getbuffer() as room:
+            filled = 0
+            while filled < size:
+                filled += self._body.read_into(room[filled:])
+        return found.getvalue()
+
+    def _read_on(self) -> bytes:
         found = io.BytesIO()
         buffer = memoryview(bytearray(_BUFFER_SIZE))
         while count := self._body.read_into(buffer):

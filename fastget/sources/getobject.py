@@ -117,7 +117,11 @@ def sdk_response(head: ResponseHead, retries: int = 0) -> dict[str, Any]:
 
 def _joined(headers: Headers) -> dict[str, str]:
     """Every field by its lower-case name; one that came on several lines is joined (RFC 9110 §5.2)."""
-    return {name.lower(): ", ".join(headers.get_all(name)) for name, _ in headers}
+    found: dict[str, str] = {}
+    for name, value in headers:
+        lowered = name.lower()
+        found[lowered] = f"{found[lowered]}, {value}" if lowered in found else value
+    return found
 
 
 def _metadata(headers: Headers) -> dict[str, str]:

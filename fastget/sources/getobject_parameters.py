@@ -86,7 +86,8 @@ class Selection:
         if given.get("SSECustomerKey") is not None:
             is_encoded = given.get("SSECustomerKeyMD5") is not None
             fields["sse_customer_key"] = _customer_key(given["SSECustomerKey"], is_encoded=is_encoded)
-        return cls(bucket, key, replace(Parameters.of(config), **fields), span, part_number)
+        parameters = Parameters.of(config)
+        return cls(bucket, key, replace(parameters, **fields) if fields else parameters, span, part_number)
 
     def source(self, config: Config, endpoints: S3Endpoints) -> S3Source:
         """Where and how it is asked for. Raises ConfigError for what a store would refuse."""

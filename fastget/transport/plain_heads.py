@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from fastget.core.messages import Headers, value_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
 # A head of this size is still ordinary; regular expressions run over no more.
 LARGEST_HEAD = 16 * 1024
@@ -22,25 +22,13 @@ LARGEST_HEAD = 16 * 1024
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 # Visible characters and those beyond ASCII, with blanks between them (RFC 9110 §5.5).
 _VALUE = rb"(?:[!-~\x80-\xff]++(?:[ \t]++[!-~\x80-\xff]++)*+)?+"
+_OF_VALUES = bytes([*b"\t ", *range(0x21, 0x7F), *range(0x80, 0x100)])
 _NAME = re.compile(_TOKEN)
-_FIELD_VALUE = re.compile(_VALUE)
-_TARGET = re.compile(rb"[!-~]+")
+_TARGET = re.compile(r"[!-~]+")
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2})(?: ([\t -~\x80-\xff]*))?\r\n")
 # Nothing in it is tried twice, whatever a server sends.
 _FIELDS = re.compile(rb"(?:" + _TOKEN + rb":[ \t]*+" + _VALUE + rb"[ \t]*+\r\n)*+")
 _LENGTH = re.compile(r"[0-9]{1,19}", re.ASCII)
-# Fields that are the same in many requests, and never a secret.
-_SAID_AGAIN = frozenset(
-    {
-        "Accept",
-        "Accept-Encoding",
-        "Host",
-        "User-Agent",
-        "Want-Repr-Digest",
-        "X-Amz-Content-SHA256",
-        "x-amz-checksum-mode",
-    }
-)
 # Fields that decide about framing in more ways than a plain length, or that have to be unique.
 _UNUSUAL = ("transfer-encoding", "upgrade")
 
@@ -50,29 +38,27 @@ _LONGEST_KEPT = 64
 _MOST_KEPT = 256
 
 
-def encode(method: str, target: str, fields: Iterable[Field]) -> bytes | None:
+def encode(method: str, target: str, fields: Sequence[Field]) -> bytes | None:
     """The bytes of a request head; None where method, target or a field has not the form that HTTP wants."""
-    verb, place = method.encode(), target.encode()
-    if not (_NAME.fullmatch(verb) and _TARGET.fullmatch(place)):
+    if not (_is_token(method) and _TARGET.fullmatch(target)):
         return None
-    lines = [verb, b" ", place, b" HTTP/1.1\r\n"]
+    lines = []
     for name, value in fields:
-        line = _kept_line(name, value) if name in _SAID_AGAIN else _line(name, value)
-        if line is None:
+        if not _is_token(name) or value != value.strip(" \t"):
             return None
-        lines.append(line)
-    lines.append(b"\r\n")
-    return b"".join(lines)
-
-
-def _line(name: str, value: str) -> bytes | None:
-    key, content = name.encode(), value_bytes(value)
-    if not (_NAME.fullmatch(key) and _FIELD_VALUE.fullmatch(content)):
+        lines.append(f"{name}: {value}\r\n")
+    text = "".join(lines)
+    said = text.encode() if text.isascii() else b"".join(map(value_bytes, lines))
+    # No control character but the ends of these lines.
+    if said.translate(None, _OF_VALUES) != b"\r\n" * len(lines):
         return None
-    return b"%b: %b\r\n" % (key, content)
+    return b"%b %b HTTP/1.1\r\n%b\r\n" % (method.encode(), target.encode(), said)
 
 
-_kept_line = lru_cache(maxsize=64)(_line)
+@lru_cache(maxsize=_MOST_KEPT)
+def _is_token(text: str) -> bool:
+    """The same few names are said in every request."""
+    return text.isascii() and _NAME.fullmatch(text.encode()) is not None
 
 
 def read(data: bytes) -> tuple[int, str, Headers, int] | None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import fastget
+from fastget.engine.exchange.moulding import FIRST_DUE
 from fastget.engine.reading.body import ObjectBody
 from fastget.errors import Cancelled, ChecksumMismatch, NetworkError, ProtocolError, ServerError, SourceChanged
 from fastget.events import Method
@@ -75,6 +76,36 @@ def test_a_flipped_bit_is_found_at_the_end(
     assert not body.verification.verified
     with pytest.raises(ChecksumMismatch):
         body.read(1)
+
+
+def test_objects_that_are_answered_alike_are_told_apart(
+    serve: Serve, get: Ask, sdk_client: Callable[[str, ObjectServer], Any]
+) -> None:
+    """After some answers of a store the next are recognised, and say and hold what each of them does all the same."""
+    datas = [Content.generated(1000 + number, seed=number) for number in range(12)]
+    objects = {
+        f"/b/{number}": StoredObject(
+            data,
+            checksum=Algorithm.CRC32C,
+            content_type=f"text/{number}",
+            headers={"x-amz-meta-number": str(number)},
+        )
+        for number, data in enumerate(datas)
+    }
+    server = serve(objects, faults=[faults.flip_bit(3).on(path="/b/11")])
+    theirs = sdk_client("aws", server)
+    for number, data in enumerate(datas[:-1]):
+        answer, expected = get(server, Key=str(number)), theirs.get_object(Bucket="b", Key=str(number))
+        body = answer.pop("Body")
+        expected.pop("Body").close()
+        assert body.read() == data.read()
+        assert (body.verification.verified, body.verification.algorithm) == (True, Algorithm.CRC32C)
+        assert (body._object_body.head.reading is not None) == (number >= FIRST_DUE)
+        ours, metadata = answer.pop("ResponseMetadata"), expected.pop("ResponseMetadata")
+        assert answer == expected
+        assert {**ours["HTTPHeaders"], "date": ""} == {**metadata["HTTPHeaders"], "date": ""}
+    with pytest.raises(ChecksumMismatch):
+        get(server, Key="11")["Body"].read()
 
 
 @pytest.mark.parametrize("size", [1, 7, 64 * 1024, len(DATA)])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from botocore.auth import S3SigV4Auth
@@ -81,6 +82,27 @@ def test_every_request_is_signed_as_botocore_signs_it(
     signed = Signer(scope).sign(request, credentials, moment.replace(tzinfo=UTC))
     assert signed.headers.get("Authorization") == signature_by_botocore(request, credentials, scope, moment)
     assert signed.url == request.url
+
+
+ASKED = st.tuples(
+    st.sampled_from(["GET", "HEAD"]),
+    st.sampled_from(["a", "b c", "b%20c"]),
+    st.sampled_from([(), (("versionId", "1"),), (("versionId", "2"),)]),
+    st.sampled_from([(), (("Range", "bytes=0-1"),), (("Range", "bytes=2-3"),), (("X-Amz-Meta", "1"),)]),
+    st.sampled_from([None, "token"]),
+    st.sampled_from(["one", "two"]),
+    st.sampled_from([MOMENT, MOMENT.replace(microsecond=5), MOMENT.replace(second=7), MOMENT.replace(day=4)]),
+)
+
+
+@given(st.lists(ASKED, min_size=2, max_size=8))
+def test_what_was_signed_before_changes_no_signature(asked: list[Any]) -> None:
+    scope = Scope("eu-west-1", "s3")
+    signer = Signer(scope)
+    for method, key, query, headers, token, secret, moment in asked:
+        request = request_for(key, list(query), list(headers), method)
+        credentials = Credentials("AKID", secret, token)
+        assert signer.sign(request, credentials, moment) == Signer(scope).sign(request, credentials, moment)
 
 
 def test_one_signer_serves_many_days_and_many_credentials() -> None:

@@ -78,13 +78,16 @@ class Discovery:
         self._notify = notify
         self.retried = 0
 
-    def open(self, source: Source) -> Opening:
-        """GET the object. Raises the typed error of a refusal, NetworkError, or what the source raises."""
+    def open(self, source: Source, build: Callable[[Source], Request] = lambda at: at.get()) -> Opening:
+        """GET the object, by the request that `build` makes.
 
-        def build(at: Source) -> Request:
-            return self._store.moulding(source).cast(at.get()) if at is source else at.get()
+        Raises the typed error of a refusal, NetworkError, or what the source raises.
+        """
 
-        return self._persist(source, build)
+        def cast(at: Source) -> Request:
+            return self._store.moulding(source).cast(build(at)) if at is source else build(at)
+
+        return self._persist(source, cast)
 
     def select(
         self, source: Source, build: Callable[[Source], Request], statuses: Collection[int] = SUCCESS

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fastget.core import retry
 from fastget.core.checksums.verification import verified_by_size
 from fastget.core.ranges import ContentRange, Span
-from fastget.core.validators import GONE, SUCCESS, Accepted, Doubt, Expectation, judge
+from fastget.core.validators import GONE, Accepted, Doubt, Expectation, judge
 from fastget.engine.discovery.layouts import Surveyor
 from fastget.engine.discovery.opening import Discovery, Opening
 from fastget.engine.exchange.asking import ask
@@ -54,10 +54,13 @@ def open_body(
     line = Line(pool, cancellation)
     discovery = Discovery(line, cancellation, retries, lambda _: None, store)
     try:
-        opening = discovery.select(source, build, (200,) if is_of_whole else SUCCESS)
+        opening = discovery.open(source, build) if is_of_whole else discovery.select(source, build)
         if opening.head.status != 200:
             opening = replace(opening, info=_of_part(opening.info, opening.head))
-        return ObjectBody(opening, line, pool, cancellation, retries, store, discovery.retried, part_number, on_end)
+        is_ordinary = is_of_whole and opening.source is source
+        return ObjectBody(
+            opening, line, pool, cancellation, retries, store, discovery.retried, part_number, on_end, is_ordinary
+        )
     except BaseException:
         line.drop()
         raise
@@ -72,6 +75,7 @@ def _of_part(info: ObjectInfo, head: ResponseHead) -> ObjectInfo:
 class ObjectBody:
     """The bytes of one answer, in order. One thread reads; `close` may be called from any.
 
+    `is_ordinary`: it is all of an object, from where it was asked for, and others are likely to be answered alike.
     `info` are the object's facts, `head` is that of the first answer, `retried` counts the requests that had to be
     repeated. `position` counts the bytes that were read. `verification` is None until the body has ended.
     """
@@ -87,6 +91,7 @@ class ObjectBody:
         retried: int,
         part_number: int | None,
         on_end: Callable[[], None],
+        is_ordinary: bool,
     ) -> None:
         self._opening = opening
         self._url = opening.source.display_url
@@ -98,7 +103,9 @@ class ObjectBody:
         self._surveys = _Surveys(opening, pool, cancellation, store)
         self._extent = Extent.of(opening.head)
         self._inspection: Inspection | None = None
-        self._traits = opening.source.traits(opening.info)
+        self._moulding = store.moulding(opening.source)
+        self._is_ordinary = is_ordinary
+        self._traits = self._moulding.traits(opening.source, opening.info, opening.head)
         self._pinning = Pinning(opening.info.pin, store, may_refuse_its_etag=self._traits.may_refuse_its_etag)
         # The bytes that the running answer may still bring end here, counted as `position` is; None: at its end.
         self._stop = self._extent.length
@@ -197,7 +204,9 @@ class ObjectBody:
         if self._is_complete or not len(buffer):
             return 0
         if self._inspection is None:
-            self._inspection = inspection_of(self._opening, self._extent, self._part_number, self._surveys)
+            self._inspection = inspection_of(
+                self._opening, self._traits, self._extent, self._part_number, self._surveys
+            )
         count = self._persist(buffer)
         self._inspection.take_in(buffer[:count])
         self.position += count
@@ -234,6 +243,9 @@ class ObjectBody:
         self._store.succeed()
         self.verification = inspection.conclude()
         self._is_complete = True
+        opening = self._opening
+        if self._is_ordinary and opening.head.reading is None:
+            self._moulding.learn(opening.source, opening.request, opening.head)
         self._let_go()
 
     # Where the way breaks ----------------------------------------------------------------------------------------

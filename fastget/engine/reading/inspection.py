@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fastget.core.messages import ResponseHead
     from fastget.core.planner import Chunk
     from fastget.engine.discovery.opening import Opening
+    from fastget.sources.protocol import StoreTraits
 
 _FULL_OBJECT = ("FULL_OBJECT",)
 _COMPOSITE = ("COMPOSITE",)
@@ -177,13 +178,16 @@ class Surveys(Protocol):
     def object_digests(self) -> tuple[DeclaredDigest, ...]: ...
 
 
-def inspection_of(opening: Opening, extent: Extent, part_number: int | None, surveys: Surveys) -> Inspection:
+def inspection_of(
+    opening: Opening, traits: StoreTraits, extent: Extent, part_number: int | None, surveys: Surveys
+) -> Inspection:
     """How the body of this answer can be checked: as a whole object, as a part of one, or not at all.
 
-    Raises ChecksumMismatch where the store declares two digests that contradict each other.
+    `traits` are what its store does. Raises ChecksumMismatch where the store declares two digests that contradict each
+    other.
     """
     if opening.head.status == 200:
-        return _of_whole(opening, surveys)
+        return _of_whole(opening, traits, surveys)
     if extent.span is None:
         return Counted("the answer does not say which bytes of the object it holds")
     if (whole := _full_object_in_range(opening, extent)) is not None:
@@ -197,9 +201,8 @@ def inspection_of(opening: Opening, extent: Extent, part_number: int | None, sur
     return OnePart(opening, check, extent, "the part that this range is", lambda: _not_a_part(surveys, extent))
 
 
-def _of_whole(opening: Opening, surveys: Surveys) -> Inspection:
+def _of_whole(opening: Opening, traits: StoreTraits, surveys: Surveys) -> Inspection:
     info = opening.info
-    traits = opening.source.traits(info)
     rungs = rungs_of(info, traits)
     best = next(iter(choose(rungs, layout_is_known=True)), None)
     layout = None
