@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from fastget.records import state
@@ -11,6 +11,7 @@ from fastget.transport.pool import Pool, connection_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from fastget.config import Config
 
@@ -35,7 +36,7 @@ class Pools:
         self._made_by = connection_options(config)
         # One that its holder may take again: the garbage collector, or a signal handler, closes things at any moment.
         self._lock = threading.RLock()
-        self._kept: dict[str | None, Pool] = {}
+        self._kept: dict[str | None, nullcontext[Pool]] = {}
         # The client's own options with each of the bundles: to make and check them again would cost every call.
         self._own = {config.ca_bundle: config}
         # Those of calls, by what they are made by.
@@ -52,8 +53,7 @@ class Pools:
             own = self._own[ca_bundle] = self._config.merged(ca_bundle=ca_bundle)
         return own if config is self._config else config.merged(ca_bundle=ca_bundle)
 
-    @contextmanager
-    def lend(self, config: Config) -> Iterator[Pool]:
+    def lend(self, config: Config) -> AbstractContextManager[Pool]:
         """The shared pool, or the one for these options.
 
         What a call lends once more within itself is the same one: where a server serves few connections at once, those
@@ -61,9 +61,11 @@ class Pools:
         """
         made_by = connection_options(config)
         if config.ca_bundle in self._own and made_by == self._made_by:
-            yield self._keep(config)
-            return
-        key = (config.ca_bundle, *made_by)
+            return self._keep(config)
+        return self._lend_apart(config, (config.ca_bundle, *made_by))
+
+    @contextmanager
+    def _lend_apart(self, config: Config, key: tuple[object, ...]) -> Iterator[Pool]:
         with self._lock:
             lent = self._lent.get(key) or _Lent(Pool(config))
             lent.users += 1
@@ -73,12 +75,12 @@ class Pools:
         finally:
             self._take_back(key, lent)
 
-    def _keep(self, config: Config) -> Pool:
+    def _keep(self, config: Config) -> nullcontext[Pool]:
         with self._lock:
-            pool = self._kept.get(config.ca_bundle)
-            if pool is None:
-                pool = self._kept[config.ca_bundle] = Pool(config)
-            return pool
+            kept = self._kept.get(config.ca_bundle)
+            if kept is None:
+                kept = self._kept[config.ca_bundle] = nullcontext(Pool(config))
+            return kept
 
     def _take_back(self, key: tuple[object, ...], lent: _Lent) -> None:
         with self._lock:
@@ -93,10 +95,11 @@ class Pools:
         """Close the connections."""
         with self._lock:
             kept, self._kept = self._kept, {}
-        for pool in kept.values():
-            pool.close()
+        for lent in kept.values():
+            lent.enter_result.close()
 
     def abandon(self) -> None:
         """In a forked child: close its copies of what is idle, without the lock, which nobody may ever open."""
-        for pool in (*self._kept.values(), *(lent.pool for lent in self._lent.values())):
+        kept = [lent.enter_result for lent in self._kept.values()]
+        for pool in (*kept, *(lent.pool for lent in self._lent.values())):
             pool.abandon()

@@ -314,7 +314,8 @@ def test_a_client_that_nobody_closes_takes_its_connections_along(serve: Serve) -
     server = serve({"/b/k": StoredObject(Content.of(b"abc"))})
     client = fastget.Client()
     assert client.read(server.url("/b/k")) == b"abc"
-    (pool,) = client._pools._kept.values()
+    (kept,) = client._pools._kept.values()
+    pool = kept.enter_result
     assert len(pool._idle) == 1
     del client
     gc.collect()

@@ -106,7 +106,8 @@ client.read(f"{url}/parent")
 locked, over = threading.Event(), threading.Event()
 
 def hold():
-    (pool,) = client._pools._kept.values()
+    (kept,) = client._pools._kept.values()
+    pool = kept.enter_result
     with client._lock, client._pools._lock, pool._lock, pool.limit._lock:
         locked.set()
         over.wait()

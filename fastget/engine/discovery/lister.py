@@ -67,7 +67,7 @@ class Lister:
                 return self._fetch(line, query)
 
         url = self._source.display_url
-        page = persist(ask_once, url, self._store, self._retries, self._cancellation, self._notify)
+        page = persist(ask_once, lambda: url, self._store, self._retries, self._cancellation, self._notify)
         self._store.succeed()
         return page
 

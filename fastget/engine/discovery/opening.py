@@ -162,7 +162,10 @@ class Discovery:
         def ask_once() -> Opening:
             return self._ask(source, build, statuses)
 
-        return persist(ask_once, source.display_url, self._store, self._retries, self._cancellation, self._count)
+        def url() -> str:
+            return source.display_url
+
+        return persist(ask_once, url, self._store, self._retries, self._cancellation, self._count)
 
     def _count(self, retried: Event) -> None:
         self.retried += 1

@@ -44,7 +44,7 @@ class Attempts:
 
 def persist(
     work: Callable[[], Result],
-    url: str,
+    url: Callable[[], str],
     store: Store,
     retries: int,
     cancellation: Cancellation,
@@ -61,5 +61,5 @@ def persist(
                 return work()
         except FastgetError as error:
             delay = attempts.after(error)
-            notify(Retried(url, 0, None, attempts.count, delay, error.message))
+            notify(Retried(url(), 0, None, attempts.count, delay, error.message))
             cancellation.wait(delay)

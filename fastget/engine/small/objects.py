@@ -264,8 +264,9 @@ class AtOnce:
             if wrong := wrong_digests(data, checks):
                 raise Replan(seen=wrong)
             line.finish()
-            # The next run of the same call asks for the facts alone where the file bears a note.
-            if not sink.put(data, Identity.of(info.url, self._source.selection, info)):
+            # The next run of the same call asks for the facts alone where the file bears a note; memory bears none.
+            identity = Identity.of(info.url, self._source.selection, info) if lent is not None else None
+            if not sink.put(data, identity):
                 raise Replan
         finally:
             if lent is not None:
