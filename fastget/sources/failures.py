@@ -25,7 +25,7 @@ _SIGN_IN_HINT = "sign in again, with the same profile: `aws sso login`, or `aws 
 _UNREADABLE_HINT = "look at what gives the credentials: the program, the file or the service that the AWS settings name"
 _SETTINGS_HINT = "check endpoint_url (https://host[:port]), region, profile and the AWS config file"
 # What botocore lets out where an answer or a file is not as it expects, or where there is none.
-_UNFORESEEN = (OSError, LookupError, TypeError, AttributeError, AssertionError)
+_UNFORESEEN = (EOFError, OSError, LookupError, TypeError, AttributeError, AssertionError)
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def _translated(error: Exception, display_url: str, otherwise: type[FastgetError
 
     known: tuple[tuple[type[Exception], type[FastgetError], str], ...] = (
         (boto.NoCredentialsError, CredentialsError, NO_CREDENTIALS_HINT),
-        (boto.PartialCredentialsError, CredentialsError, "give both the access key and the secret key"),
+        (boto.PartialCredentialsError, CredentialsError, "give what is missing as well, or nothing of it"),
         (boto.CredentialRetrievalError, CredentialsError, "check the profile's credential settings"),
         (boto.SSOError, CredentialsError, _SIGN_IN_HINT),
         (boto.TokenRetrievalError, CredentialsError, _SIGN_IN_HINT),
@@ -66,6 +66,7 @@ def _translated(error: Exception, display_url: str, otherwise: type[FastgetError
         (boto.ParamValidationError, InvalidURL, "write it as s3://bucket/key"),
         (boto.HTTPClientError, NetworkError, "check the network and endpoint_url"),
         (boto.ConnectionError, NetworkError, "check the network and endpoint_url"),
+        (EOFError, CredentialsError, "run it at a terminal, or give a profile that needs no code"),
         *((kind, CredentialsError, _UNREADABLE_HINT) for kind in _UNFORESEEN),
         (Exception, otherwise, _UNREADABLE_HINT if otherwise is CredentialsError else _SETTINGS_HINT),
     )
@@ -80,6 +81,8 @@ def _translated(error: Exception, display_url: str, otherwise: type[FastgetError
 def _words(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"the AWS settings name {error.filename}, which cannot be used ({error.strerror})"
+    if isinstance(error, EOFError):  # of botocore's prompt: it reads nothing else
+        return "the AWS settings want a code (MFA), and nobody is there to type it"
     if isinstance(error, _UNFORESEEN):
         return f"the AWS settings or credentials cannot be read ({type(error).__name__}: {error})"
     return str(error)

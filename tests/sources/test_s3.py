@@ -23,6 +23,7 @@ from fastget.core.objectinfo import Pin
 from fastget.core.ranges import Span
 from fastget.errors import ConfigError, CredentialsError, InvalidURL
 from fastget.sources.endpoints import S3Endpoints, _Making
+from fastget.sources.failures import botocore_failures
 from fastget.sources.protocol import Correction
 from fastget.sources.s3 import S3Source
 
@@ -340,6 +341,7 @@ def test_keys_of_the_options_and_of_a_program_are_held_to_the_same(endpoints: S3
             S3Source.of("s3://bucket/key", config, endpoints).get()
 
 
+ROLE = "role_arn = arn:aws:iam::123456789012:role/x\n"
 SSO = "sso_start_url = https://sso.test/start\nsso_region = us-east-1\nsso_account_id = 1\nsso_role_name = r"
 
 
@@ -354,6 +356,7 @@ SSO = "sso_start_url = https://sso.test/start\nsso_region = us-east-1\nsso_accou
             "access key .* is no text",
         ),
         (SSO, "SSO"),
+        (ROLE, "source_profile"),
     ],
 )
 def test_credentials_that_botocore_does_not_get_are_a_credentials_error(
@@ -365,7 +368,18 @@ def test_credentials_that_botocore_does_not_get_are_a_credentials_error(
         S3Source.of("s3://bucket/key", Config(profile="broken"), endpoints).get()
     assert caught.value.hint
     assert "endpoint_url" not in caught.value.hint
+    assert "both the access key" not in caught.value.hint
     assert caught.value.__cause__ is None
+
+
+def test_a_code_that_nobody_is_there_to_type_is_a_credentials_error() -> None:
+    # What botocore's prompt for the code of a profile with mfa_serial raises where nobody answers it.
+    with (
+        pytest.raises(CredentialsError, match=r"s3://bucket/key: .*MFA") as caught,
+        botocore_failures("s3://bucket/key"),
+    ):
+        raise EOFError
+    assert "terminal" in str(caught.value.hint)
 
 
 _UNDATED = '{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "s", "SessionToken": "t", "Expiration": "junk"}'
