@@ -77,7 +77,7 @@ def _error_document(body: bytes) -> dict[str, str]:
     Of one that breaks off, or breaks the rules of XML, those that stand whole before that place. A document type could
     define entities without end, so none is read (faults.md S17).
     """
-    if len(body) > LARGEST_BODY or b"<Error" not in body or b"<!" in body:
+    if len(body) > LARGEST_BODY or b"<Error" not in body or b"<!DOCTYPE" in body:
         return {}
     from xml.etree import ElementTree as ET
 

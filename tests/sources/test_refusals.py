@@ -222,8 +222,10 @@ def test_a_body_that_is_no_plain_error_document_leaves_the_status_to_speak(body:
         document("InvalidObjectState")[:-10],
         document("InvalidObjectState", "Of a & b."),
         document("InvalidObjectState").replace(b"so", b"\xfc"),
+        document("InvalidObjectState").replace(b"<Error>", b"<!-- of a gateway --><Error>"),
+        document("<![CDATA[InvalidObjectState]]>"),
     ],
-    ids=["a line in front", "more behind", "cut short", "an ampersand", "another coding"],
+    ids=["a line in front", "more behind", "cut short", "an ampersand", "another coding", "a comment", "CDATA"],
 )
 def test_a_broken_document_is_read_as_far_as_it_holds(body: bytes, answer: Answer) -> None:
     error = refusal_error(answer(403), body, URL)
