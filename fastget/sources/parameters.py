@@ -51,7 +51,8 @@ class Parameters:
 
     `sse_customer_key` is the key itself; its digest is computed where it is not given. Dates without a time zone are
     in local time, as datetime takes them; the wire has whole seconds. `checksum_mode` is on unless it is None (row 21).
-    Raises ConfigError for a text that cannot stand in a header, a date beyond all, or a key without its algorithm.
+    Raises ConfigError for a text that cannot stand in a header, an empty version, a date beyond all, or a key without
+    its algorithm.
     """
 
     if_match: str | None = None
@@ -80,6 +81,8 @@ class Parameters:
                 _check_text(item.name, value)
             elif isinstance(value, datetime):
                 _check_moment(item.name, value)
+        if self.version_id == "":
+            raise ConfigError("version_id is empty", hint="leave it out to have the current version")
         if self.sse_customer_key is not None and self.sse_customer_algorithm is None:
             raise ConfigError("a customer's key goes with its algorithm", hint="it is AES256")
 

@@ -54,6 +54,7 @@ def server(serve: Callable[..., ObjectServer]) -> ObjectServer:
         pytest.param({"Key": 5}, "Key must be a text, not of type int", marks=pytest.mark.row(2)),
         pytest.param({"Key": "\udcff"}, "Key cannot be written as UTF-8", marks=pytest.mark.row(2)),
         pytest.param({"VersionId": "\udcff"}, "version_id cannot be written as UTF-8", marks=pytest.mark.row(9)),
+        pytest.param({"VersionId": ""}, "version_id is empty", marks=pytest.mark.row(9)),
         pytest.param({"IfModifiedSince": FIRST}, "if_modified_since lies beyond", marks=pytest.mark.row(4)),
         pytest.param({"ResponseExpires": FIRST}, "response_expires lies beyond", marks=pytest.mark.row(15)),
         pytest.param({"IfMatch": b"x"}, "IfMatch must be a text", marks=pytest.mark.row(3)),
