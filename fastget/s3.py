@@ -242,6 +242,8 @@ class Body(io.BufferedReader):
     read that waits then ends with Cancelled. A context manager, which closes.
     """
 
+    _left_at: int | None = None
+
     def __init__(self, body: ObjectBody) -> None:
         super().__init__(_Raw(body), _BUFFER_SIZE)
         self._object_body = body
@@ -282,10 +284,17 @@ class Body(io.BufferedReader):
             return chunk
         raise StopIteration
 
+    def tell(self) -> int:
+        """How many bytes have been read, also once it is closed."""
+        return super().tell() if self._left_at is None else self._left_at
+
     def close(self) -> None:
         """Drop what has not been read, which is then not verified; safe in any thread or signal handler, and twice."""
         self._object_body.close()
         with suppress(RuntimeError):  # in a signal handler of the thread that reads, whose read ends with Cancelled now
+            position = super().tell()
+            if not self.closed:  # else the place in its buffer is lost
+                self._left_at = position
             super().close()
 
     def __repr__(self) -> str:

@@ -60,6 +60,7 @@ def test_every_way_of_reading_brings_the_bytes_and_verifies_them(serve: Serve, r
         answer = await fastget.aio.s3.get_object(**given(server))
         assert b"".join([chunk async for chunk in answer["Body"]]) == CONTENT.read()
         await answer["Body"].close()
+        assert answer["Body"].tell() == 300_000
         assert "300000 of 300000" in repr(answer["Body"])
 
     run(main)

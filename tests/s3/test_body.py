@@ -422,6 +422,17 @@ def test_next_gives_chunks_until_the_end(serve: Serve, get: Ask) -> None:
         next(body)
 
 
+@pytest.mark.parametrize("size", [0, 5, -1])
+def test_a_closed_body_tells_how_much_of_it_was_read(serve: Serve, get: Ask, sdk_client: Any, size: int) -> None:
+    server = serve({"/b/k": lines_object()})
+    ours, theirs = get(server)["Body"], sdk_client("aws", server).get_object(Bucket="b", Key="k")["Body"]
+    assert ours.read(size) == theirs.read(size)
+    for _ in range(2):
+        ours.close()
+        theirs.close()
+        assert ours.tell() == theirs.tell()
+
+
 def test_its_repr_tells_how_far_it_is(serve: Serve, get: Ask) -> None:
     body = get(serve({"/b/k": lines_object()}))["Body"]
     body.read()
