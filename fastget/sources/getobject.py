@@ -125,8 +125,11 @@ def _joined(headers: Headers) -> dict[str, str]:
 
 
 def _metadata(headers: Headers) -> dict[str, str]:
-    """The user's own fields, by their names as sent and without the prefix."""
-    names = {name.lower(): name for name, _ in headers if name.lower().startswith(METADATA_PREFIX)}
+    """The user's own fields, by their names as sent (first) and without the prefix."""
+    names: dict[str, str] = {}
+    for name, _ in headers:
+        if name.lower().startswith(METADATA_PREFIX):
+            names.setdefault(name.lower(), name)
     return {name[len(METADATA_PREFIX) :]: ", ".join(headers.get_all(name)) for name in names.values()}
 
 

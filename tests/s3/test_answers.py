@@ -230,6 +230,7 @@ def test_any_values_become_the_fields_that_the_sdks_make_of_them(answers: Answer
         [("x-amz-meta-a", "1"), ("x-amz-meta-b", "")],
         [("X-Amz-Meta-Mixed-Case", "1")],
         [("x-amz-meta-a", "1"), ("x-amz-meta-a", "2")],
+        [("x-amz-meta-mixed", "1"), ("X-Amz-Meta-Mixed", "2")],
         [("x-amz-meta-name", "=?UTF-8?B?w6k=?=")],
         [("x-amz-meta-latin", "caf\xe9")],
         [("x-amz-meta-", "no name")],
