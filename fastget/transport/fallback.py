@@ -235,7 +235,7 @@ class HttpxConnection:
         if isinstance(error, httpx.LocalProtocolError):
             return ConfigError(
                 "the request holds a header field or a target that HTTP does not allow",
-                hint="look for line breaks and other control characters in headers and URL",
+                hint="look for line breaks, other control characters and blanks around a value in headers and URL",
             )
         if isinstance(error, httpx.ProxyError):
             return self._refused(str(error) if self._proxy is None else self._proxy.without_secrets(str(error)))

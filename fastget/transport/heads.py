@@ -72,7 +72,7 @@ class HeadExchange:
             # The value may be a secret: it is not quoted.
             raise ConfigError(
                 "the request holds a header field or a target that HTTP does not allow",
-                hint="look for line breaks and other control characters in headers and URL",
+                hint="look for line breaks, other control characters and blanks around a value in headers and URL",
             )
         return data
 

@@ -91,6 +91,16 @@ def test_a_keyword_that_cannot_be_is_refused_before_anything_is_sent(
     assert not server.requests
 
 
+@pytest.mark.parametrize("keyword", [{"IfMatch": '"a" '}, {"Range": " bytes=0-1"}, {"headers": {"X-A": "b\t"}}])
+def test_blanks_around_a_value_are_named_where_they_keep_it_from_going_out(
+    server: ObjectServer, get: Ask, keyword: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigError, match="HTTP does not allow") as caught:
+        get(server, **keyword)
+    assert "blanks around a value" in str(caught.value.hint)
+    assert not server.requests
+
+
 @pytest.mark.row(*range(10, 16), 105)
 @pytest.mark.parametrize(
     "name",
