@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 _REGION = re.compile(r"[a-z][a-z0-9]+(?:-[a-z0-9]+){0,5}", re.ASCII)
 _REGION_ELEMENT = re.compile(rb"<Region>([a-z0-9-]{2,63})</Region>")
-_ELSEWHERE = frozenset({301, 302, 307, 400})
+# The statuses of a request that has to go to another region.
+ELSEWHERE = frozenset({301, 302, 307, 400})
 # S3 refuses signatures whose time is further than this from its own (seconds).
 _LARGEST_SKEW = 15 * 60.0
 # A HEAD is refused without a code.
@@ -38,7 +39,7 @@ _SESSION_TOKENS = ("x-amz-security-token", "x-amz-s3session-token")
 
 def region_named(head: ResponseHead, body: bytes) -> str | None:
     """The region that a bucket is said to be in, by header or, in the error document, by `<Region>`."""
-    if head.status not in _ELSEWHERE:
+    if head.status not in ELSEWHERE:
         return None
     region = (head.headers.get("x-amz-bucket-region") or "").strip()
     if not region and (found := _REGION_ELEMENT.search(body)):

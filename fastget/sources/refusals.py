@@ -23,6 +23,7 @@ from fastget.errors import (
 )
 from fastget.records import record
 from fastget.sources.archives import RESTORE_HINT
+from fastget.sources.corrections import ELSEWHERE
 from fastget.sources.replies import safe_text, server_reply
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def _error(
     facts, more = _facts(head, reply, meaning.kind, secrets)
     return meaning.kind(
         f"{display_url}: {meaning.says}{more} ({_own_words(head, reply)})",
-        hint=_region_hint(head.headers, secrets) or meaning.hint,
+        hint=_region_hint(head, secrets) or meaning.hint,
         url=display_url,
         reply=reply,
         **facts,
@@ -275,9 +276,9 @@ def _by_class(head: ResponseHead) -> _Meaning:
     return _Meaning(ServerError, "the answer is a redirect that cannot be followed", "check the URL and the region")
 
 
-def _region_hint(headers: Headers, secrets: Iterable[str]) -> str | None:
-    """A bucket that lives in another region says in which (wire-spec.md row 89)."""
-    region = headers.get("x-amz-bucket-region") or ""
+def _region_hint(head: ResponseHead, secrets: Iterable[str]) -> str | None:
+    """A bucket that lives in another region says in which (wire-spec.md row 89). With 403 it may be the right one."""
+    region = (head.headers.get("x-amz-bucket-region") or "") if head.status in ELSEWHERE else ""
     is_one = _REGION.fullmatch(region) is not None and safe_text(region, secrets) == region
     return f"the bucket is in {region}: set region to it" if is_one else None
 

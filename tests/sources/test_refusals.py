@@ -160,6 +160,13 @@ def test_a_bucket_in_another_region_is_named_in_the_hint(status: int, answer: An
     assert "\x1b" not in str(evil.hint)
 
 
+@pytest.mark.parametrize(("status", "hint"), [(403, "denied, or missing"), (404, "check the spelling")])
+def test_a_region_that_is_told_with_any_refusal_is_no_way_out(status: int, hint: str, answer: Answer) -> None:
+    # S3 names a bucket's region to those who are denied it, too, in whichever region they ask.
+    error = refusal_error(answer(status, {"x-amz-bucket-region": "eu-west-1"}), b"", URL)
+    assert str(error.hint).startswith(hint)
+
+
 @pytest.mark.fault("H40")
 @pytest.mark.parametrize(
     ("value", "date", "expected"),
