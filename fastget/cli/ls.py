@@ -154,7 +154,7 @@ def _flags() -> list[click.Parameter]:
         if isinstance(flag, Flag)
         and flag.section != "Conditions"
         and flag.name not in _OF_OBJECTS
-        and not (flag.name or "").startswith("response_")
+        and not (flag.section == "S3" and (flag.name or "").startswith("response_"))
     ]
     return [*concerns, *output_flags(quiet=False)]
 

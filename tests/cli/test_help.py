@@ -14,6 +14,7 @@ import fastget
 from fastget.cli import app
 from fastget.cli.app import group
 from fastget.cli.exit_codes import ExitCode
+from fastget.cli.options import Flag
 from fastget.config import environment_names
 
 Run = Callable[..., CompletedProcess[bytes]]
@@ -76,6 +77,14 @@ def test_the_help_says_which_options_no_variable_sets(name: str) -> None:
     unread = [flag.opts[0] for flag in with_a_value if flag.name not in environment_names() and not flag.multiple]
     assert re.findall(r"--?[a-z-]+", told) == unread
     assert str(verb("completion").epilog) == "None"
+
+
+@pytest.mark.parametrize("name", ["pull", "ls", "stat", "bench", "demo"])
+def test_every_verb_that_asks_a_server_has_all_flags_of_the_network(name: str) -> None:
+    def network(command: click.Command) -> set[str]:
+        return {flag.opts[-1] for flag in command.params if isinstance(flag, Flag) and flag.section == "Network"}
+
+    assert network(verb(name)) == network(verb("get"))
 
 
 def examples() -> list[str]:
