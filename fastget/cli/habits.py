@@ -43,6 +43,7 @@ _FLAGS: Mapping[tuple[str, ...], str] = {
     ("--silent", "--no-progress", "--only-show-errors", "--no-verbose"): "-q says nothing but errors",
     ("--allow-overwrite", "--overwrite", "--force"): "a file is replaced without a flag; -n leaves it alone",
     ("--include", "--exclude", "--accept", "--reject"): _FILTERS,
+    ("-I", "--head", "--spider"): "fastget stat URL shows what a server says of an object, and fetches nothing",
     ("--endpoint", "--s3-endpoint"): "--endpoint-url URL names the store",
 }
 

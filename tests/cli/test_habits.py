@@ -38,6 +38,7 @@ def test_what_a_verb_of_another_tool_means_is_a_verb(meant: str) -> None:
         (["-c", "http://h/x"], "hint: to go on is the default; --no-resume turns it off"),
         (["http://h/x", "-O", "x"], "hint: -o FILE names the file; without it the URL does"),
         (["-i", "list"], "hint: fastget pull takes all that is below a prefix, or a list: fastget pull --help"),
+        (["-I", "http://h/x"], "hint: fastget stat URL shows what a server says of an object, and fetches nothing"),
         (["cp", "s3://b/k", "."], "fastget: No such command 'cp' (did you mean get?)"),
         (["pull", "s3://b/x/", "out"], "hint: -d DIR names the directory that the files go to"),
         (
