@@ -15,7 +15,7 @@ from fastget.records import frozen, record
 
 
 class Method(StrEnum):
-    """The rung of the ladder that a download was verified on, best first (DESIGN.md, Verification)."""
+    """The rung of the ladder that a download was verified on, best first (docs/concepts/verification.md)."""
 
     USER_DIGEST = "user-digest"
     FULL_OBJECT = "full-object"
