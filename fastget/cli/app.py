@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fastget.cli.exit_codes import ExitCode, of_signal
-from fastget.cli.options import help_flag
+from fastget.cli.options import VERBS, help_flag
 from fastget.cli.signals import Interrupted, clean_stop
 from fastget.cli.streams import OutputLost, prepare_streams, silence_output
 from fastget.cli.terminal import printable
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 _URL = r"[A-Za-z][A-Za-z0-9+.-]*://\S*?(?=[)']*(?:\s|$))"
 # By this variable a shell asks for completions.
 VARIABLE = "_FASTGET_COMPLETE"
-# In the order of the help. Each verb is a module of this package with a `command` in it.
-_VERBS = ("get", "pull", "ls", "stat", "bench", "demo", "completion")
 _HELP = """Parallel, verified downloads from S3, S3-compatible stores and HTTP(S).
 
 `fastget URL` is short for `fastget get URL`.
@@ -56,10 +54,10 @@ class Verbs(click.Group):
     """The verbs, each loaded when it is called. Without one, what looks like a URL or a flag is for `get`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  the signature is click's
-        return list(_VERBS)
+        return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in _VERBS:
+        if cmd_name not in VERBS:
             return None
         module: Any = import_module(f"fastget.cli.{cmd_name}")
         found: click.Command = module.command
@@ -85,9 +83,9 @@ class Verbs(click.Group):
 def _verb_meant_by(given: str) -> str | None:
     from difflib import get_close_matches
 
-    from fastget.cli.habits import VERBS
+    from fastget.cli import habits
 
-    return VERBS.get(given) or next(iter(get_close_matches(given, _VERBS, 1)), None)
+    return habits.VERBS.get(given) or next(iter(get_close_matches(given, VERBS, 1)), None)
 
 
 def group() -> click.Group:

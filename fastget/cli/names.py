@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fastget.cli.options import VERBS
 from fastget.errors import ConfigError, DestinationError, InvalidURL
 
 if TYPE_CHECKING:
@@ -37,9 +38,12 @@ def file_name(url: str) -> str:
 def destinations(urls: Sequence[str], output: str | None, directory: str | None) -> list[str]:
     """Where each URL goes; `-` is standard output. A directory that is missing is made.
 
-    Raises ConfigError for flags that contradict each other and for two URLs that would write the same file,
-    DestinationError where the directory cannot be made.
+    Raises ConfigError for flags that contradict each other, for two URLs that would write the same file and for a verb
+    among the URLs, DestinationError where the directory cannot be made.
     """
+    verb = next((url for url in urls if url in VERBS), None)
+    if verb is not None:
+        raise ConfigError(f"{verb} is a verb, and no URL", hint=f"a verb comes before all flags: fastget {verb} …")
     if output is not None and len(urls) > 1:
         raise ConfigError("-o names one file, but there are several URLs", hint="use -d DIR to name their directory")
     if output is not None and directory is not None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from fastget.events import EventHandler
 
+# In the order of the help. Each verb is a module of this package with a `command` in it.
+VERBS = ("get", "pull", "ls", "stat", "bench", "demo", "completion")
 # Short flags and other names, from fingers that know aria2, curl and s5cmd.
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "connections": ("-x", "--connections"),

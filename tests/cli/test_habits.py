@@ -39,6 +39,8 @@ def test_what_a_verb_of_another_tool_means_is_a_verb(meant: str) -> None:
         (["http://h/x", "-O", "x"], "hint: -o FILE names the file; without it the URL does"),
         (["-i", "list"], "hint: fastget pull takes all that is below a prefix, or a list: fastget pull --help"),
         (["-I", "http://h/x"], "hint: fastget stat URL shows what a server says of an object, and fetches nothing"),
+        (["--region", "x", "ls", "s3://b"], "hint: a verb comes before all flags: fastget ls …"),
+        (["--json", "get", "http://h/x", "-o", "x"], "hint: a verb comes before all flags: fastget get …"),
         (["cp", "s3://b/k", "."], "fastget: No such command 'cp' (did you mean get?)"),
         (["pull", "s3://b/x/", "out"], "hint: -d DIR names the directory that the files go to"),
         (
