@@ -18,6 +18,8 @@ from fastget.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from click.shell_completion import CompletionItem
+
     from fastget.events import EventHandler
 
 # In the order of the help. Each verb is a module of this package with a `command` in it.
@@ -30,6 +32,8 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "headers": ("-H", "--header"),
     "overwrite": ("-n", "--no-clobber"),
 }
+# What a shell looks for in the place of a value, by how the help calls it.
+_COMPLETED: Mapping[str, str] = {"FILE": "file", "PATH": "file", "DIR": "dir"}
 # What a flag that turns something off does, where the field says what the option does when it is on.
 _NEGATED: Mapping[str, str] = {
     "overwrite": "fail where a file is already there, and leave it alone",
@@ -145,6 +149,15 @@ class Flag(click.Option):
     def __init__(self, names: Sequence[str], *, section: str, **settings: Any) -> None:
         super().__init__(names, **settings)
         self.section = section
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What names a file or a directory is completed by the shell itself; click offers nothing for text."""
+        kind = _COMPLETED.get(str(self.metavar))
+        if kind is None:
+            return super().shell_complete(ctx, incomplete)
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type=kind)]
 
 
 class Verb(click.Command):

@@ -147,6 +147,23 @@ def test_a_shell_is_offered_verbs_and_flags(run: Run) -> None:
     assert b"--no-sign-request" in flags.stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("get -o ", b"file"),
+        ("get -d ", b"dir"),
+        ("get --ca-bundle ", b"file"),
+        ("pull -i ", b"file"),
+        ("pull -d ", b"dir"),
+        ("bench -o ", b"file"),
+        ("bench -d ", b"dir"),
+    ],
+)
+def test_a_shell_completes_names_of_files_where_a_flag_takes_one(run: Run, words: str, kind: bytes) -> None:
+    asked = {"_FASTGET_COMPLETE": "bash_complete", "COMP_WORDS": f"fastget {words}", "COMP_CWORD": "3"}
+    assert run(env=asked).stdout.splitlines() == [kind + b","]
+
+
 def test_a_variable_of_completion_that_is_empty_asks_for_none(run: Run) -> None:
     outcome = run("stat", "no-url", env={"_FASTGET_COMPLETE": ""})
     assert (outcome.returncode, outcome.stdout) == (2, b"")
