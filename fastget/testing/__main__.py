@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import signal
 import sys
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from fastget.config import parse_size
+from fastget.errors import ConfigError
 from fastget.testing import sets
-from fastget.testing.behaviour import Behaviour
 from fastget.testing.process import ServedObject
 
 if TYPE_CHECKING:
@@ -46,22 +48,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m fastget.testing", description="Serve objects on 127.0.0.1.")
     parser.add_argument("--objects", choices=("demo", "large", "small"), default="demo", help="which objects")
-    parser.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
-    parser.add_argument("--size", type=parse_size, help="size of each object, such as 1G")
-    parser.add_argument("--count", type=int, default=5000, help="how many small objects")
-    parser.add_argument("--delay", type=_span, default=(0.0, 0.0), metavar="LOW-HIGH", help="to first byte, seconds")
-    parser.add_argument("--rate", type=parse_size, help="bytes a second for each connection, such as 45M")
+    parser.add_argument("--port", type=_port, default=0, help="port to listen on (default: a free one)")
+    parser.add_argument("--size", type=_size, help="size of each object, such as 1G")
+    parser.add_argument("--count", type=_count, default=5000, help="how many small objects")
+    parser.add_argument("--delay", type=_span, metavar="LOW-HIGH", help="to first byte, seconds")
+    parser.add_argument("--rate", type=_size, help="bytes a second for each connection, such as 45M")
     return parser
 
 
 def _object_set(options: argparse.Namespace) -> sets.ObjectSet:
-    behaviour = Behaviour(first_byte_delay=options.delay, rate_per_connection=options.rate)
     size = {} if options.size is None else {"size": options.size}
     if options.objects == "demo":
-        return sets.demo(**size)
-    if options.objects == "large":
-        return sets.large(behaviour=behaviour, **size)
-    return sets.small(options.count, behaviour=behaviour, **size)
+        chosen = sets.demo(**size)
+    elif options.objects == "large":
+        chosen = sets.large(**size)
+    else:
+        chosen = sets.small(options.count, **size)
+    told = {"first_byte_delay": options.delay, "rate_per_connection": options.rate}
+    given = {name: value for name, value in told.items() if value is not None}
+    return replace(chosen, behaviour=replace(chosen.behaviour, **given))
 
 
 def _announcement(server: ObjectServer, chosen: sets.ObjectSet) -> str:
@@ -82,9 +87,31 @@ def _served(server: ObjectServer, path: str, stored: StoredObject) -> ServedObje
     )
 
 
+def _size(text: str) -> int:
+    with suppress(ConfigError):
+        if size := parse_size(text):
+            return size
+    raise argparse.ArgumentTypeError(f"{text!r} is not a size above zero: write it as 16M, or a number of bytes")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of objects")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 1 << 16:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: they go up to 65535")
+    return int(text)
+
+
 def _span(text: str) -> tuple[float, float]:
     low, _, high = text.partition("-")
-    return float(low), float(high or low)
+    with suppress(ValueError):
+        if 0 <= float(low) <= float(high or low) < math.inf:
+            return float(low), float(high or low)
+    raise argparse.ArgumentTypeError(f"{text!r} is no span of seconds: write it as 0.03-0.06, or one number")
 
 
 def _end(_: int, __: FrameType | None) -> None:

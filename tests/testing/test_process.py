@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from fastget.testing import Algorithm, sets
+from fastget.testing import Algorithm, Behaviour, ObjectServer, sets
+from fastget.testing.__main__ import main
 from fastget.testing.process import spawn_demo_server, spawn_server
+from fastget.testing.sets import ObjectSet
 
 MIB = 2**20
 
@@ -62,6 +64,41 @@ def test_a_port_that_is_taken_is_told_in_a_line() -> None:
     assert done.returncode == 2
     assert f"cannot listen on port {port}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("--port", "70000"),
+        ("--count", "-3"),
+        ("--size", "x"),
+        ("--size", "0"),
+        ("--rate", "0"),
+        ("--delay", "x"),
+        ("--delay", "0.06-0.03"),
+        ("--delay", "nan"),
+    ],
+)
+def test_a_value_that_cannot_be_is_told_in_a_line(capsys: pytest.CaptureFixture[str], flag: str, value: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([flag, value])
+    assert ended.value.code == 2
+    assert f"error: argument {flag}: {value!r} is no" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("objects", ["demo", "large", "small"])
+def test_every_set_is_served_as_slowly_as_is_said(monkeypatch: pytest.MonkeyPatch, objects: str) -> None:
+    served: list[Behaviour] = []
+
+    def serve(chosen: ObjectSet, port: int) -> ObjectServer:
+        served.append(chosen.behaviour)
+        raise OSError(port, "none is needed")
+
+    monkeypatch.setattr(ObjectSet, "serve", serve)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit):
+        main(["--objects", objects, "--size", "1M", "--count", "1", "--rate", "5M", "--delay", "1-2"])
+    assert [(each.rate_per_connection, each.first_byte_delay) for each in served] == [(5 << 20, (1, 2))]
 
 
 def test_the_demo_server_names_its_two_objects(curl: Any) -> None:
