@@ -12,6 +12,7 @@ from fastget.transport.body import Body, Intake, body_of
 from fastget.transport.cancellation import SocketCancellation
 from fastget.transport.conversation import Conversation, NoAnswerError
 from fastget.transport.heads import CastExchange, HeadExchange
+from fastget.transport.interruptions import is_of_handler
 
 if TYPE_CHECKING:
     from fastget.core.messages import Request, ResponseHead
@@ -158,7 +159,7 @@ class SocketConnection:
         try:
             self._blame(error)
             self.close()
-            if isinstance(error, OSError):
+            if isinstance(error, OSError) and not is_of_handler(error):
                 self._cancellation.check()
                 if not isinstance(error, FastgetError):
                     raise NetworkError(f"the connection to {self.origin} broke: {error.strerror or error}") from error
@@ -171,6 +172,8 @@ class SocketConnection:
     def _blame(self, error: BaseException) -> None:
         peer = self._route.peer
         if peer is None or self._cancellation.is_set or not isinstance(error, OSError):
+            return
+        if is_of_handler(error):
             return
         if not isinstance(error, NetworkError) or error.is_transient:
             peer.blame(Trouble.SILENT if isinstance(error, Stalled) else Trouble.BROKEN)

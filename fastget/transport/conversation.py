@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from fastget.errors import NetworkError, Stalled
+from fastget.transport.interruptions import is_of_handler
 
 if TYPE_CHECKING:
     from fastget.transport.cancellation import SocketCancellation
@@ -53,6 +54,8 @@ class Conversation:
         try:
             wire.send(data)
         except OSError as error:
+            if is_of_handler(error):
+                raise
             raise self._ended(error, is_answered=False) from error
 
     def hear(self, wire: Wire, exchange: HeadExchange, patience: float | None = None) -> Reception:
@@ -78,6 +81,8 @@ class Conversation:
         try:
             count = wire.receive(self._stage)
         except OSError as error:
+            if is_of_handler(error):
+                raise
             raise self._ended(error, is_answered=is_answered) from error
         self._cancellation.check()
         if count == 0:

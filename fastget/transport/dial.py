@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from fastget.core.addresses import Trouble
 from fastget.errors import NetworkError, Stalled
+from fastget.transport.interruptions import is_of_handler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -164,8 +165,8 @@ class Race:
         except BlockingIOError:
             pass
         except OSError as error:
-            self._fail(address, error)
             self._cancellation.close(sock)
+            self._fail(address, error)
             return
         except BaseException:
             self._cancellation.close(sock)
@@ -174,6 +175,8 @@ class Race:
         self._selector.register(sock, selectors.EVENT_WRITE)
 
     def _fail(self, address: Address, error: OSError) -> None:
+        if is_of_handler(error):
+            raise error
         self._error = self._error or error
         if error.errno not in _OUR_OWN:
             self.losers.append(address)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastget.errors import ConfigError, NetworkError, Stalled
 from fastget.transport import authorities
+from fastget.transport.interruptions import is_of_handler
 
 if TYPE_CHECKING:
     import socket
@@ -88,6 +89,8 @@ def handshake(
         secured.do_handshake()
     except OSError as error:
         cancellation.close(current)
+        if is_of_handler(error):
+            raise
         cancellation.check()
         raise _explained(error, host, timeout) from error
     except BaseException:

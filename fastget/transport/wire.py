@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import select
 import socket
@@ -10,6 +9,8 @@ import struct
 import sys
 import time
 from typing import TYPE_CHECKING
+
+from fastget.transport.interruptions import is_of_handler
 
 if TYPE_CHECKING:
     import ssl
@@ -31,7 +32,8 @@ def _timeval(seconds: float) -> bytes:
 
 def _is_tick(error: OSError) -> bool:
     """Whether nothing came in time; not so where the peer no longer answers."""
-    return isinstance(error, BlockingIOError | TimeoutError) and error.errno != errno.ETIMEDOUT
+    is_timeout = isinstance(error, BlockingIOError | TimeoutError) and error.errno != errno.ETIMEDOUT
+    return is_timeout and not is_of_handler(error)
 
 
 class Wire:
@@ -87,7 +89,9 @@ class Wire:
             if more:
                 return self._socket.recvmsg_into((view, *more), 0, socket.MSG_WAITALL)[0]
             return self._socket.recv_into(view, 0, socket.MSG_WAITALL)
-        except BlockingIOError:
+        except BlockingIOError as error:
+            if not _is_tick(error):
+                raise
             return None
 
     def ready(self, least: int, seconds: float) -> int:
@@ -121,12 +125,15 @@ class Wire:
             return count
         deadline = time.monotonic() + self._tick
         # An end or an error that is met with bytes in hand is met again by the next call.
-        with contextlib.suppress(OSError):
+        try:
             while count < len(view) and time.monotonic() < deadline:
                 more = self.receive(view[count:])
                 if not more:
                     break
                 count += more
+        except OSError as error:
+            if is_of_handler(error):
+                raise
         return count
 
     def is_silent(self) -> bool:

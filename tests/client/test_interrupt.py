@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from fastget.testing import Algorithm, Behaviour, Content, Fault, ObjectServer, StoredObject, faults
 
@@ -404,3 +406,55 @@ def test_interrupted_at_any_moment_a_download_is_whole_or_not_there(
     server = serve({"/b/k": stored})
     script(ANY_MOMENT, server.url("/b/k"), destination, hashlib.sha256(content.read()).hexdigest())
     assert not list(destination.parent.iterdir())
+
+
+# Errors of a handler ---------------------------------------------------------------------------------------------
+
+ALARMED = (
+    PRELUDE
+    + """
+import random
+
+url, bundle, kind = sys.argv[1:]
+error = {"TimeoutError": TimeoutError, "BlockingIOError": BlockingIOError, "ConnectionError": ConnectionError}[kind]
+client = fastget.Client(ca_bundle=bundle or None)
+expected = client.read(url, 1, 4 << 20)
+
+def alarm(*_):
+    raise error("the handler's own")
+
+signal.signal(signal.SIGALRM, alarm)
+chance = random.Random(7)
+alarmed = 0
+for _ in range(30):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.001, 0.02))
+        try:
+            found = client.read(url, 1, 4 << 20)
+        finally:
+            is_late = signal.setitimer(signal.ITIMER_REAL, 0)[0] == 0
+        assert found == expected, "the bytes are others"
+        assert not is_late, "the alarm went off, and the call went on"
+    except OSError as told:
+        assert type(told) is error and told.args == ("the handler's own",), repr(told)
+        alarmed += 1
+assert alarmed, "no call met an alarm"
+assert client.read(url, 1, 4 << 20) == expected
+client.close()
+assert state() == {"threads": [], "sockets": []}, state()
+"""
+)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("error", ["TimeoutError", "BlockingIOError", "ConnectionError"])
+def test_an_error_that_a_signal_handler_raises_in_a_read_is_no_failure_of_the_connection(
+    serve: Serve, script: Script, authority: trustme.CA, bundle: str, scheme: str, error: str
+) -> None:
+    context = None
+    if scheme == "https":
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("127.0.0.1").configure_cert(context)
+    stored = StoredObject(Content.generated(5 * MIB, seed=3))
+    server = serve({"/k": stored}, tls=context)
+    script(ALARMED, server.url("/k"), bundle if context else "", error)
