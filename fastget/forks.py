@@ -6,7 +6,7 @@ import os
 import sys
 from importlib import import_module
 from typing import Protocol
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 # What the threads of a transfer import when they first need it; the second half only if that has begun.
 IMPORTED_LATE = (
@@ -68,23 +68,28 @@ class Forkable(Protocol):
         ...
 
 
-_known: WeakSet[Forkable] = WeakSet()
+# By their identities: a copy of it is made in one step, whoever adds to it meanwhile, which a WeakSet's is not.
+_known: WeakValueDictionary[int, Forkable] = WeakValueDictionary()
 
 
 def tell(one: Forkable) -> None:
     """From now on, as long as it lives."""
-    _known.add(one)
+    _known[id(one)] = one
+
+
+def _told() -> list[Forkable]:
+    return [one for reference in _known.valuerefs() if (one := reference()) is not None]
 
 
 def _finish_imports() -> None:
     """Before a fork: a module that another thread is importing would stay locked in the child, for ever."""
-    if any(one.is_in_use for one in list(_known)):
+    if any(one.is_in_use for one in _told()):
         for name in (*IMPORTED_LATE, *(name for name in IMPORTED_SELDOM if name in sys.modules)):
             import_module(name)
 
 
 def _begin_anew() -> None:
-    for one in list(_known):
+    for one in _told():
         one.begin_anew()
 
 

@@ -217,6 +217,32 @@ def test_a_fork_while_another_thread_imports_what_a_download_needs_does_not_lock
     assert len(connections_of(server, "/child")) == len(connections_of(server, "/parent")) == 1
 
 
+OTHERS_BEGIN = (
+    PRELUDE
+    + """
+is_over = False
+held = [fastget.Client() for _ in range(2000)]
+
+def make():
+    while not is_over:
+        fastget.Client()
+
+threads = [threading.Thread(target=make) for _ in range(2)]
+for thread in threads:
+    thread.start()
+sys.setswitchinterval(1e-5)
+for _ in range(6):
+    in_child(lambda: None)
+is_over = True
+"""
+)
+
+
+def test_a_fork_while_other_threads_make_clients_goes_through_all_of_them(script: Script) -> None:
+    """Each plain function makes one; the fixture has it that nothing is told of an error that nobody could catch."""
+    script(OTHERS_BEGIN)
+
+
 IDLE_CHILD = (
     PRELUDE
     + """
