@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import Protocol
 from weakref import WeakValueDictionary
@@ -50,6 +51,8 @@ IMPORTED_SELDOM = (
     "logging",
     "urllib.request",
 )
+# What these import, and when, is not counted up here.
+_PACKAGES = frozenset({"awscrt", "botocore", "crc32c", "fastget", "h11", "httpcore", "httpx", "urllib3", "xxhash"})
 
 
 class Forkable(Protocol):
@@ -86,6 +89,19 @@ def _finish_imports() -> None:
     if any(one.is_in_use for one in _told()):
         for name in (*IMPORTED_LATE, *(name for name in IMPORTED_SELDOM if name in sys.modules)):
             import_module(name)
+    waited: set[str] = set()
+    while begun := _being_imported() - waited:
+        waited |= begun
+        for name in begun:
+            with suppress(Exception):  # it is told in the thread that imports it
+                import_module(name)
+
+
+def _being_imported() -> set[str]:
+    """Modules of fastget, and of what it rests on, that some thread imports: of others it may never end."""
+    # CPython's, and no more than a help: it holds a lock for each of them, before it is in sys.modules.
+    locks = getattr(sys.modules.get("_frozen_importlib"), "_module_locks", {})
+    return {name for name in list(locks) if name.partition(".")[0] in _PACKAGES}
 
 
 def _begin_anew() -> None:

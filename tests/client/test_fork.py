@@ -217,6 +217,48 @@ def test_a_fork_while_another_thread_imports_what_a_download_needs_does_not_lock
     assert len(connections_of(server, "/child")) == len(connections_of(server, "/parent")) == 1
 
 
+OF_FEW_CALLS = (
+    PRELUDE
+    + """
+import logging, time  # logging hooks into forks itself
+url, name = sys.argv[1:]
+importing = threading.Event()
+
+class Slow:
+    def find_spec(self, wanted, path, target=None):
+        if wanted == name:
+            importing.set()
+            time.sleep(0.2)
+
+def use(who):
+    with client.stream(f"{url}/{who}") as stream:
+        assert sum(map(len, stream)) == 5000
+    with s3.get_object(Bucket="b", Key=who, endpoint_url=url, no_sign_request=True, client=client)["Body"] as body:
+        assert len(body.read()) == 5000
+
+from fastget import s3
+sys.meta_path.insert(0, Slow())
+client = fastget.Client()
+thread = threading.Thread(target=use, args=("parent",))
+thread.start()
+importing.wait()
+in_child(lambda: use("child"))
+thread.join()
+client.close()
+"""
+)
+
+
+@pytest.mark.parametrize(
+    "name", ["fastget.engine.reading.streaming", "fastget.sources.endpoints", "fastget.sources.s3"]
+)
+def test_a_fork_while_another_thread_imports_what_few_calls_need_does_not_lock_the_child_out(
+    serve: Serve, script: Script, name: str
+) -> None:
+    objects = {f"{path}/{who}": OBJECTS[f"/{who}"] for path in ("", "/b") for who in ("parent", "child")}
+    script(OF_FEW_CALLS, serve(objects).base_url, name)
+
+
 OTHERS_BEGIN = (
     PRELUDE
     + """
