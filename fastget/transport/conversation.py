@@ -91,6 +91,11 @@ class Conversation:
 
     def _ended(self, error: OSError | None, *, is_answered: bool) -> NetworkError:
         self._cancellation.check()
+        if getattr(error, "reason", None) is not None:
+            from fastget.transport.tls import refusal_of_client
+
+            if (refusal := refusal_of_client(self._peer, error)) is not None:
+                return refusal
         cause = f": {error.strerror or error}" if error else ""
         if is_answered:
             return NetworkError(f"{self._peer} closed the connection within the head of its answer{cause}")

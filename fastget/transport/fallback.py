@@ -16,7 +16,7 @@ from fastget.errors import Cancelled, ConfigError, FastgetError, NetworkError, P
 from fastget.transport.cancellation import SocketCancellation
 from fastget.transport.heads import MAXIMUM_FIELDS, framing_of, unquoted
 from fastget.transport.resolver import unresolved
-from fastget.transport.tls import untrusted
+from fastget.transport.tls import refusal_of_client, untrusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -228,6 +228,8 @@ class HttpxConnection:
         for cause in _causes(error):
             if isinstance(cause, ssl.SSLCertVerificationError):
                 return untrusted(self.origin.host, cause)
+            if (refusal := refusal_of_client(str(self.origin), cause)) is not None:
+                return refusal
             if isinstance(cause, socket.gaierror):
                 return unresolved((self._proxy or self.origin).host, cause)
         if is_overdue or isinstance(error, httpx.TimeoutException):

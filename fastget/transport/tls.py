@@ -109,6 +109,20 @@ _WAYS_OUT = {
 }
 
 
+def refusal_of_client(peer: str, error: BaseException | None) -> NetworkError | None:
+    """What it means where a server ends a connection for want of the client's own certificate; None where it did not.
+
+    In TLS 1.3 it says so only after the handshake.
+    """
+    if getattr(error, "reason", None) != "TLSV13_ALERT_CERTIFICATE_REQUIRED":
+        return None
+    return NetworkError(
+        f"{peer} asks its client for a certificate, and fastget has none to show",
+        hint="fetch it with a tool that can show one, or ask who runs the server for another way",
+        is_transient=False,
+    )
+
+
 def untrusted(host: str, error: ssl.SSLCertVerificationError) -> NetworkError:
     """What a refused certificate means; asking again does not help."""
     counts = authorities.what_counts()

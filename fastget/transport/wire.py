@@ -159,6 +159,16 @@ class TlsWire(Wire):
     def let_go(self) -> None:
         self._error = None
 
+    def send(self, data: bytes) -> None:
+        try:
+            super().send(data)
+        except TimeoutError:
+            raise
+        except OSError:
+            # Why the server has ended the connection may be there to be read, and says more.
+            super().receive(memoryview(bytearray(1)))
+            raise
+
     def _configure(self) -> None:
         self._socket.settimeout(self._tick)
 

@@ -156,6 +156,39 @@ def test_abort_ends_a_handshake(secured: Mode, scripted: ServerMaker) -> None:
         client.get()
 
 
+@pytest.mark.parametrize("is_said_first", [False, True])
+def test_a_server_that_wants_a_certificate_of_its_client_is_told_as_that_and_not_asked_again(
+    secured: Mode, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, is_said_first: bool
+) -> None:
+    context = context_of(authority.issue_cert("127.0.0.1"))
+    context.verify_mode = ssl.CERT_REQUIRED
+    has_ended = threading.Event()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse() -> None:
+            accepted, _ = listener.accept()
+            with accepted, pytest.raises(ssl.SSLError):
+                context.wrap_socket(accepted, server_side=True)
+            has_ended.set()
+
+        if is_said_first:  # the connection has ended before the request is sent
+            send = ssl.SSLSocket.sendall
+
+            def send_late(sock: ssl.SSLSocket, data: bytes) -> None:
+                has_ended.wait(20)
+                send(sock, data)
+
+            monkeypatch.setattr(ssl.SSLSocket, "sendall", send_late)
+        server = threading.Thread(target=refuse)
+        server.start()
+        with pytest.raises(NetworkError, match="asks its client for a certificate") as caught:
+            secured.connect(listener.getsockname()[1]).get()
+        server.join()
+    assert not caught.value.is_transient
+    assert "a tool that can show one" in (caught.value.hint or "")
+
+
 @pytest.mark.fault("N20")
 def test_a_body_that_ends_without_close_notify_is_cut_short(secured: Mode) -> None:
     def script(peer: Peer) -> None:
