@@ -134,7 +134,10 @@ class Route:
         host = f"[{self._origin.host}]" if ":" in self._origin.host else self._origin.host
         data = exchange.encode_connect(f"{host}:{self._origin.port}", self._proxy_fields())
         conversation = Conversation(f"the proxy {proxy}", self._config.response_timeout, cancellation)
-        reception = conversation.hold(Wire(sock, self._tick), exchange, data)
+        try:
+            reception = conversation.hold(Wire(sock, self._tick), exchange, data)
+        except ProtocolError as error:
+            raise ProtocolError(f"the proxy {proxy} does not answer as one: {error.message}") from None
         self.check(reception.head)
         if not 200 <= reception.head.status < 300:
             answer = f"{reception.head.status} {proxy.without_secrets(reception.head.reason)}".strip()

@@ -253,6 +253,16 @@ def test_bytes_that_a_proxy_puts_into_the_tunnel_are_refused(scripted: ServerMak
     assert isinstance(failure(connect("https", 1, f"http://127.0.0.1:{proxy.port}")), ProtocolError)
 
 
+@pytest.mark.fault("N23")
+@pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 101 Switching Protocols\r\n\r\n"])
+def test_a_proxy_that_answers_nonsense_is_named(scripted: ServerMaker, connect: Connect, answer: bytes) -> None:
+    proxy = scripted(lambda peer: peer.answer(answer))
+    error = failure(connect("https", 1, f"http://127.0.0.1:{proxy.port}"))
+    assert isinstance(error, ProtocolError)
+    assert f"the proxy http://127.0.0.1:{proxy.port}" in str(error)
+    assert "scheme and the port of the URL" not in (error.hint or "")
+
+
 def test_a_proxy_that_never_answers_is_a_stall(scripted: ServerMaker, connect: Connect) -> None:
     proxy = scripted(lambda peer: peer.stall())
     error = failure(connect("https", 1, f"http://127.0.0.1:{proxy.port}", response_timeout=0.2))
