@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import field, fields, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal, NoReturn, Self
 
 from fastget.errors import ConfigError
 from fastget.events import EventHandler  # noqa: TC001  as above
@@ -70,6 +70,18 @@ def parse_size(text: str) -> int:
         raise ConfigError(f"{text!r} is not a size", hint="write it as 16M, 16MiB or a number of bytes")
     whole, fraction, unit = match[1], match[2] or "", (match[3] or "b").lower()
     return (int(whole + fraction) << 10 * "bkmgt".index(unit)) // int("1" + "0" * len(fraction))
+
+
+class _Fixed(dict[str, str]):
+    """A dict that stays as it is. Unlike a mappingproxy it can be pickled, copied, and written as JSON."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("the headers of a Config do not change: merged(headers=…) gives a changed copy")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[type[Self], tuple[dict[str, str]]]:
+        return type(self), (dict(self),)
 
 
 def _option(default: Any, meaning: str, *, secret: bool = False) -> Any:
@@ -159,7 +171,7 @@ class Config:
     def __post_init__(self) -> None:
         _check(self)
         # A copy: what the caller does to the mapping later changes nothing here.
-        object.__setattr__(self, "headers", dict(self.headers))
+        object.__setattr__(self, "headers", _Fixed(self.headers))
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import json
 import pickle
 import types
 from collections.abc import Callable, Mapping
@@ -356,6 +358,45 @@ def test_a_config_is_a_value() -> None:
     assert config == Config(headers={"A": "b"}, retries=2) != Config(retries=2)
     assert hash(config) == hash(Config(headers={"A": "b"}, retries=2))
     assert pickle.loads(pickle.dumps(config)) == config
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda headers: headers.update(C="d"),
+        lambda headers: headers.__setitem__("A", "x\r\nB: c"),
+        lambda headers: headers.pop("A"),
+        lambda headers: headers.popitem(),
+        lambda headers: headers.clear(),
+        lambda headers: headers.setdefault("C", "d"),
+        lambda headers: headers.__delitem__("A"),
+        lambda headers: headers.__ior__({"C": "d"}),
+    ],
+)
+def test_the_headers_of_a_config_do_not_change(change: Callable[[Any], object]) -> None:
+    config = Config(headers={"A": "b"})
+    with pytest.raises(TypeError, match="merged"):
+        change(config.headers)
+    assert config.headers == {"A": "b"}
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        copy.copy,
+        copy.deepcopy,
+        lambda config: pickle.loads(pickle.dumps(config)),
+        lambda config: Config(**dataclasses.asdict(config)),
+        lambda config: config.merged(retries=config.retries, headers=dict(config.headers)),
+    ],
+)
+def test_a_copy_of_a_config_is_the_same_and_does_not_change_either(copied: Callable[[Config], Config]) -> None:
+    config = Config(headers={"A": "b"}, retries=2)
+    again = copied(config)
+    assert again == config
+    assert json.dumps(again.headers) == '{"A": "b"}'
+    with pytest.raises(TypeError, match="merged"):
+        again.headers["C"] = "d"  # type: ignore[index]
 
 
 def test_whoever_listens_makes_no_other_config() -> None:
