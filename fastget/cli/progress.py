@@ -77,8 +77,9 @@ class LineReporter:
         """An object that is under way has no line of its own."""
 
     def handle(self, event: Event) -> None:
-        line = remark(event) if self._verbose else None
-        line = line or (None if self._quiet else notice(event))
+        if self._quiet:
+            return
+        line = (remark(event) if self._verbose else None) or notice(event)
         if line is not None:
             self._write(line)
 

@@ -59,6 +59,16 @@ def test_quiet_says_nothing(run: Run, serve: Serve, stored: StoredObject) -> Non
     assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, b"", b"")
 
 
+def test_quiet_says_nothing_however_much_else_is_asked_for_but_of_an_error(
+    run: Run, serve: Serve, stored: StoredObject
+) -> None:
+    server = serve({"/b/x": stored})
+    assert run("-q", "-v", server.url("/b/x")).stderr == b""
+    (told, *details) = run("-q", "-v", server.url("/b/none"), "-o", "y").stderr.decode().splitlines()
+    assert told.startswith("fastget: ")
+    assert "  error: NotFound, exit status 3" in details
+
+
 def test_a_directory_is_made_for_several_urls(run: Run, serve: Serve, stored: StoredObject, tmp_path: Path) -> None:
     server = serve({"/b/one": stored, "/b/t%77o": stored, "/b/two": stored})
     outcome = run("get", server.url("/b/one"), server.base_url + "/b/t%77o", "-d", "new/folder")
