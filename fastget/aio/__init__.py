@@ -160,12 +160,14 @@ class Stream:
     """The bytes of an object as memoryviews in order, each valid until the next one is asked for. See ObjectStream.
 
     An asynchronous context manager: leaving it, `aclose`, or cancelling whoever waits for a view ends every thread and
-    connection.
+    connection. What is asked of it afterwards is nothing; after a wait that was cancelled, which must not look like the
+    object's end, it raises Cancelled.
     """
 
     def __init__(self, stream: ObjectStream, scope: Cancellation) -> None:
         self._stream = stream
         self._scope = scope
+        self._is_closed = False
 
     @property
     def result(self) -> Result | None:
@@ -176,10 +178,15 @@ class Stream:
         return self
 
     async def __anext__(self) -> memoryview:
+        if self._is_closed:
+            raise StopAsyncIteration
         try:
             view = await _Call(lambda _: next(self._stream, None), self._scope).result()
-        except BaseException:
+        except Exception:
             await self.aclose()
+            raise
+        except BaseException:
+            await self._end()
             raise
         if view is None:
             raise StopAsyncIteration
@@ -187,6 +194,10 @@ class Stream:
 
     async def aclose(self) -> None:
         """End it; what has not been read is dropped, and nothing more is verified. Safe to call more than once."""
+        self._is_closed = True
+        await self._end()
+
+    async def _end(self) -> None:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(self._stream.close, limiter=anyio.CapacityLimiter(1))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -252,6 +252,54 @@ def test_the_asynchronous_stream_gives_the_same(
 
     assert anyio.run(main, backend=backend) == content.read()[slice(*(piece or (None,)))]
     assert_idle(server.port)
+
+
+async def closed_early(stream: aio.Stream) -> None:
+    await anext(stream)
+    await stream.aclose()
+
+
+async def closed_unread(stream: aio.Stream) -> None:
+    await stream.aclose()
+
+
+async def failed(stream: aio.Stream) -> None:
+    with pytest.raises(NotFound):
+        await anext(stream)
+
+
+@pytest.mark.parametrize(
+    ("key", "end"),
+    [("k", closed_early), ("k", closed_unread), ("missing", failed)],
+    ids=["closed", "unread", "failed"],
+)
+def test_an_asynchronous_stream_that_is_over_gives_nothing_more_as_the_synchronous_one(
+    serve: Serve, stored: StoredObject, backend: str, key: str, end: Callable[[aio.Stream], Awaitable[None]]
+) -> None:
+    server = serve({"/k": stored})
+
+    async def main() -> list[bytes]:
+        stream = aio.stream(server.url(f"/{key}"), **PARALLEL)
+        await end(stream)
+        return [bytes(view) async for view in stream]
+
+    assert anyio.run(main, backend=backend) == []
+
+
+def test_after_a_wait_that_was_cancelled_an_asynchronous_stream_does_not_look_like_the_end_of_its_object(
+    serve: Serve, stored: StoredObject, backend: str, released: threading.Event
+) -> None:
+    server = serve({"/k": stored}, faults=[faults.hold(released)])
+
+    async def main() -> None:
+        async with aio.stream(server.url("/k"), **PARALLEL) as stream:
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await anext(stream)
+            with pytest.raises(Cancelled):
+                await anext(stream)
+
+    anyio.run(main, backend=backend)
 
 
 def test_an_asynchronous_stream_that_is_cancelled_leaves_nothing(
