@@ -16,7 +16,7 @@ from fastget.cli.names import display_url
 from fastget.cli.options import Flag, Verb, output_flags, read_config, request_flags
 from fastget.cli.quantities import size_text
 from fastget.cli.terminal import printable
-from fastget.errors import ConfigError, FastgetError
+from fastget.errors import ConfigError, FastgetError, NotFound
 from fastget.records import record
 
 if TYPE_CHECKING:
@@ -93,7 +93,9 @@ def ls(
             "versions": versions,
         }
         with Client(read_config(options)) as client:
-            _write(client.ls(url, **chosen), style, as_json=as_json)
+            count = _write(client.ls(url, **chosen), style, as_json=as_json)
+        if not count and start_after is None and _prefix(url):
+            raise NotFound(f"no key begins with {display_url(url)}", url=url)
     except FastgetError as error:
         code = exit_codes.of_error(error)
         shown = display_url(url)
@@ -115,13 +117,15 @@ def entry_text(info: ObjectInfo, style: Style) -> str:
     return f"{when:<19} {_size(info, style):>10}{version} {name}"
 
 
-def _write(entries: Iterator[ObjectInfo], style: Style, *, as_json: bool) -> None:
-    if as_json:
-        for info in entries:
+def _write(entries: Iterator[ObjectInfo], style: Style, *, as_json: bool) -> int:
+    """Write them all; how many there were."""
+    count = 0
+    for count, info in enumerate(entries, 1):  # noqa: B007  the last one is the number of them
+        if as_json:
             write_line("entry", {name: getattr(info, name) for name in _NAMES})
-        return
-    for info in entries:
-        sys.stdout.write(f"{entry_text(info, style)}\n")
+        else:
+            sys.stdout.write(f"{entry_text(info, style)}\n")
+    return count
 
 
 def _time(modified: datetime | None) -> str:
@@ -143,8 +147,12 @@ def _size(info: ObjectInfo, style: Style) -> str:
 
 def _base(url: str) -> str:
     """Up to its last slash, the prefix is not repeated in front of every name."""
-    prefix = url.partition("://")[2].partition("/")[2]
+    prefix = _prefix(url)
     return prefix[: prefix.rfind("/") + 1]
+
+
+def _prefix(url: str) -> str:
+    return url.partition("://")[2].partition("/")[2]
 
 
 def _flags() -> list[click.Parameter]:

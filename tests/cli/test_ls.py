@@ -154,3 +154,24 @@ def test_ctrl_c_is_130(start: Start, serve: Serve) -> None:
     process.send_signal(2)
     process.stdout.read()
     assert process.wait(timeout=60) == 130
+
+
+@pytest.mark.parametrize(("prefix", "flags"), [("nothing/", ()), ("nothing", ("-r",)), ("dir/b.txt/", ("--versions",))])
+def test_a_prefix_that_no_key_begins_with_is_told_as_not_found(
+    ls: Callable[..., CompletedProcess[bytes]], prefix: str, flags: tuple[str, ...]
+) -> None:
+    done = ls(f"s3://b/{prefix}", *flags)
+    assert (done.returncode, done.stdout) == (3, b"")
+    assert done.stderr.decode().splitlines() == [f"fastget: no key begins with s3://b/{prefix}"]
+
+
+def test_a_program_is_told_of_a_prefix_without_keys_as_well(ls: Callable[..., CompletedProcess[bytes]]) -> None:
+    done = ls("s3://b/nothing/", "--json")
+    (line,) = map(json.loads, done.stdout.splitlines())
+    assert (done.returncode, line["event"], line["error"], line["exit_code"]) == (3, "failed", "NotFound", 3)
+
+
+def test_an_empty_bucket_and_the_end_of_a_listing_are_no_failures(ls: Callable[..., CompletedProcess[bytes]]) -> None:
+    empty = {"/b/x": [DeleteMarker("v")]}
+    for done in (ls("s3://b", objects=empty), ls("s3://b/dir/", "--start-after", "dir/z")):
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
