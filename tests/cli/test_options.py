@@ -109,6 +109,35 @@ def test_a_variable_that_cannot_be_meant_is_an_error(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("checksum", "foo"),
+        ("checksum", "sha-256=abc"),
+        ("proxy", "gopher://proxy.example:70"),
+        ("sse_c_key", "short"),
+        ("if_modified_since", "soon"),
+        ("response_expires", "9999-12-31T23:59:59-01:00"),
+        ("version_id", "a\nb"),
+    ],
+)
+def test_a_variable_whose_value_is_read_where_it_is_used_is_named_before(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"FASTGET_{name.upper()}", value)
+    with pytest.raises(ConfigError, match=f"^FASTGET_{name.upper()}: ") as caught:
+        read_config(parsed())
+    assert "short" not in str(caught.value)
+
+
+def test_a_variable_that_a_flag_stands_for_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTGET_CHECKSUM", "foo")
+    monkeypatch.setenv("FASTGET_PROXY", "")
+    assert read_config(parsed("--checksum", "crc32=cbf43926")).checksum == "crc32=cbf43926"
+    with pytest.raises(ConfigError, match=r"^not a checksum: 'bar'"):
+        read_config(parsed("--checksum", "bar"))
+
+
+@pytest.mark.parametrize(
     "arguments", [["-k", "12X"], ["-x", "many"], ["--split", "half"], ["-H", "no colon"], ["-H", ": value"]]
 )
 def test_a_value_that_cannot_be_meant_is_a_usage_error(arguments: list[str]) -> None:
