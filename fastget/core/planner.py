@@ -125,7 +125,7 @@ def plan_around(plan: Plan, kept: Sequence[Span]) -> Plan:
     `kept` are spans in order that do not overlap. The plan stays as it is where it can use all of them; so does each
     stored part, where the parts say how it is cut.
     """
-    if plan.split == "stream" or plan.size is None:
+    if plan.size is None:
         return plan
     if plan.layout is not None:
         return _parts_around(plan, plan.size, kept)
@@ -135,7 +135,7 @@ def plan_around(plan: Plan, kept: Sequence[Span]) -> Plan:
     spans = _around(Span(0, plan.size), kept, step)
     chunks = tuple(Chunk(index, span) for index, span in enumerate(spans))
     lead = sum(span.stop <= plan.size // STREAM_SHARE for span in spans)
-    return replace(plan, chunks=chunks, lead=lead)
+    return replace(plan, split="range", chunks=chunks, lead=lead)
 
 
 def _parts_around(plan: Plan, size: int, kept: Sequence[Span]) -> Plan:

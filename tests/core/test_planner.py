@@ -226,8 +226,7 @@ def test_a_plan_around_what_was_kept_uses_all_of_it(left: tuple[int, list[Span]]
     plan = plan_ranges(size, chunk_size=chunk_size)
     around = plan_around(plan, kept)
     assert_tiles(around, size)
-    if around.split == "stream":
-        return
+    assert around.split == ("range" if len(around.chunks) > 1 else "stream")
     edges = {chunk.span.start for chunk in around.chunks}
     stops = {span.stop: span for span in kept}
     for span in kept:
@@ -287,9 +286,15 @@ def test_parts_of_which_all_that_was_kept_lies_in_front_stay_as_they_are() -> No
     ]
 
 
-def test_a_stream_is_not_cut() -> None:
+def test_a_stream_is_cut_only_around_what_does_not_lie_at_its_front() -> None:
     stream = plan_stream(20 * MIB)
-    assert plan_around(stream, [Span(MIB, 2 * MIB)]) is stream
+    assert plan_around(stream, []) is stream
+    assert plan_around(stream, [Span(0, MIB), Span(MIB, 2 * MIB)]) is stream
+    around = plan_around(stream, [Span(MIB, 2 * MIB)])
+    assert [chunk.span for chunk in around.chunks] == [Span(0, MIB), Span(MIB, 2 * MIB), Span(2 * MIB, 20 * MIB)]
+    assert (around.split, around.connections) == ("range", 1)
+    unknown = plan_stream(None)
+    assert plan_around(unknown, [Span(MIB, 2 * MIB)]) is unknown
 
 
 def test_given_spans_are_fetched_as_they_are_and_a_single_one_in_one_stream() -> None:

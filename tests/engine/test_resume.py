@@ -150,7 +150,7 @@ def test_a_download_that_is_stopped_again_and_again_gets_through(
 
 
 @pytest.mark.parametrize("kind", ["whole crc", "whole sha", "etag alone"])
-@pytest.mark.parametrize("part_size", [MIB, 3 * MIB, 8 * MIB])
+@pytest.mark.parametrize("part_size", [MIB, 3 * MIB, 8 * MIB, SIZE])
 def test_another_way_of_cutting_uses_all_that_was_left(
     large: Content, large_bytes: bytes, client: Client, destination: Path, kind: str, part_size: int
 ) -> None:
