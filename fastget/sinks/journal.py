@@ -20,7 +20,16 @@ from fastget.errors import DestinationError
 from fastget.records import record
 from fastget.sinks.anonymous import create_anonymous, give_name
 from fastget.sinks.descriptor import SharedDescriptor
-from fastget.sinks.ownership import Standing, hold, is_locked, let_go, lock, standing
+from fastget.sinks.ownership import (
+    OF_OTHERS,
+    Standing,
+    hold,
+    ignores_modes,
+    is_locked,
+    let_go,
+    lock,
+    standing,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,6 +42,8 @@ BEAT = 10.0
 SILENCE = 60.0
 # A journal is written in one go: one without a header is being born, or was torn by a crash.
 BIRTH = 10.0
+# What NotOurs says of it, for people.
+NOT_OURS = "is no file that this user alone can write to: without it, downloads can be kept again"
 _ATTEMPTS = 20
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -150,7 +161,10 @@ def look(names: Names, name: str) -> Found | None:
         raise NotOurs from error
     try:
         there = os.fstat(descriptor)
-        if not stat.S_ISREG(there.st_mode) or there.st_uid != os.geteuid() or there.st_mode & 0o022:
+        if not stat.S_ISREG(there.st_mode) or there.st_uid != os.geteuid():
+            raise NotOurs
+        # Where no mode keeps anybody away, neither does that of the finished file: docs/design/0006.
+        if there.st_mode & OF_OTHERS and not ignores_modes(names):
             raise NotOurs
         journal = read_journal(_read_all(descriptor))
         return Found(_mark(journal, there), journal, _standing(names, name, descriptor, there, journal))

@@ -12,7 +12,7 @@ from fastget.sinks.anonymous import create_anonymous, name_it, open_again, take_
 from fastget.sinks.descriptor import SharedDescriptor
 from fastget.sinks.existing import open_existing, sign
 from fastget.sinks.file import FileSink
-from fastget.sinks.journal import Found, JournalFile, NotOurs, check_free, look, take
+from fastget.sinks.journal import NOT_OURS, Found, JournalFile, NotOurs, check_free, look, take
 from fastget.sinks.names import Names, new_token
 from fastget.sinks.orphans import take_away_orphans
 from fastget.sinks.ownership import Standing, lock, this_process
@@ -314,7 +314,7 @@ class KeptFile(FileSink):
             raise
         except NotOurs:
             take_away_orphans(names, None)
-            return self._go_without(directory)
+            return self._go_without(directory, f"{names.journal} beside it {NOT_OURS}")
         except OSError:
             return self._go_without(directory)
         self._mode = mode if replaced is None else replaced
@@ -331,9 +331,9 @@ class KeptFile(FileSink):
         os.fchmod(descriptor, 0o600)  # a umask may have taken what the next one needs
         return descriptor
 
-    def _go_without(self, directory: int) -> int:
+    def _go_without(self, directory: int, refused: str | None = None) -> int:
         """A part file, but no journal."""
-        self._leftover = Leftover()
+        self._leftover = Leftover(refused=refused)
         return self._create_anonymous(directory)
 
     def _compose(self, names: Names, found: Found | None) -> tuple[Header, tuple[Claim, ...]]:

@@ -6,8 +6,17 @@ import fcntl
 import os
 from contextlib import suppress
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from fastget.core.journal import Owner
+from fastget.sinks.names import new_token
+from fastget.sinks.publishing import CREATE
+
+if TYPE_CHECKING:
+    from fastget.sinks.names import Names
+
+# Who else may write to a file.
+OF_OTHERS = 0o022
 
 # File systems that only one running system can have mounted: an owner under another boot of it is gone.
 _LOCAL = frozenset(
@@ -125,6 +134,24 @@ def _namespace() -> str:
     with suppress(OSError):
         return str(os.stat("/proc/self/ns/pid").st_ino)  # noqa: PTH116  the engine's way of asking
     return ""
+
+
+def ignores_modes(names: Names) -> bool:
+    """Whether no file of this directory can be kept from others: SMB, vfat, WSL's drives. It is tried with one."""
+    name = names.part(new_token(names.name))
+    try:
+        descriptor = os.open(name, CREATE, 0o600, dir_fd=names.directory)
+    except OSError:
+        return False
+    try:
+        os.fchmod(descriptor, 0o600)
+        return bool(os.fstat(descriptor).st_mode & OF_OTHERS)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+        with suppress(OSError):
+            os.unlink(name, dir_fd=names.directory)
 
 
 def is_local(directory: int) -> bool:

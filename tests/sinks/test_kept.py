@@ -253,8 +253,42 @@ def test_a_journal_that_others_may_write_is_not_believed(target: Path) -> None:
     _leave(target.parent, _gone())
     (target.parent / JOURNAL).chmod(0o666)
     sink = KeptFile(target)
-    assert sink.begin(len(CONTENT), IDENTITY, is_journalled=True).claims == ()
+    leftover = sink.begin(len(CONTENT), IDENTITY, is_journalled=True)
+    assert leftover.claims == ()
+    assert f"{JOURNAL} beside it is no file that this user alone can write to" in (leftover.refused or "")
     sink.discard()
+
+
+@pytest.fixture
+def open_to_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system where every file may be written by everybody, whatever mode it is given."""
+    real = os.fchmod
+    monkeypatch.setattr(os, "fchmod", lambda descriptor, _: real(descriptor, 0o777))
+
+
+@pytest.mark.usefixtures("open_to_all")
+def test_where_no_file_can_be_kept_from_others_downloads_go_on_all_the_same(target: Path, names: Names) -> None:
+    _interrupted(target)
+    left = names(target.parent)
+    assert (target.parent / JOURNAL).stat().st_mode & 0o777 == 0o777
+    sink = KeptFile(target)
+    assert sink.leftover() == IDENTITY
+    assert len(sink.begin(len(CONTENT), IDENTITY, is_journalled=True).claims) == 1
+    assert names(target.parent) == left
+    _finish(sink)
+    assert target.read_bytes() == CONTENT
+    assert names(target.parent) == ["f"]
+
+
+@pytest.mark.usefixtures("open_to_all")
+def test_nor_does_a_download_that_was_killed_there_leave_anything_for_good(target: Path, names: Names) -> None:
+    _leave(target.parent, _gone())
+    for path in target.parent.iterdir():
+        path.chmod(0o777)
+    sink = KeptFile(target)
+    assert len(sink.begin(len(CONTENT), IDENTITY, is_journalled=True).claims) == 1
+    _finish(sink)
+    assert names(target.parent) == ["f"]
 
 
 def test_a_small_download_takes_away_what_a_large_one_has_left(target: Path, names: Names) -> None:
