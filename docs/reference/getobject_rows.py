@@ -149,7 +149,7 @@ RESPONSE = (
         59,
         "StorageClass",
         "`x-amz-storage-class`",
-        "told; the archive classes, ACCELERATED among them, are refused before the transfer unless restored",
+        "told; archive classes (ACCELERATED too) are refused before the transfer unless restored, or served all the same",
     ),
     Row(60, "RequestCharged", "`x-amz-request-charged`", "told"),
     Row(61, "ReplicationStatus", "`x-amz-replication-status`", "told"),

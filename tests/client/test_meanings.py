@@ -83,6 +83,30 @@ def test_a_slice_of_an_archived_object_is_refused_with_its_class(serve: Serve) -
     assert fastget.head(server.url("/b/k")).storage_class == "GLACIER"
 
 
+@pytest.mark.row(59)
+@pytest.mark.parametrize(("start", "stop"), [(-10, None), (0, -10), (None, -10), (5, 20)])
+def test_what_a_store_serves_of_an_archive_class_is_read_from_either_end(
+    serve: Serve, start: int | None, stop: int | None
+) -> None:
+    server = serve({"/b/k": stored(x_amz_storage_class="GLACIER")})
+    assert fastget.read(server.url("/b/k"), start, stop) == DATA[start:stop]
+
+
+@pytest.mark.row(28, 59)
+@pytest.mark.parametrize(
+    ("restore", "kind"), [({}, ObjectArchived), ({"x_amz_restore": 'ongoing-request="true"'}, RestoreInProgress)]
+)
+def test_a_slice_from_the_end_of_an_archived_object_is_refused_as_well(
+    serve: Serve, restore: dict[str, str], kind: type[ObjectArchived]
+) -> None:
+    archived = stored(x_amz_storage_class="GLACIER", **restore)
+    server = serve({"/b/k": archived}, faults=[faults.archived("GLACIER").always()])
+    with pytest.raises(ObjectArchived) as caught:
+        fastget.read(server.url("/b/k"), -10)
+    assert type(caught.value) is kind
+    assert caught.value.storage_class == "GLACIER"
+
+
 def test_a_class_that_nobody_knows_is_no_archive(serve: Serve) -> None:
     server = serve({"/b/k": stored(x_amz_storage_class="QUANTUM_FOAM")})
     assert fastget.read(server.url("/b/k"), 0, 10) == DATA[:10]

@@ -122,10 +122,13 @@ class Discovery:
     def readable(self, source: Source) -> Opening:
         """The same, of an object that can be read now. Raises ObjectArchived or RestoreInProgress for any other."""
         opening = self.facts(source)
-        # What a GET has been answered can be read, whatever is said of it.
+        # What a GET has been answered can be read, whatever is said of it: to some stores such a class is but a name.
         is_by_head = opening.head.framing is Framing.NONE
         if is_by_head and (error := _archived_error(opening.info)) is not None:
-            raise error
+            try:
+                return self._facts_by_get(source)
+            except SourceError:
+                raise error from None
         return opening
 
     def _facts_by_head(self, source: Source) -> Opening:
