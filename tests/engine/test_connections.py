@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import fastget
 from fastget.core import planner
-from fastget.core.governor import FAR, MANY, STORE_LIMIT
+from fastget.core.governor import FAR, LIMIT, MANY, STORE_LIMIT
+from fastget.core.store_memory import StoreFacts
+from fastget.engine.workers.crew import governor_for
 from fastget.events import Event, Started
 from fastget.testing import Behaviour, Content, ObjectServer, StoredObject
 
@@ -28,6 +31,19 @@ def test_an_object_of_few_pieces_does_not_teach_that_few_connections_pay(tmp_pat
             url = server.url(f"/bucket/{size}")
             fastget.download(url, tmp_path / str(size), part_size=256 * KIB, on_event=note)
     assert begun == [4, MANY]
+
+
+@pytest.mark.parametrize("is_object_store", [True, False])
+@pytest.mark.parametrize("processes", [2, 3, 8])
+def test_the_most_connections_and_the_first_ones_are_those_of_all_processes_together(
+    processes: int, is_object_store: bool
+) -> None:
+    facts = StoreFacts(wait=2 * FAR, is_object_store=is_object_store)
+    alone, each = governor_for(None, 1000, facts), governor_for(None, 1000, facts, processes)
+    assert alone.limit == (STORE_LIMIT if is_object_store else LIMIT)
+    assert alone.limit - processes < each.limit * processes <= alone.limit
+    assert alone.wanted <= each.wanted * processes < alone.wanted + processes
+    assert governor_for(None, 1000, replace(facts, bears=1), processes).limit == 1
 
 
 def test_pieces_of_an_object_stores_objects_are_cut_for_as_many_connections_as_it_bears(

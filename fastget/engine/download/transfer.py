@@ -311,7 +311,7 @@ class Transfer:
 
         connections = share_of(plan.connections, company.count)
         governor = governor_for(connections, len(plan.chunks), job.task.store.facts, company.count)
-        crew = Crew(job, governor, recruit, on_tick)
+        crew = Crew(job, governor, recruit, on_tick, company.count)
         try:
             with company:
                 if is_inline:

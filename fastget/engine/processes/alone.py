@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from fastget.config import LEAST_MEMORY
+from fastget.core.governor import limit_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -70,5 +71,6 @@ def _count(job: Job, sink: Sink, missing: Collection[int] | None) -> int:
         return 1
     chunks = plan.chunks if missing is None else [plan.chunks[index] for index in missing]
     left = sum(chunk.span.length for chunk in chunks)
-    most = processes if plan.connections is None else plan.connections // LEAST_CONNECTIONS
-    return min(processes, left // LEAST_SHARE, len(chunks), most, config.max_memory // LEAST_MEMORY)
+    connections = plan.connections or limit_for(job.task.store.facts)
+    shares = left // LEAST_SHARE, len(chunks), connections // LEAST_CONNECTIONS, config.max_memory // LEAST_MEMORY
+    return min(processes, *shares)

@@ -42,19 +42,25 @@ REST = 3 / 8
 class Crew:
     """Runs the workers of a job. `recruit` makes one more worker, given its number.
 
-    `on_tick` is called about ten times a second.
+    `on_tick` is called about ten times a second. As many connections as it has are those of each of the `processes`.
 
     `received` counts the payload bytes of all of them.
     """
 
     def __init__(
-        self, job: Job, governor: Governor, recruit: Callable[[int], Worker], on_tick: Callable[[Crew], None]
+        self,
+        job: Job,
+        governor: Governor,
+        recruit: Callable[[int], Worker],
+        on_tick: Callable[[Crew], None],
+        processes: int = 1,
     ) -> None:
         self.workers: list[Worker] = []
         self._job = job
         self._governor = governor
         self._recruit = recruit
         self._on_tick = on_tick
+        self._processes = processes
         self._threads: list[Thread] = []
         self._looked = 0.0
         self._told = 0.0
@@ -122,12 +128,12 @@ class Crew:
         store, bears = self._job.task.store, self._watch.bears
         if bears is not None:
             store.learn(bears=bears)
-        wanted = self._governor.wanted
+        wanted, limit = self._governor.wanted, limit_for(store.facts)
         # An object of few pieces shows that so many paid, and nothing of more.
-        is_bounded = wanted == self._most_useful < limit_for(store.facts)
+        is_bounded = wanted == self._most_useful < limit // self._processes
         is_found = self._governor.has_judged and not is_bounded
         if self._job.task.plan.connections is None and self._job.has_succeeded and is_found:
-            store.learn(connections=wanted)
+            store.learn(connections=min(wanted * self._processes, limit))
 
     @property
     def _pause(self) -> float:
@@ -235,14 +241,15 @@ def governor_for(
 ) -> Governor:
     """The governor of a pass: it finds the number of connections, unless the caller has set it.
 
-    So many `processes` share the machine's cores. It begins with `at_least` so many.
+    So many `processes` share the machine's cores, and the connections that there may be. It begins with `at_least` so
+    many.
     """
     if connections is not None:
         count = min(connections, chunks)
         return Governor(count, count, 1)
-    limit = min(limit_for(facts), chunks)
-    start, cores = min(max(start_for(facts), at_least), limit), max(1, usable_cores() // processes)
-    return Governor(start, limit, cores)
+    limit = max(1, min(limit_for(facts) // processes, chunks))
+    start = min(max(-(-start_for(facts) // processes), at_least), limit)
+    return Governor(start, limit, max(1, usable_cores() // processes))
 
 
 def raise_outcome(job: Job) -> None:
