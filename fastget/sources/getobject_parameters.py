@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # A single range, as RFC 9110 §14.1.2 has it; others are up to the store.
 _SPAN = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})", re.ASCII)
 _KEY_BYTES = 32
+# With each part of several, also in stores that answer with 200 (Ceph).
+_PARTS_COUNT = "x-amz-mp-parts-count"
 # Keyword to the field of Parameters, for those that are a text.
 _TEXTS = {
     "IfMatch": "if_match",
@@ -102,9 +104,17 @@ class Selection:
         return self.range is None and self.part_number is None
 
     def check_answer(self, head: ResponseHead, display_url: str) -> None:
-        """Raises ProtocolError for an answer with other bytes than were asked for (row 49), or that names another
+        """Raises ProtocolError for an answer with other bytes than were asked for (rows 8, 49), or that names another
         version or customer's key than was asked with (rows 44, 55, 56).
         """
+        number = self.part_number
+        if number is not None and number > 1 and head.status == 200 and _PARTS_COUNT not in head.headers:
+            raise ProtocolError(
+                f"{display_url}: the whole object came, and not part {number} of it",
+                hint="the store ignores part numbers: ask by Range for the bytes of the part",
+                url=display_url,
+                is_transient=False,
+            )
         asked = _SPAN.fullmatch(self.range or "")
         if head.status == 206 and asked is not None and not _answers(head, asked[1], asked[2]):
             raise ProtocolError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gc
 import hashlib
 import io
@@ -12,15 +13,18 @@ from typing import Any
 import pytest
 
 import fastget
+from fastget.core.checksums.algorithms import new_hasher
+from fastget.core.ranges import Span
 from fastget.engine.exchange.moulding import FIRST_DUE
 from fastget.engine.reading.body import ObjectBody
 from fastget.errors import Cancelled, ChecksumMismatch, NetworkError, ProtocolError, ServerError, SourceChanged
 from fastget.events import Method
 from fastget.s3 import Body
 from fastget.testing import Algorithm, Behaviour, Content, ObjectServer, RangeChecksum, StoredObject, faults
-from fastget.testing.answer import Answer, literal
+from fastget.testing.answer import Answer, Segment, literal
 from fastget.testing.behaviour import Attributes
 from fastget.testing.quirks import QUIRKS
+from fastget.testing.received import ReceivedRequest
 
 Ask = Callable[..., dict[str, Any]]
 Serve = Callable[..., ObjectServer]
@@ -273,6 +277,68 @@ def test_the_only_part_is_verified_as_the_whole_object(serve: Serve, get: Ask) -
     body = get(serve({"/b/k": whole(Algorithm.SHA256)}), PartNumber=1)["Body"]
     assert body.read() == DATA
     assert (body.verification.verified, body.verification.coverage) == (True, 1.0)
+
+
+@pytest.mark.row(8, 110)
+@pytest.mark.parametrize("stored", [whole(part_sizes=PARTS), in_parts()], ids=["full", "composite"])
+def test_a_part_that_a_store_without_parts_answers_with_the_whole_object_is_refused(
+    serve: Serve, get: Ask, stored: StoredObject
+) -> None:
+    server = serve({"/b/k": stored}, behaviour=NO_PARTS)
+    with pytest.raises(ProtocolError, match="the whole object came, and not part 3 of it") as caught:
+        get(server, PartNumber=3)
+    assert "Range" in (caught.value.hint or "")
+    first = get(server, PartNumber=1)["Body"]  # of most objects, the only one
+    assert first.read() == DATA
+
+
+def part_in_full(stored: StoredObject, damaged: bytes = b"") -> Callable[[ReceivedRequest], Answer | None]:
+    """A store that sends the third part in a 200, with the digest of the whole object, as Ceph does."""
+
+    hasher = new_hasher(Algorithm.CRC64NVME)
+    hasher.update(DATA)
+
+    def operation(request: ReceivedRequest) -> Answer | None:
+        if request.method != "GET" or request.part_number != 3:
+            return None
+        fields = {
+            "ETag": stored.etag,
+            "x-amz-mp-parts-count": "4",
+            "x-amz-checksum-crc64nvme": base64.b64encode(hasher.digest()).decode(),
+            "x-amz-checksum-type": "FULL_OBJECT",
+        }
+        body = damaged or DATA[100_000:220_000]
+        return Answer(200, tuple(fields.items()), (Segment(Content.of(body), Span(0, len(body)), is_object=True),))
+
+    return operation
+
+
+@pytest.mark.row(8, 110)
+def test_a_part_in_a_200_is_not_held_to_the_digest_of_the_whole_object(serve: Serve, get: Ask) -> None:
+    stored = whole(part_sizes=PARTS)
+    body = get(serve({"/b/k": stored}, operations=[part_in_full(stored)]), PartNumber=3)["Body"]
+    assert body.read() == DATA[100_000:220_000]
+    assert not body.verification.verified
+    assert "whole object along with a part" in body.verification.reason
+
+
+@pytest.mark.row(8)
+def test_a_whole_object_in_a_200_to_a_part_is_held_to_its_digest(serve: Serve, get: Ask) -> None:
+    stored = whole()
+    damaged = bytes([DATA[0] ^ 1]) + DATA[1:]
+    with pytest.raises(ChecksumMismatch):
+        get(serve({"/b/k": stored}, operations=[part_in_full(stored, damaged)]), PartNumber=3)["Body"].read()
+
+
+@pytest.mark.row(8)
+def test_a_part_in_a_200_that_breaks_off_is_not_read_on_as_if_it_were_the_start_of_the_object(
+    serve: Serve, get: Ask
+) -> None:
+    stored = whole(part_sizes=PARTS)
+    server = serve({"/b/k": stored}, operations=[part_in_full(stored)], faults=[faults.close_mid_body(after=50_000)])
+    with pytest.raises(NetworkError):
+        get(server, PartNumber=3)["Body"].read()
+    assert len(server.requests) == 1
 
 
 @pytest.mark.row(7, 8)

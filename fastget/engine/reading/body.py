@@ -23,7 +23,6 @@ from fastget.errors import Cancelled, FastgetError, NetworkError, ProtocolError,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fastget.core.checksums.declared import DeclaredDigest
     from fastget.core.layout import PartLayout
     from fastget.core.messages import Request, ResponseHead
     from fastget.core.objectinfo import ObjectInfo
@@ -102,6 +101,8 @@ class ObjectBody:
         self._on_end: Callable[[], None] | None = on_end
         self._surveys = _Surveys(opening, pool, cancellation, store)
         self._extent = Extent.of(opening.head)
+        if part_number is not None and opening.head.status == 200:
+            self._extent = replace(self._extent, span=None)  # the part or, where the store knows no parts, all there is
         self._inspection: Inspection | None = None
         self._moulding = store.moulding(opening.source)
         self._is_ordinary = is_ordinary
@@ -320,13 +321,13 @@ class _Surveys:
         surveyor = Surveyor(self._opening.source, self._opening.info, self._pool, self._cancellation, self._store)
         return surveyor.layout(parts, exact=True)
 
-    def object_digests(self) -> tuple[DeclaredDigest, ...]:
-        """What the store declares of the whole object; nothing where it does not answer."""
+    def whole_object(self) -> ObjectInfo | None:
+        """The facts of the whole object; None where the store does not answer."""
         with Line(self._pool, self._cancellation) as line:
             try:
-                return Discovery(line, self._cancellation, 0, lambda _: None).head(self._opening.source).declared
+                return Discovery(line, self._cancellation, 0, lambda _: None).head(self._opening.source)
             except (SourceError, NetworkError):
-                return ()
+                return None
 
 
 def _unread(position: int, length: int | None) -> Verification:

@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 
     from fastget.core.layout import PartLayout
     from fastget.core.messages import ResponseHead
+    from fastget.core.objectinfo import ObjectInfo
     from fastget.core.planner import Chunk
     from fastget.engine.discovery.opening import Opening
     from fastget.sources.protocol import StoreTraits
 
 _FULL_OBJECT = ("FULL_OBJECT",)
 _COMPOSITE = ("COMPOSITE",)
+_OF_ALL = "the store sends the digest of the whole object along with a part"
 
 
 class Inspection(Protocol):
@@ -85,13 +87,19 @@ class Counted:
 
 
 class WholeObject:
-    """A whole object against the best digest that is declared for it; a composite one part by part."""
+    """A whole object against the best digest that is declared for it; a composite one part by part.
+
+    `why_not` is asked where the digest does not hold, as that of `OnePart`.
+    """
 
     is_conclusive = True
 
-    def __init__(self, opening: Opening, check: Check, layout: PartLayout | None) -> None:
+    def __init__(
+        self, opening: Opening, check: Check, layout: PartLayout | None, why_not: Callable[[], str | None] | None = None
+    ) -> None:
         self._opening = opening
         self._check = check
+        self._why_not = why_not
         plan = plan_stream(opening.info.size)
         if check.parts is not None and layout is not None:
             plan = plan_parts(layout, by_number=False, whole_parts=True)
@@ -134,6 +142,8 @@ class WholeObject:
         looks = self._opening.source.traits(self._opening.info).etag_may_look_like_md5
         if looks and self._check.method is Method.ETAG_MD5:
             return verified_by_size("the ETag is not the MD5 of these bytes, and this store's need not be one")
+        if self._why_not is not None and (excuse := self._why_not()) is not None:
+            return verified_by_size(excuse)
         raise _mismatch(self._opening, self._check, failures[0][1])
 
 
@@ -175,7 +185,7 @@ class Surveys(Protocol):
 
     def layout(self, parts: int | None) -> PartLayout | None: ...
 
-    def object_digests(self) -> tuple[DeclaredDigest, ...]: ...
+    def whole_object(self) -> ObjectInfo | None: ...
 
 
 def inspection_of(
@@ -187,7 +197,7 @@ def inspection_of(
     other.
     """
     if opening.head.status == 200:
-        return _of_whole(opening, traits, surveys)
+        return _of_whole(opening, traits, surveys, may_be_part=part_number is not None)
     if extent.span is None:
         return Counted("the answer does not say which bytes of the object it holds")
     if (whole := _full_object_in_range(opening, extent)) is not None:
@@ -201,7 +211,7 @@ def inspection_of(
     return OnePart(opening, check, extent, "the part that this range is", lambda: _not_a_part(surveys, extent))
 
 
-def _of_whole(opening: Opening, traits: StoreTraits, surveys: Surveys) -> Inspection:
+def _of_whole(opening: Opening, traits: StoreTraits, surveys: Surveys, *, may_be_part: bool) -> Inspection:
     info = opening.info
     rungs = rungs_of(info, traits)
     best = next(iter(choose(rungs, layout_is_known=True)), None)
@@ -210,7 +220,9 @@ def _of_whole(opening: Opening, traits: StoreTraits, surveys: Surveys) -> Inspec
         layout = surveys.layout(best.parts) or next(iter(guessed_layouts(info.size, best.parts)), None)
     checks = choose(rungs, layout_is_known=layout is not None)
     if checks:
-        return WholeObject(opening, checks[0], layout)
+        return WholeObject(
+            opening, checks[0], layout, (lambda: _part_in_full(opening, surveys)) if may_be_part else None
+        )
     return Counted(reason_for(info, rungs))
 
 
@@ -243,10 +255,15 @@ def _declared(algorithm: Algorithm, value: bytes) -> DeclaredDigest:
 
 def _not_of_a_part(surveys: Surveys, check: Check) -> str | None:
     """Some stores send the whole object's digest along with every part (wire-spec.md §3)."""
-    of_object = {(digest.algorithm, digest.value) for digest in surveys.object_digests()}
-    if (check.algorithm, check.declared.value) in of_object:
-        return "the store sends the digest of the whole object along with a part"
-    return None
+    info = surveys.whole_object()
+    of_object = {(digest.algorithm, digest.value) for digest in info.declared} if info is not None else ()
+    return _OF_ALL if (check.algorithm, check.declared.value) in of_object else None
+
+
+def _part_in_full(opening: Opening, surveys: Surveys) -> str | None:
+    """Some answer a request for a part with its bytes and a 200, as if they were the whole object (Ceph)."""
+    info = surveys.whole_object()
+    return _OF_ALL if info is not None and info.size not in (None, opening.info.size) else None
 
 
 def _not_a_part(surveys: Surveys, extent: Extent) -> str | None:
