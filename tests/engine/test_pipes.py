@@ -12,11 +12,14 @@ import pytest
 
 import fastget
 from fastget.core.checksums.algorithms import Algorithm
+from fastget.engine.workers import crew
 from fastget.errors import ChecksumMismatch
 from fastget.events import Method
+from fastget.sinks.stream import StreamSink
 from fastget.testing import Behaviour, ObjectServer, StoredObject, faults
 
 if TYPE_CHECKING:
+    from fastget.sinks.protocol import HeldUp
     from fastget.testing import Content
 
 MIB = 1024 * 1024
@@ -97,3 +100,28 @@ def test_an_etag_that_is_no_md5_is_told_from_damage_in_a_pipe(
         result = fastget.download(server.url("/b/k"), destination, part_size=MIB, connections=3)
     assert reader.join() == content_digest
     assert (result.verification.verified, result.verification.method) == (False, Method.SIZE)
+
+
+@pytest.mark.fault("X29")
+def test_an_interrupt_waits_for_nobody_who_waits_for_the_reader(
+    monkeypatch: pytest.MonkeyPatch, content: Content, destination: Path, no_leaks: None
+) -> None:
+    look = StreamSink.held_up
+
+    def interrupted(sink: StreamSink) -> HeldUp:
+        """In the caller's thread, once somebody waits."""
+        found = look(sink)
+        if found.waiting:
+            raise KeyboardInterrupt
+        return found
+
+    monkeypatch.setattr(StreamSink, "held_up", interrupted)
+    monkeypatch.setattr(crew, "PATIENCE", None)
+    os.mkfifo(destination)
+    never_read = os.open(destination, os.O_RDWR | os.O_NONBLOCK)
+    stored = StoredObject(content, **KINDS["full-crc64nvme"])
+    try:
+        with ObjectServer({"/b/k": stored}) as server, pytest.raises(KeyboardInterrupt):
+            fastget.download(server.url("/b/k"), destination, part_size=MIB, connections=3, max_memory=MIB)
+    finally:
+        os.close(never_read)

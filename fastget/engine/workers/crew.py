@@ -107,6 +107,7 @@ class Crew:
             self._learn()
         except BaseException:
             job.cancellation.cancel()
+            job.task.sink.abort()  # workers may wait in it for their turn, or for its reader
             self._join(PATIENCE)
             raise
         finally:
