@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from threading import Condition
+from threading import Condition, RLock
 
 # Linux moves at most 0x7ffff000 bytes a call, and macOS refuses more than 2 GiB - 1.
 _LARGEST_WRITE = 1 << 30
@@ -18,30 +18,32 @@ class SharedDescriptor:
     count alone.
     """
 
-    __slots__ = ("_closed", "_descriptor", "_idle", "_users")
+    __slots__ = ("_closed", "_descriptor", "_idle", "_lock", "_users")
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._idle = Condition()
+        # Taken alone, as in StreamSink.
+        self._lock = RLock()
+        self._idle = Condition(self._lock)
         self._users = 0
         self._closed = False
 
     def __enter__(self) -> int:
-        with self._idle:
+        with self._lock:
             if self._closed:
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))
             self._users += 1
             return self._descriptor
 
     def __exit__(self, *failure: object) -> None:
-        with self._idle:
+        with self._lock:
             self._users -= 1
             if self._closed and not self._users:
                 self._idle.notify_all()
 
     def close(self) -> None:
         """Close it once the running uses have ended. Safe to call twice. Raises the OSError of close(2)."""
-        with self._idle:
+        with self._lock:
             if self._closed:
                 return
             self._closed = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from threading import Condition
+from threading import Condition, RLock
 
 from fastget import buffers
 from fastget.errors import Cancelled
@@ -18,7 +18,9 @@ class Handoff:
     """
 
     def __init__(self) -> None:
-        self._changed = Condition()
+        # Taken alone, as in StreamSink.
+        self._lock = RLock()
+        self._changed = Condition(self._lock)
         self._block: memoryview | None = None
         self._taken: memoryview | None = None
         self._is_over = False
@@ -27,7 +29,7 @@ class Handoff:
     def take(self) -> memoryview | None:
         """The next block, once it is there; None at the end. The one before it is given back."""
         self.give_back()
-        with self._changed:
+        with self._lock:
             while self._block is None and not self._is_over:
                 self._changed.wait()
             if self._block is None or self._is_over:
@@ -42,13 +44,13 @@ class Handoff:
         if taken is not None:
             with suppress(BufferError):  # an array that was made of it
                 taken.release()
-            with self._changed:
+            with self._lock:
                 self._block = None
                 self._changed.notify_all()
 
     def end(self) -> None:
         """No block comes any more."""
-        with self._changed:
+        with self._lock:
             self._is_over = True
             self._changed.notify_all()
 
@@ -62,7 +64,7 @@ class Handoff:
 
     def write(self, data: memoryview) -> None:
         """Hand over a block, and wait until it has been given back. Raises Cancelled after `abort`."""
-        with self._changed:
+        with self._lock:
             self._block = data
             self._changed.notify_all()
             while self._block is not None and not self._is_aborted:
@@ -79,6 +81,6 @@ class Handoff:
 
     def abort(self) -> None:
         """From any thread: end the waiting of `write`."""
-        with self._changed:
+        with self._lock:
             self._is_aborted = True
             self._changed.notify_all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from os import PathLike
-from threading import Condition
+from threading import Condition, RLock
 
 from fastget.buffers import Buffer, shared_buffers
 from fastget.config import MIB, Config
@@ -57,7 +57,9 @@ class StreamSink:
         else:
             self._outlet = target if isinstance(target, Handoff) else WriterOutlet(target)
         self._window = window
-        self._turn = Condition()
+        # Taken in one step of C: an interrupt within the several of a condition's would leave it locked for ever.
+        self._lock = RLock()
+        self._turn = Condition(self._lock)
         self._front = 0
         self._sending = False
         self._buffers = shared_buffers(max_memory)
@@ -107,7 +109,7 @@ class StreamSink:
     def publish(self, size: int) -> None:
         """Make sure that exactly `size` bytes have left, and flush. Raises DestinationError, Cancelled."""
         try:
-            with self._turn:
+            with self._lock:
                 self._check_running()
                 if self._front != size or self._ahead or self._sending:
                     raise DestinationError(
@@ -124,7 +126,7 @@ class StreamSink:
 
     def discard(self) -> None:
         """Stop, forget what has not left, and close what was opened here. Safe to call at any time."""
-        with self._turn:
+        with self._lock:
             self._open = False
             for buffer, _ in self._ahead.values():
                 buffer.close()
@@ -137,14 +139,14 @@ class StreamSink:
 
     def abort(self) -> None:
         """From any thread: end every `write_at`, waiting for its turn or for the reader, with Cancelled."""
-        with self._turn:
+        with self._lock:
             self._aborted = True
             self._turn.notify_all()
         self._outlet.abort()
 
     def held_up(self) -> HeldUp:
         """Where the front is, and who waits for it."""
-        with self._turn:
+        with self._lock:
             return HeldUp(self._front, tuple(sorted(self._waiting - {self._front})))
 
     def recall(self, offset: int) -> bool:
@@ -152,7 +154,7 @@ class StreamSink:
 
         False where none waits there any more.
         """
-        with self._turn:
+        with self._lock:
             if offset not in self._waiting or offset == self._front:
                 return False
             self._recalled.add(offset)
@@ -174,7 +176,7 @@ class StreamSink:
 
     def _is_first(self, offset: int, data: memoryview) -> bool:
         """True where the caller has the front and must send; False where its bytes were copied for later."""
-        with self._turn:
+        with self._lock:
             while True:
                 self._check_running()
                 if offset == self._front and not self._sending:
@@ -220,7 +222,7 @@ class StreamSink:
         except BaseException as error:
             if kept is not None:
                 kept[0].close()
-            with self._turn:
+            with self._lock:
                 self._broken = error
                 self._sending = False
                 self._turn.notify_all()
@@ -232,7 +234,7 @@ class StreamSink:
         """Move the front by `sent` bytes, give back what was `kept` for them, and take what is next."""
         if kept is not None:
             kept[0].close()
-        with self._turn:
+        with self._lock:
             self._front += sent
             self._held -= 0 if kept is None else kept[1]
             following = self._ahead.pop(self._front, None)

@@ -63,8 +63,9 @@ def test_a_thread_that_the_system_does_not_give_is_not_waited_for(
 
 
 @pytest.mark.fault("X29")
+@pytest.mark.parametrize("sink", ["file", "device", "stream"])
 def test_who_may_be_interrupted_by_a_signal_takes_no_condition_in_several_steps(
-    monkeypatch: pytest.MonkeyPatch, content: Content, destination: Path
+    monkeypatch: pytest.MonkeyPatch, content: Content, destination: Path, sink: str
 ) -> None:
     """An interrupt between them would leave its lock taken, and a thread of the download waiting for it, for ever."""
     enter, main, takers = threading.Condition.__enter__, threading.get_ident(), set()
@@ -78,10 +79,16 @@ def test_who_may_be_interrupted_by_a_signal_takes_no_condition_in_several_steps(
         return enter(condition)
 
     monkeypatch.setattr(threading.Condition, "__enter__", watched)
+    options = {"connections": 3, "part_size": 256 * 1024}
     with ObjectServer({"/b/k": StoredObject(content)}) as server:
-        fastget.download(server.url("/b/k"), destination, connections=3, part_size=256 * 1024)
+        if sink == "stream":
+            with fastget.stream(server.url("/b/k"), **options) as stream:
+                assert sum(map(len, stream)) == content.size
+        else:
+            fastget.download(server.url("/b/k"), destination if sink == "file" else "/dev/null", **options)
     # That of the standard library, of a thread that begins.
-    assert {name for module, name in takers if module in ("job", "threads", "crew")} <= {"start"}
+    modules = ("job", "threads", "crew", "stream", "handoff", "descriptor", "streaming")
+    assert {name for module, name in takers if module in modules} <= {"start"}
 
 
 @pytest.mark.fault("X29")
