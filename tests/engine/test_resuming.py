@@ -23,6 +23,8 @@ from fastget.engine.pieces.piece import Piece
 from fastget.sinks.protocol import Leftover
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fastget.sinks.protocol import Resumable
 
 CONTENT = bytes(range(200))
@@ -38,7 +40,7 @@ def _chunks(edges: set[int]) -> tuple[Chunk, ...]:
 
 
 def _reread(
-    held: bytes, claims: list[Claim], chunks: tuple[Chunk, ...], *, is_elsewhere: bool
+    held: bytes, claims: Sequence[Claim], chunks: tuple[Chunk, ...], *, is_elsewhere: bool
 ) -> tuple[list[Piece], bytearray, list[Claim]]:
     """The pieces, what was written, and what was claimed anew."""
     written, claimed = bytearray(len(CONTENT)), []
@@ -54,7 +56,7 @@ def _reread(
     file = SimpleNamespace(read_claimed=read, claim=lambda span, digest: claimed.append(Claim(span, digest)))
     rehash = Rehash(
         cast("Resumable", cast("Any", file)),
-        Leftover(tuple(claims), is_elsewhere=is_elsewhere),
+        Leftover(claims if isinstance(claims, tuple) else tuple(claims), is_elsewhere=is_elsewhere),
         lambda chunk: Piece(chunk, (Algorithm.SHA256,)),
         write,
         Cancellation(),
@@ -112,3 +114,22 @@ def test_a_claim_that_does_not_hold_counts_in_none_of_its_chunks(damaged: int, i
     assert [(piece.chunk.index, piece.position) for piece in pieces] == [(0, 50)]
     assert pieces[0].digests() == {Algorithm.SHA256: _sha(CONTENT[:50])}
     assert {claim.span for claim in claimed} <= {Span(0, 50)}
+
+
+class _Counted(tuple[Claim, ...]):  # noqa: SLOT001 - it counts
+    """Claims that count how often one of them is looked at."""
+
+    looks = 0
+
+    def __getitem__(self, at: Any) -> Any:
+        found = super().__getitem__(at)
+        self.looks += len(found) if isinstance(at, slice) else 1
+        return found
+
+
+def test_a_chunk_looks_at_no_claims_but_its_own() -> None:
+    """There may be 65,536 of them, and as many chunks."""
+    claims = _Counted(_claim(at, at + 1) for at in range(len(CONTENT)))
+    pieces, _, _ = _reread(CONTENT, claims, _chunks(set(range(len(CONTENT)))), is_elsewhere=False)
+    assert len(pieces) == len(CONTENT)
+    assert claims.looks <= 4 * len(CONTENT)

@@ -72,7 +72,8 @@ class Rehash:
         """The claims that follow each other from the start of a chunk, up to the first one that leaves it."""
         found: list[Claim] = []
         position = chunk.span.start
-        for claim in self._claims[max(bisect_right(self._starts, position) - 1, 0) :]:
+        for at in range(max(bisect_right(self._starts, position) - 1, 0), len(self._claims)):
+            claim = self._claims[at]
             if not claim.span.start <= position < min(claim.span.stop, chunk.span.stop):
                 break
             found.append(claim)
