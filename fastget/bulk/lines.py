@@ -60,9 +60,14 @@ class Lines(Generic[S]):
         following: Callable[[], S | None] | None = None,
     ) -> Result | None:
         """See `SmallObjects.fetch`."""
-        self._latest = small = self._trusting(self._trusts(source))
-        self.asking.over(small.line)
+        self._latest = small = self.over(source)
         return small.fetch(source, sink, config, is_vacant=is_vacant, put=put, following=following)
+
+    def over(self, source: S) -> SmallObjects[S]:
+        """What asks for this source, which is what the thread waits for from now on."""
+        small = self._trusting(self._trusts(source))
+        self.asking.over(small.line)
+        return small
 
     def _trusting(self, ca_bundle: str | None) -> SmallObjects[S]:
         """What fetches over connections that trust this file."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastget.bulk.items import Item, Pause, Pullable, from_listing, from_urls
 from fastget.bulk.lines import Lines
 from fastget.core.governor import limit_for, start_for
 from fastget.engine.download.transfer import Transfer
+from fastget.engine.small.here import Means, find
 from fastget.errors import ConfigError
 from fastget.sources.lent import lend
 from fastget.sources.neighbours import Neighbours
@@ -47,6 +49,12 @@ class Fetcher(Lines["Source"]):
     def pools(self) -> Collection[ConnectionPool]:
         """Those of large objects, too."""
         return self._pools.values()
+
+    def find(self, source: Source, sink: Sink, config: Config) -> Result | None:
+        """See `here.find`."""
+        small = self.over(source)
+        means = Means(small.line, self._stores.of(source.store), self._cancellation, partial(small.room, config))
+        return find(source, sink, config, means)
 
     def fetch(self, source: Source, sink: Sink, config: Config) -> Result:
         """Fetch one object, in this thread or from here. Raises the errors of a download."""

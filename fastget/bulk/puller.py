@@ -10,7 +10,7 @@ from fastget.bulk.outcome import PullFailure
 from fastget.core.planner import SMALLEST_CHUNK
 from fastget.engine.small.objects import LARGEST as SMALL
 from fastget.errors import Cancelled, FastgetError
-from fastget.events import Done, Failed
+from fastget.events import Done, Failed, Unchanged
 from fastget.records import record
 from fastget.sinks.kept import KeptFile
 from fastget.sources.protocol import PlainSource
@@ -64,6 +64,10 @@ class Fetcher(Protocol[S_contra]):
         following: Callable[[], S_contra | None] | None = None,
     ) -> Result | None:
         """See `SmallObjects.fetch`."""
+        ...
+
+    def find(self, source: S_contra, sink: Sink, config: Config) -> Result | None:
+        """The result where a small object is here already, for certain; else None. See `here.find`."""
         ...
 
     def fetch(self, source: S_contra, sink: Sink, config: Config) -> Result:
@@ -269,7 +273,9 @@ class Puller(Generic[S]):
             sink, config = self._sink(order, directory), self._config_of(order)
             size = order.item.size
             if size is None or size <= SMALL:
-                self._was_small = self._fetch_small(order, sink, config, directory)
+                self._was_small = self._fetch_small(order, sink, config, directory) or (
+                    not directory.is_new and self._find(order, sink, config)
+                )
                 if self._was_small:
                     return
                 self._give_back()  # this one may take its time
@@ -302,6 +308,16 @@ class Puller(Generic[S]):
         elif result is not None:
             self._add(result)
         return result is not None
+
+    def _find(self, order: Order[S], sink: KeptFile, config: Config) -> bool:
+        """Whether it was here already, and counts as that now."""
+        result = self._fetcher.find(order.source, sink, config)
+        if result is None:
+            return False
+        if self._notify is not None:
+            self._notify(Unchanged(order.source.display_url, result.path, result.size, result.etag))
+        self._add(result)
+        return True
 
     def _follow(self, orders: Orders[S], folder: str, directory: Opened) -> S | None:
         """Take the next order. Its source, if that is to be asked for: small, for all that is known, and not here."""

@@ -99,6 +99,11 @@ class Connections:
 class LentFetcher(Lines["LentSource"]):
     """Implements `Fetcher`: the plain requests that were lent, over connections of its own, and nothing else."""
 
+    def find(self, source: LentSource, sink: Sink, config: Config) -> Result | None:
+        """What may be here already is for the process of the pull, too: a HEAD is another request."""
+        del source, sink, config
+        return None
+
     def fetch(self, source: LentSource, sink: Sink, config: Config) -> Result:
         """Raises what sends the object back."""
         del sink, config

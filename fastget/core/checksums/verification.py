@@ -215,6 +215,10 @@ def verified_by(check: Check) -> Verification:
     return Verification(True, check.method, str(check.algorithm), value, value, 1.0, f"compared with {origin}")
 
 
+# Why a file counts as the object that no digest tells of.
+UNTOUCHED = "neither the file nor the object has changed since it was fetched"
+
+
 def verified_by_size(reason: str) -> Verification:
     """The verdict on a download that could only be counted."""
     return Verification(False, Method.SIZE, reason=reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastget.buffers import shared_buffers
-from fastget.core.checksums.verification import Ledger, verified_by, verified_by_size
+from fastget.core.checksums.verification import UNTOUCHED, Ledger, verified_by, verified_by_size
 from fastget.core.ranges import Span
 from fastget.engine.download.digesting import digest_span
 from fastget.engine.download.resuming import readers
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from fastget.events import Verification
     from fastget.sinks.protocol import ExistingFile
 
-_UNTOUCHED = "neither the file nor the object has changed since it was fetched"
-
 
 def verify_existing(
     file: ExistingFile, identity: Identity, prepared: Prepared, cancellation: Cancellation
@@ -33,7 +31,7 @@ def verify_existing(
     if file.size != identity.size:
         return None
     is_copy = file.is_copy_of(identity)
-    verification = verified_by_size(_UNTOUCHED) if is_copy else None
+    verification = verified_by_size(UNTOUCHED) if is_copy else None
     layout = prepared.task.plan.layout
     if prepared.checks:
         if _holds(file, prepared, cancellation):

@@ -17,7 +17,7 @@ from fastget.core.journal import Identity
 from fastget.core.messages import Framing
 from fastget.engine.discovery.preparing import reason_for, rungs_of
 from fastget.engine.exchange.retries import Attempts
-from fastget.engine.pieces.task import Replan
+from fastget.engine.pieces.task import Replan, Tally
 from fastget.engine.small.ahead import Asked, TwoLines
 from fastget.errors import Cancelled, DestinationError, FastgetError, NetworkError
 from fastget.events import Method, Progress, Result, Retried, Started
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from fastget.engine.exchange.line import ConnectionPool, Line
     from fastget.engine.exchange.moulding import Moulding
     from fastget.engine.exchange.stores import Store, Stores
-    from fastget.engine.pieces.task import Tally
     from fastget.events import Verification
     from fastget.sinks.protocol import Sink
     from fastget.sources.protocol import Source
@@ -99,7 +98,7 @@ class SmallObjects(Generic[S]):
         if lent is not None:
             lent.close()
 
-    def _buffer(self, config: Config, size: int) -> memoryview | None:
+    def room(self, config: Config, size: int) -> memoryview | None:
         """Room for so many bytes; None where they are more than there is room for."""
         if self._lent is None:
             self._lent = shared_buffers(config.max_memory).lend(LARGEST)
@@ -212,13 +211,15 @@ class SmallObjects(Generic[S]):
         checks = plain_checks(rungs, config)
         if checks is None:
             return None
-        data = self._buffer(config, head.content_length or 0)
+        data = self.room(config, head.content_length or 0)
         if data is None:
             return None
         receive(self.line, data)
         if wrong_digests(data, checks) or not put(data, Identity.of(info.url, source.selection, info)):
             return None
-        return _result(info.url, sink, info, len(data), verdict(info, rungs, checks), time.monotonic() - began)
+        size, seconds = len(data), time.monotonic() - began
+        tally = Tally(received=size, requests=1)
+        return result_of(info.url, sink.path, info, size, verdict(info, rungs, checks), seconds, tally)
 
 
 class AtOnce:
@@ -279,7 +280,8 @@ class AtOnce:
             url = self._source.display_url
             self._announcer.tell(Progress(url, size, tally.received, size, tally.verified, 1, seconds))
         tally.requests += line.requests
-        return _result(self._source.display_url, sink, info, size, verdict(info, rungs, checks), seconds, tally)
+        url = self._source.display_url
+        return result_of(url, sink.path, info, size, verdict(info, rungs, checks), seconds, tally)
 
     def _receive(self, line: Line, data: memoryview, scope: Cancellation) -> None:
         try:
@@ -355,29 +357,33 @@ def verdict(info: ObjectInfo, rungs: tuple[Check, ...], checks: tuple[Check, ...
     return verified_by(checks[0]) if checks else verified_by_size(reason_for(info, rungs))
 
 
-def _result(
+def result_of(
     url: str,
-    sink: WholeSink,
+    path: str | None,
     info: ObjectInfo,
     size: int,
     verification: Verification,
     seconds: float,
-    tally: Tally | None = None,
+    tally: Tally,
+    *,
+    was_here: bool = False,
 ) -> Result:
+    """The result of a transfer that was one request, at best."""
     return Result(
         url=url,
-        path=sink.path,
+        path=path,
         size=size,
         etag=info.etag,
         version_id=info.version_id,
         seconds=seconds,
-        bytes_received=tally.received if tally else size,
-        bytes_resumed=0,
-        requests=tally.requests if tally else 1,
-        retries=tally.retries if tally else 0,
+        bytes_received=tally.received,
+        bytes_resumed=tally.resumed,
+        requests=tally.requests,
+        retries=tally.retries,
         rescues=0,
-        repairs=tally.repairs if tally else 0,
-        connections=1,
+        repairs=tally.repairs,
+        connections=0 if was_here else 1,
         split="stream",
         verification=verification,
+        was_here=was_here,
     )

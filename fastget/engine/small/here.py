@@ -1,0 +1,127 @@
+"""A small file that is here already: the object's facts by one HEAD, and the file held to them, without a plan.
+
+What is unusual in any way is left to a `Transfer`, as with small objects that are fetched: it says what that means.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from fastget.core.checksums.verification import UNTOUCHED, verified_by, verified_by_size
+from fastget.core.journal import Identity
+from fastget.engine.discovery.preparing import rungs_of
+from fastget.engine.pieces.task import Tally
+from fastget.engine.small.objects import LARGEST, may_be_asked, plain_checks, result_of, wrong_digests
+from fastget.errors import Cancelled, DestinationError, FastgetError
+from fastget.records import record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastget.config import Config
+    from fastget.core.objectinfo import ObjectInfo
+    from fastget.engine.cancellation import Cancellation
+    from fastget.engine.exchange.line import Line
+    from fastget.engine.exchange.stores import Store
+    from fastget.events import Result, Verification
+    from fastget.sinks.protocol import ExistingFile, Sink
+    from fastget.sources.protocol import Source
+
+
+@record
+class Means:
+    """What one thread looks with: a line to the store, and room for so many bytes of a file."""
+
+    line: Line
+    store: Store
+    cancellation: Cancellation
+    room: Callable[[int], memoryview | None]
+
+
+def find(source: Source, sink: Sink, config: Config, means: Means) -> Result | None:
+    """The result where the object is here already; None where it is not, or that is not for certain.
+
+    Raises DestinationError where another download is at work there, Cancelled.
+    """
+    file = sink.resumable
+    if file is None or not (source.answers_head and may_be_asked(means.store)) or file.leftover() is not None:
+        return None
+    existing = file.existing()
+    if existing is None:
+        return None
+    began = time.monotonic()
+    try:
+        found = _verified(source, existing, config, means)
+    finally:
+        existing.close()
+    if found is None:
+        return None
+    file.clear()
+    info, verification = found
+    tally = Tally(resumed=existing.size, requests=1)
+    return result_of(
+        source.display_url, sink.path, info, existing.size, verification, time.monotonic() - began, tally, was_here=True
+    )
+
+
+def _verified(
+    source: Source, existing: ExistingFile, config: Config, means: Means
+) -> tuple[ObjectInfo, Verification] | None:
+    place = Identity.of_place(source.display_url, source.selection)
+    if existing.size > LARGEST or not existing.may_be_from(place):
+        return None
+    try:
+        info = _ask(source, means)
+        if info is None or info.size != existing.size:
+            return None
+        verification = _verdict(source, info, existing, config, means)
+    except (Cancelled, DestinationError):
+        means.line.drop()
+        raise
+    except FastgetError:
+        means.line.drop()
+        return None
+    return (info, verification) if verification is not None and existing.is_unchanged() else None
+
+
+def _ask(source: Source, means: Means) -> ObjectInfo | None:
+    """The object's facts; None where the answer is not plainly one."""
+    line, store = means.line, means.store
+    with store.gate.passing(means.cancellation):
+        head = line.send(source.head())
+    if head.status != 200 or source.as_stored(head) is not None:
+        line.drop()
+        return None
+    line.finish()
+    if store.facts.wait is None:
+        store.learn_from(head.headers, line.waited)
+    store.succeed()
+    return source.describe(head)
+
+
+def _verdict(
+    source: Source, info: ObjectInfo, existing: ExistingFile, config: Config, means: Means
+) -> Verification | None:
+    """As that on a file that is looked at by a `Transfer`."""
+    checks = plain_checks(rungs_of(info, source.traits(info), config.checksum), config)
+    if checks is None:
+        return None
+    if not checks:
+        identity = Identity.of(source.display_url, source.selection, info)
+        return verified_by_size(UNTOUCHED) if identity is not None and existing.is_copy_of(identity) else None
+    data = means.room(existing.size)
+    if data is None or not _read(existing, data) or wrong_digests(data, checks):
+        return None
+    return verified_by(checks[0])
+
+
+def _read(existing: ExistingFile, data: memoryview) -> bool:
+    """Fill `data` with the file; False where it has become shorter."""
+    position = 0
+    while position < len(data):
+        count = existing.read_at(position, data[position:])
+        if not count:
+            return False
+        position += count
+    return True
