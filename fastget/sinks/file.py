@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from fastget.errors import Cancelled, ConfigError, DestinationError
 from fastget.sinks.descriptor import SharedDescriptor, write_all
 from fastget.sinks.failures import destination_error
+from fastget.sinks.modes import set_mode
 from fastget.sinks.names import Names
 from fastget.sinks.publishing import CREATE, flush, rename_to_free
 from fastget.sinks.space import reserve
@@ -237,17 +238,16 @@ class FileSink:
         replaced = self._replaced_mode(directory)
         # Only the system knows what the umask and the directory's default ACL make of 0666, so a new file is
         # made with that, and shut at once: who could open it in between may open the finished file as well.
-        wanted = 0o666 if replaced is None else 0o600
+        wanted = 0o666 if replaced is None else replaced
         descriptor = self._create_unique(directory, wanted)
         self._own(descriptor, replaced)
         return descriptor
 
     def _own(self, descriptor: int, replaced: int | None) -> None:
-        """Write to this part file, new and made with the mode of a new file unless a file with `replaced` is there."""
+        """Write to this part file, new and made with the mode of a new file, or with `replaced`, that of one there."""
         self._file = SharedDescriptor(descriptor)
         self._mode = stat.S_IMODE(os.fstat(descriptor).st_mode) if replaced is None else replaced
-        if replaced is None:
-            os.fchmod(descriptor, 0o600)
+        set_mode(descriptor, 0o600)
 
     def _create_unique(self, directory: int, mode: int) -> int:
         """Create a part file and give its descriptor; the name is kept before: an interrupt may come as it appears."""
@@ -272,7 +272,7 @@ class FileSink:
                 )
             if written > size:
                 os.ftruncate(descriptor, size)
-            os.fchmod(descriptor, self._mode)
+            set_mode(descriptor, self._mode)
             self._sign(descriptor)
             if self._fsync:
                 flush(descriptor)

@@ -20,6 +20,7 @@ from fastget.errors import DestinationError
 from fastget.records import record
 from fastget.sinks.anonymous import create_anonymous, give_name
 from fastget.sinks.descriptor import SharedDescriptor
+from fastget.sinks.modes import set_mode
 from fastget.sinks.ownership import (
     OF_OTHERS,
     Standing,
@@ -106,6 +107,12 @@ class JournalFile:
         return found is not None and found.journal is not None and found.mark != self._token
 
     @property
+    def is_private(self) -> bool:
+        """Whether its mode keeps others away, as it does where modes can be changed."""
+        with self._file as descriptor:
+            return not os.fstat(descriptor).st_mode & 0o077
+
+    @property
     def is_readable(self) -> bool:
         """Whether it says to whoever comes next what it ought to."""
         return _stands(self._names, self._token)
@@ -161,15 +168,18 @@ def look(names: Names, name: str) -> Found | None:
         raise NotOurs from error
     try:
         there = os.fstat(descriptor)
-        if not stat.S_ISREG(there.st_mode) or there.st_uid != os.geteuid():
-            raise NotOurs
-        # Where no mode keeps anybody away, neither does that of the finished file: docs/design/0006.
-        if there.st_mode & OF_OTHERS and not ignores_modes(names):
+        if not stat.S_ISREG(there.st_mode) or not _is_ours(there, names):
             raise NotOurs
         journal = read_journal(_read_all(descriptor))
         return Found(_mark(journal, there), journal, _standing(names, name, descriptor, there, journal))
     finally:
         os.close(descriptor)
+
+
+def _is_ours(there: os.stat_result, names: Names) -> bool:
+    """Whether what a file of this directory says is the word of this user alone."""
+    # Where no mode keeps anybody away, neither does that of the finished file: docs/design/0006.
+    return there.st_uid == os.geteuid() and (not there.st_mode & OF_OTHERS or ignores_modes(names))
 
 
 def take(
@@ -181,7 +191,7 @@ def take(
     `clear` is called once nobody else can take over what lies there, and before it is replaced.
     Raises DestinationError where another process owns it, NotOurs, and OSError.
     """
-    newborn = Newborn(names.directory)
+    newborn = Newborn(names)
     token, found = "", None
     try:
         for _ in range(_ATTEMPTS):
@@ -220,10 +230,11 @@ def check_free(found: Found | None, names: Names) -> None:
 class Newborn:
     """A journal that appears whole, where the file system has files without a name; else empty, and is filled then."""
 
-    def __init__(self, directory: int) -> None:
+    def __init__(self, names: Names) -> None:
         self.content = b""
         self.mode = 0o600
-        self._directory = directory
+        self._names = names
+        self._directory = names.directory
         self._descriptor: int | None = None
 
     def appear(self, name: str) -> None:
@@ -266,7 +277,9 @@ class Newborn:
     def _fill(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self.mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
-        os.fchmod(descriptor, 0o600)
+        set_mode(descriptor, 0o600)
+        if not _is_ours(os.fstat(descriptor), self._names):
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))  # nobody would believe it
         lock(descriptor)
         if os.write(descriptor, self.content) != len(self.content):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

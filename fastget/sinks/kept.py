@@ -13,6 +13,7 @@ from fastget.sinks.descriptor import SharedDescriptor
 from fastget.sinks.existing import open_existing, sign
 from fastget.sinks.file import FileSink
 from fastget.sinks.journal import NOT_OURS, Found, JournalFile, NotOurs, check_free, look, take
+from fastget.sinks.modes import set_mode
 from fastget.sinks.names import Names, new_token
 from fastget.sinks.orphans import take_away_orphans
 from fastget.sinks.ownership import Standing, lock, this_process
@@ -274,7 +275,7 @@ class KeptFile(FileSink):
     def _create_anonymous(self, directory: int) -> int:
         """A part file that vanishes with the process, where there are such files."""
         replaced = self._replaced_mode(directory)
-        descriptor = create_anonymous(directory, os.O_RDWR, 0o666 if replaced is None else 0o600)
+        descriptor = create_anonymous(directory, os.O_RDWR, 0o666 if replaced is None else replaced)
         if descriptor is None:
             return self._create_part(directory)
         self._is_anonymous = True
@@ -325,10 +326,11 @@ class KeptFile(FileSink):
             descriptor, self._old = self._old, None
             self._claimed = True
         else:
-            descriptor = os.open(self._part, CREATE, 0o600, dir_fd=directory)
+            made = 0o600 if self._journal.is_private else self._mode  # which it may be unable to change
+            descriptor = os.open(self._part, CREATE, made, dir_fd=directory)
         lock(descriptor)
         self._file = SharedDescriptor(descriptor)
-        os.fchmod(descriptor, 0o600)  # a umask may have taken what the next one needs
+        set_mode(descriptor, 0o600)  # a umask may have taken what the next one needs
         return descriptor
 
     def _go_without(self, directory: int, refused: str | None = None) -> int:

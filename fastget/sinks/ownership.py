@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from fastget.core.journal import Owner
+from fastget.sinks.modes import set_mode
 from fastget.sinks.names import new_token
 from fastget.sinks.publishing import CREATE
 
@@ -144,8 +145,7 @@ def ignores_modes(names: Names) -> bool:
     except OSError:
         return False
     try:
-        os.fchmod(descriptor, 0o600)
-        return bool(os.fstat(descriptor).st_mode & OF_OTHERS)
+        return bool(set_mode(descriptor, 0o600) & OF_OTHERS)
     except OSError:
         return False
     finally:

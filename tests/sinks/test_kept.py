@@ -280,6 +280,74 @@ def test_where_no_file_can_be_kept_from_others_downloads_go_on_all_the_same(targ
     assert names(target.parent) == ["f"]
 
 
+REFUSALS = [errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP]
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+@pytest.mark.parametrize("old", [None, 0o600, 0o644])
+def test_where_modes_cannot_be_changed_downloads_appear_and_go_on_all_the_same(
+    target: Path, names: Names, fail: Fail, code: int, old: int | None
+) -> None:
+    if old is not None:
+        target.write_bytes(b"old")
+        target.chmod(old)
+    usual = target.parent / "usual"
+    usual.touch()
+    fail("fchmod", code)
+    _interrupted(target)
+    sink = _begin(target)
+    assert len(names(target.parent)) == 3 + (old is not None)
+    _finish(sink)
+    assert target.read_bytes() == CONTENT
+    assert target.stat().st_mode & 0o777 == (old or usual.stat().st_mode & 0o777)
+    assert names(target.parent) == ["f", "usual"]
+
+
+@pytest.mark.parametrize("old", [None, 0o600, 0o644])
+def test_and_so_do_those_without_a_journal(
+    target: Path, names: Names, fail: Fail, monkeypatch: pytest.MonkeyPatch, old: int | None
+) -> None:
+    if old is not None:
+        target.write_bytes(b"old")
+        target.chmod(old)
+    usual = target.parent / "usual"
+    usual.touch()
+    monkeypatch.setattr("fastget.sinks.kept.create_anonymous", lambda *_: None)
+    fail("fchmod", errno.ENOSYS)
+    sink = KeptFile(target)
+    sink.begin(len(CONTENT), IDENTITY, is_journalled=False)
+    _finish(sink)
+    assert target.stat().st_mode & 0o777 == (old or usual.stat().st_mode & 0o777)
+    assert names(target.parent) == ["f", "usual"]
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+def test_a_journal_that_cannot_be_closed_to_others_is_not_made(
+    target: Path, names: Names, fail: Fail, code: int
+) -> None:
+    """Where a file that is made with another mode would be: the rule is that of a journal that is found."""
+    fail("fchmod", code)
+    before = os.umask(0o002)
+    try:
+        sink = _begin(target)
+    finally:
+        os.umask(before)
+    assert JOURNAL not in names(target.parent)
+    assert not sink.keep()
+    _finish(_begin(target))
+    assert names(target.parent) == ["f"]
+
+
+def test_nor_is_one_where_all_files_belong_to_another_user(
+    target: Path, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: target.parent.stat().st_uid + 1)
+    sink = _begin(target)
+    assert JOURNAL not in names(target.parent)
+    _finish(sink)
+    assert names(target.parent) == ["f"]
+
+
 @pytest.mark.usefixtures("open_to_all")
 def test_nor_does_a_download_that_was_killed_there_leave_anything_for_good(target: Path, names: Names) -> None:
     _leave(target.parent, _gone())
