@@ -13,7 +13,7 @@ _HINTS = {
     errno.EDQUOT: "the disk quota of this user is spent: free some space, or choose another disk",
     errno.EFBIG: "the file system, or `ulimit -f`, allows no file of this size",
     errno.EACCES: "check the permissions of the directory and of its parents",
-    errno.EPERM: "check the permissions and attributes of the directory",
+    errno.EPERM: "check the permissions and attributes of the directory, and of a file that has the name already",
     errno.EROFS: "the file system is mounted read-only: choose another directory",
     errno.ENOENT: "create the directory first, or choose another one",
     errno.ENOTDIR: "a part of the path is a file, not a directory",
@@ -28,6 +28,9 @@ _HINTS = {
     errno.EBADF: "it is closed, or not open for writing: redirect it to a file or a pipe",
     errno.EPIPE: "the reader of the stream has gone",
 }
+# What vfat, exFAT and NTFS allow nowhere in a name, and at no end of one.
+_FORBIDDEN, _FORBIDDEN_ENDS = frozenset('"*:<>?\\|'), (".", " ")
+_HINT_OF_A_NAME = 'choose another name: many disks and shares allow no " * : < > ? \\ | in one, and no dot at its end'
 
 
 def destination_error(error: OSError, doing: str, path: str | None, *, shown: str = "the stream") -> DestinationError:
@@ -38,4 +41,12 @@ def destination_error(error: OSError, doing: str, path: str | None, *, shown: st
     code = error.errno
     text = os.strerror(code) if code is not None else str(error)
     kind = NoSpace if code in _NO_SPACE else DestinationError
-    return kind(f"cannot {doing} {path or shown}: {text}", path=path, hint=_HINTS.get(code or 0))
+    hint = _HINTS.get(code or 0)
+    if code == errno.EINVAL and _is_special(os.path.basename(path or "")):  # noqa: PTH119
+        hint = _HINT_OF_A_NAME
+    return kind(f"cannot {doing} {path or shown}: {text}", path=path, hint=hint)
+
+
+def _is_special(name: str) -> bool:
+    """Whether some file systems take no such name; they say that an argument is invalid."""
+    return not _FORBIDDEN.isdisjoint(name) or name.endswith(_FORBIDDEN_ENDS)

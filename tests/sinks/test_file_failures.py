@@ -78,6 +78,18 @@ def test_what_fails_on_opening_is_told_before_the_first_byte(
     _check_error(failure.value, code, target)
 
 
+@pytest.mark.parametrize(
+    ("name", "is_told"), [("12:30.log", True), ("what?", True), ("end.", True), ("plain.log", False)]
+)
+def test_a_name_that_the_file_system_does_not_allow_is_told_with_the_way_out(
+    tmp_path: Path, fail: Fail, name: str, is_told: bool
+) -> None:
+    fail("open", errno.EINVAL, after=1)  # after the directory, as vfat, exFAT and NTFS answer
+    with pytest.raises(DestinationError, match="Invalid argument") as failure:
+        FileSink(tmp_path / name).open(5)
+    assert ("choose another name" in (failure.value.hint or "")) is is_told
+
+
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("step", ["fstat", "fchmod"])
 def test_a_new_file_that_cannot_be_made_private_is_not_begun(
