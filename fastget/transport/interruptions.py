@@ -4,11 +4,14 @@ from __future__ import annotations
 
 
 def is_of_handler(error: BaseException) -> bool:
-    """Whether a signal handler raised it, above all an error that a socket could have raised as well.
+    """Whether a signal handler raised it, or another thread here, above all an error that a socket could have raised.
 
     Bytes that had just come are then lost, as the call that brought them did not return. A handler is given the frame
-    that it interrupts, which is how it is known here.
+    that it interrupts, which is how it is known here; another thread can only name a class of errors
+    (PyThreadState_SetAsyncExc), and a socket's are never without words.
     """
+    if not error.args:
+        return True
     step = error.__traceback__
     while step is not None and step.tb_next is not None:
         interrupted, step = step.tb_frame, step.tb_next

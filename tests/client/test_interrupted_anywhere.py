@@ -1,0 +1,112 @@
+"""A signal's handler, or another thread, breaks into a call wherever Python looks for that: no moment is a bad one."""
+
+from __future__ import annotations
+
+import ssl
+import sys
+from collections.abc import Callable
+
+import pytest
+import trustme
+
+from fastget.testing import Content, ObjectServer, StoredObject
+
+MIB = 1024 * 1024
+Serve = Callable[..., ObjectServer]
+Script = Callable[..., str]
+
+pytestmark = [
+    pytest.mark.usefixtures("no_leaks"),
+    pytest.mark.skipif(sys.implementation.name != "cpython", reason="it goes by CPython's instructions"),
+]
+
+MOMENTS = '''
+import faulthandler, opcode, sys
+import fastget
+from fastget import s3
+
+# After these CPython looks whether a signal has come, or another thread has raised something here.
+LOOKS = {code for name, code in opcode.opmap.items() if name.startswith(("CALL", "JUMP_BACKWARD", "RESUME"))}
+faulthandler.dump_traceback_later(50, exit=True)
+
+
+class Moments:
+    """Counts the moments of a call in files whose paths end so, and has `handler` called at one of them."""
+
+    def __init__(self, files, moment=0, handler=None):
+        self.files, self.moment, self.handler, self.count, self.last = files, moment, handler, 0, {}
+
+    def enter(self, frame, event, _):
+        if not frame.f_code.co_filename.endswith(self.files):
+            return None
+        frame.f_trace_opcodes = True
+        return self.step
+
+    def step(self, frame, event, _):
+        if event == "return":
+            self.last.pop(frame, None)
+        if event == "opcode":
+            before, self.last[frame] = self.last.get(frame), frame.f_lasti
+            if before is not None and frame.f_code.co_code[before] in LOOKS:
+                self.count += 1
+                if self.count == self.moment:
+                    sys.settrace(None)
+                    self.last.clear()
+                    self.handler(14, frame)
+        return self.step
+
+    def during(self, call):
+        sys.settrace(self.enter)
+        try:
+            return call()
+        finally:
+            sys.settrace(None)
+
+
+def moments(files, call):
+    counted = Moments(files)
+    counted.during(call)
+    assert counted.count
+    return range(1, counted.count + 1)
+
+
+class Mine(Exception):
+    pass
+
+
+def interrupt(signum, frame):
+    raise Mine
+'''
+
+FROM_THREAD = (
+    MOMENTS
+    + """
+url, bundle = sys.argv[1:]
+client = fastget.Client(ca_bundle=bundle)
+read = lambda: client.read(url, 1, 1 << 20)
+expected = read()
+
+def come_from_thread(signum, frame):
+    del frame
+    raise TimeoutError
+
+for moment in moments("transport/wire.py", read)[-60:]:
+    try:
+        found = Moments("transport/wire.py", moment, come_from_thread).during(read)
+    except TimeoutError as error:
+        assert type(error) is TimeoutError, repr(error)
+    else:
+        assert found == expected, "the bytes are others"
+        # How many times a socket is read varies: the moment may not have come.
+client.close()
+"""
+)
+
+
+def test_a_timeout_that_another_thread_raises_in_a_read_is_no_silence_of_the_socket(
+    serve: Serve, script: Script, authority: trustme.CA, bundle: str
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    server = serve({"/k": StoredObject(Content.generated(2 * MIB, seed=3))}, tls=context)
+    script(FROM_THREAD, server.url("/k"), bundle)
