@@ -16,7 +16,7 @@ import io
 from contextlib import ExitStack, suppress
 from difflib import get_close_matches
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Required, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Required, TypedDict, TypeVar
 
 from fastget.client import Client
 from fastget.engine.cancellation import Cancellation
@@ -24,7 +24,7 @@ from fastget.engine.reading.body import ObjectBody, open_body
 from fastget.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
     from typing import Unpack
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Body", "GetObjectOptions", "get_object"]
 
+_W = TypeVar("_W")
+_T = TypeVar("_T")
 CHUNK_SIZE = 64 * 1024
 _BUFFER_SIZE = 256 * 1024
 # Bodies of this size are given memory before they have come: a server may claim any.
@@ -247,6 +249,36 @@ class Body(io.BufferedReader):
     def __init__(self, body: ObjectBody) -> None:
         super().__init__(_Raw(body), _BUFFER_SIZE)
         self._object_body = body
+
+    # A read that is interrupted gives nothing out, and what it has taken is gone: it is told, or there would be a gap.
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return self._take(super().read, size)
+
+    def read1(self, size: int = -1, /) -> bytes:
+        return self._take(super().read1, size)
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        return self._take(super().readinto, buffer)
+
+    def readinto1(self, buffer: WriteableBuffer, /) -> int:
+        return self._take(super().readinto1, buffer)
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        return self._take(super().readline, size)
+
+    def peek(self, size: int = 0, /) -> bytes:
+        return self._take(super().peek, size)
+
+    def _take(self, take: Callable[[_W], _T], wanted: _W) -> _T:
+        before = None
+        try:
+            before = super().tell()
+            return take(wanted)
+        except BaseException as error:
+            if before is not None and (self.closed or super().tell() != before):
+                self._object_body.fail(error)
+            raise
 
     @property
     def verification(self) -> Verification | None:

@@ -78,6 +78,55 @@ def interrupt(signum, frame):
     raise Mine
 '''
 
+GAPS = (
+    MOMENTS
+    + """
+url, size = sys.argv[1], int(sys.argv[2])
+client = fastget.Client(endpoint_url=url, no_sign_request=True)
+files = "engine/reading/body.py"
+
+def filled(body):
+    buffer = bytearray(50_000)
+    return bytes(buffer[:body.readinto(buffer)])
+
+ways = [lambda body: body.read(), lambda body: body.read(50_000), filled, lambda body: body.readline(), next]
+
+def read_on(body, way, moment):
+    found = b""
+    while True:
+        try:
+            taken = moment.during(lambda: way(body))
+        except Mine:
+            moment = Moments(())
+            continue
+        except (fastget.errors.Cancelled, StopIteration) as error:
+            return None if isinstance(error, fastget.errors.Cancelled) else found
+        if not taken:
+            return found
+        found += taken
+
+with s3.get_object(Bucket="b", Key="k", client=client)["Body"] as body:
+    whole = body.read()
+assert len(whole) == size
+for way in ways:
+    with s3.get_object(Bucket="b", Key="k", client=client)["Body"] as body:
+        # The first calls and a look at each place are enough: the rest is the same again.
+        number = min(150, len(moments(files, lambda: way(body))))
+    for moment in range(1, number + 1):
+        with s3.get_object(Bucket="b", Key="k", client=client)["Body"] as body:
+            found = read_on(body, way, Moments(files, moment, interrupt))
+            assert found in (None, whole), (ways.index(way), moment, len(found))
+client.close()
+"""
+)
+
+
+def test_a_body_whose_read_was_interrupted_goes_on_without_a_gap_or_not_at_all(serve: Serve, script: Script) -> None:
+    stored = StoredObject(Content.generated(100_000, seed=3))
+    server = serve({"/b/k": stored})
+    script(GAPS, server.base_url, stored.content.size)
+
+
 FROM_THREAD = (
     MOMENTS
     + """

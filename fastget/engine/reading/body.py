@@ -115,8 +115,8 @@ class ObjectBody:
         self._resumed_at = 0
         self._error: FastgetError | None = None
         # Who leaves last lets go of the line: the reader, or whoever closes.
-        self._lock = threading.Lock()
-        self._is_busy = False
+        self._lock = threading.RLock()
+        self._turn: object = None
         self._is_closed = False
         self._is_complete = False
         self._opened_in = os.getpid()
@@ -143,25 +143,30 @@ class ObjectBody:
         The last bytes are given out only after the digest has been found to hold. Raises ChecksumMismatch, the errors
         of a download, and Cancelled once the body was closed. An error stays: every later call raises it again.
         """
-        self._enter()
+        turn, count = object(), None
         try:
-            return self._read(buffer)
-        except FastgetError as error:
-            self._error = error
-            self._let_go()
+            self._enter(turn)
+            count = self._read(buffer)
+            self._leave(turn)
+        except BaseException as error:
+            if self._turn is turn or count is not None:
+                self.fail(error)
+                self._leave(turn)
             raise
-        except BaseException:
-            self._error = Cancelled("a read of this body was interrupted")
-            self._let_go()
-            raise
-        finally:
-            self._leave()
+        else:
+            return count
+
+    def fail(self, error: BaseException) -> None:
+        """Bytes that were read have got lost with this: every later call says so."""
+        if self._error is None:
+            self._error = error if isinstance(error, FastgetError) else Cancelled("a read of this body was interrupted")
+        self._let_go()
 
     def close(self) -> None:
         """Drop what has not been read; a read that waits in another thread ends with Cancelled. Safe to call twice."""
         with self._lock:
             self._is_closed = True
-            is_busy = self._is_busy
+            is_busy = self._turn is not None
         if not is_busy:
             self._let_go()
         else:
@@ -169,24 +174,26 @@ class ObjectBody:
 
     # Who holds the line ------------------------------------------------------------------------------------------
 
-    def _enter(self) -> None:
+    def _enter(self, turn: object) -> None:
         if self._opened_in != os.getpid():
             # Its bytes would be missing in the parent, who reads from the same socket.
             raise Cancelled("this process was forked after the body had been opened", hint="open one in each process")
         with self._lock:
-            if self._is_busy:
+            if self._turn is not None:
                 raise RuntimeError("two threads read one body")
             if self._error is not None:
                 raise self._error
             if self._is_closed and not self._is_complete:
                 raise Cancelled("the body was closed")
-            self._is_busy = True
+            self._turn = turn
 
-    def _leave(self) -> None:
+    def _leave(self, turn: object) -> None:
         with self._lock:
-            self._is_busy = False
+            is_mine = self._turn is turn
+            if is_mine:
+                self._turn = None
             is_closed = self._is_closed
-        if is_closed:
+        if is_mine and is_closed:
             self._let_go()
 
     def _let_go(self) -> None:
