@@ -127,6 +127,39 @@ def test_a_body_whose_read_was_interrupted_goes_on_without_a_gap_or_not_at_all(s
     script(GAPS, server.base_url, stored.content.size)
 
 
+WITHIN = (
+    MOMENTS
+    + """
+from fastget.client import _stores
+
+url = sys.argv[1]
+client = fastget.Client()
+read = lambda: client.read(url)
+expected = read()
+gate = next(iter(_stores._entries.values())).store.gate
+
+def interrupt_within(signum, frame):
+    # What comes before the first instruction of it is nobody's to catch.
+    if frame.f_code.co_name != "__exit__":
+        raise Mine
+
+for moment in moments("exchange/gate.py", read):
+    try:
+        Moments("exchange/gate.py", moment, interrupt_within).during(read)
+    except Mine:
+        pass
+    assert gate._in_flight == 0, moment
+assert read() == expected
+client.close()
+"""
+)
+
+
+def test_an_interrupted_request_is_not_waited_for(serve: Serve, script: Script) -> None:
+    server = serve({"/k": StoredObject(Content.generated(5000, seed=3))})
+    script(WITHIN, server.url("/k"))
+
+
 FROM_THREAD = (
     MOMENTS
     + """

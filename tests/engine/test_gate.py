@@ -11,7 +11,7 @@ import pytest
 import fastget
 from fastget.core.checksums.algorithms import Algorithm
 from fastget.engine.cancellation import Cancellation
-from fastget.engine.exchange.gate import Gate
+from fastget.engine.exchange.gate import Gate, Passage
 from fastget.engine.exchange.stores import Stores
 from fastget.errors import Cancelled, ServerReply, Throttled
 from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults
@@ -111,9 +111,9 @@ def test_every_verb_passes_the_gate_with_every_request(tmp_path: Path, monkeypat
     entered: list[Gate] = []
     enter = Gate.enter
 
-    def count(gate: Gate) -> float:
+    def count(gate: Gate, passage: Passage | None = None) -> float:
         entered.append(gate)
-        return enter(gate)
+        return enter(gate, passage)
 
     monkeypatch.setattr(Gate, "enter", count)
     stored = StoredObject(Content.generated(3 * MIB, seed=41), checksum=Algorithm.CRC64NVME)

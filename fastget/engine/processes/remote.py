@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 from fastget.engine.children.messages import packed
-from fastget.engine.exchange.gate import Gate
+from fastget.engine.exchange.gate import Gate, Passage
 from fastget.engine.pieces.blocks import Blocks
 from fastget.engine.pieces.job import Job
 from fastget.engine.pieces.piece import Piece
@@ -142,10 +142,13 @@ class RemoteGate(Gate):
         super().__init__()
         self._office = office
 
-    def enter(self) -> float:
+    def enter(self, passage: Passage | None = None) -> float:
+        del passage  # it is the other end that counts
         return cast("float", self._office.call("enter"))
 
-    def leave(self, error: Throttled | None, *, is_served: bool = True) -> None:
+    def leave(self, error: Throttled | None, *, is_served: bool = True, passage: Passage | None = None) -> None:
+        if passage is not None:
+            passage.is_within = False
         self._office.post(Left(None if error is None else packed(error), is_served))
 
 
