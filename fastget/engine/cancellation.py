@@ -7,6 +7,7 @@ import time
 from typing import Protocol
 
 from fastget.errors import Cancelled
+from fastget.transport.latch import Latch
 
 # Seconds. A signal that comes just before a wait does not end it, above all where threads run at once.
 LOOK = 1.0
@@ -26,7 +27,7 @@ class Cancellation:
         self._lock = threading.RLock()
         self.is_cancelled = False
         # Of whoever waits: few scopes are ever waited in.
-        self._event: threading.Event | None = None
+        self._event: Latch | None = None
         self._targets: set[Abortable] = set()
         self._since: float | None = None
 
@@ -62,10 +63,10 @@ class Cancellation:
             seconds -= LOOK
         self.check()
 
-    def _waited_for(self) -> threading.Event:
+    def _waited_for(self) -> Latch:
         with self._lock:
             if self._event is None:
-                self._event = threading.Event()
+                self._event = Latch()
                 if self.is_cancelled:
                     self._event.set()
             return self._event

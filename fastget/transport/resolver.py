@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fastget.core.addresses import Address, AddressBook, Trouble
 from fastget.errors import NetworkError, Stalled
+from fastget.transport.latch import Latch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,7 +73,7 @@ class Host:
 
     def begin_anew(self) -> None:
         """In a forked child: the lock may be held, and the lookup be run, by a thread that does not exist here."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._lookup: _Lookup | None = None
 
     def resolve(self, timeout: float, cancellation: SocketCancellation) -> None:
@@ -81,17 +82,25 @@ class Host:
         Where old ones can be had, they do instead of an answer that fails or lets wait for itself. Raises NetworkError
         (no such name), Stalled (no answer within `timeout` seconds), Cancelled.
         """
-        with self._lock:
-            now = monotonic()
-            if now < self._expires and not self._book.is_worth_a_question(now, self._asked):
-                return
-            patience = min(timeout, _STALE_PATIENCE) if self._book.has_good(now) else timeout
-            lookup, is_new = self._lookup or _Lookup(), self._lookup is None
-            waiter = lookup.new_waiter()
-            if is_new:
-                self._lookup, self._asked = lookup, now
-        if is_new:
-            self._start(lookup)
+        own = _Lookup(threading.get_ident())
+        try:
+            with self._lock:
+                now = monotonic()
+                if now < self._expires and not self._book.is_worth_a_question(now, self._asked):
+                    return
+                patience = min(timeout, _STALE_PATIENCE) if self._book.has_good(now) else timeout
+                lookup = self._lookup
+                # In a signal handler it may be one that this very thread was about to start: nobody would end it.
+                if lookup is None or lookup.starter == own.starter:
+                    lookup = self._lookup = own
+                    self._asked = now
+                waiter = lookup.new_waiter()
+            if lookup is own:
+                self._start(own)
+                own.starter = None
+        except BaseException:
+            self._give_up(own)
+            raise
         with cancellation.waking(waiter.set):
             waiter.wait(patience)
         cancellation.check()
@@ -127,10 +136,13 @@ class Host:
             thread.start()
         except RuntimeError:
             self._run(lookup)
-        except BaseException:
-            with self._lock:
+
+    def _give_up(self, lookup: _Lookup) -> None:
+        """Whoever was to start it was interrupted: the next one starts another."""
+        with self._lock:
+            if self._lookup is lookup:
                 self._lookup = None
-            raise
+        lookup.end()
 
     def _run(self, lookup: _Lookup) -> None:
         found: Sequence[Address] = ()
@@ -187,15 +199,19 @@ class Host:
 
 
 class _Lookup:
-    """One run of name resolution, and those who wait for it. `error` is set before it ends."""
+    """One run of name resolution, and those who wait for it. `error` is set before it ends.
 
-    def __init__(self) -> None:
+    `starter` is the thread that is about to start it; None once it runs by itself.
+    """
+
+    def __init__(self, starter: int | None = None) -> None:
+        self.starter = starter
         self.error: BaseException | None = None
-        self._waiters: list[threading.Event] = []
+        self._waiters: list[Latch] = []
 
-    def new_waiter(self) -> threading.Event:
-        """An event of one's own, set at the end: others may set it before. To be called under the host's lock."""
-        waiter = threading.Event()
+    def new_waiter(self) -> Latch:
+        """A latch of one's own, set at the end: others may set it before. To be called under the host's lock."""
+        waiter = Latch()
         self._waiters.append(waiter)
         return waiter
 
@@ -209,7 +225,7 @@ class Resolver:
 
     def __init__(self, look_up: Callable[[str, int], Sequence[Address]] | None = None) -> None:
         self._look_up = look_up
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._hosts: dict[tuple[str, int], Host] = {}
 
     def host(self, name: str, port: int) -> Host:
@@ -224,7 +240,7 @@ class Resolver:
 
     def begin_anew(self) -> None:
         """In a forked child: see Host.begin_anew."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         for host in self._hosts.values():
             host.begin_anew()
 

@@ -192,3 +192,29 @@ def test_a_timeout_that_another_thread_raises_in_a_read_is_no_silence_of_the_soc
     authority.issue_cert("127.0.0.1").configure_cert(context)
     server = serve({"/k": StoredObject(Content.generated(2 * MIB, seed=3))}, tls=context)
     script(FROM_THREAD, server.url("/k"), bundle)
+
+
+LOOKUP = (
+    MOMENTS
+    + """
+url = sys.argv[1]
+files = ("transport/resolver.py", "transport/latch.py")
+with fastget.Client(connect_timeout=60) as client:
+    expected = client.read(url)
+    client.close()
+    found = moments(files, lambda: client.read(url))
+for moment in found:
+    with fastget.Client(connect_timeout=60) as client:
+        try:
+            Moments(files, moment, interrupt).during(lambda: client.read(url))
+        except Mine:
+            pass
+        assert client.read(url) == expected
+"""
+)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_look_for_addresses_that_was_interrupted_is_not_waited_for(serve: Serve, script: Script, host: str) -> None:
+    server = serve({"/k": StoredObject(Content.generated(5000, seed=3))})
+    script(LOOKUP, server.url("/k").replace("127.0.0.1", host))

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
 from fastget.engine.cancellation import LOOK, Cancellation
 from fastget.errors import Cancelled
+from fastget.transport.latch import Latch
 
 
 def test_a_long_wait_is_made_of_short_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal that comes just before one of them is heeded after it."""
     waits: list[float] = []
 
-    def wait(event: threading.Event, timeout: float | None = None) -> bool:
-        waits.append(timeout or 0.0)
-        return event.is_set()
+    def wait(_: Latch, seconds: float) -> bool:
+        waits.append(seconds)
+        return False
 
-    monkeypatch.setattr(threading.Event, "wait", wait)
+    monkeypatch.setattr(Latch, "wait", wait)
     Cancellation().wait(100.5 * LOOK)
     assert sum(waits) == pytest.approx(100.5 * LOOK)
     assert max(waits) == LOOK
