@@ -66,7 +66,7 @@ class Buffers:
 
     def __init__(self, bound: int) -> None:
         self.bound = bound
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._held = 0
         # The memory itself; each lending has a view of its own, as slices of an earlier one may live on, in an error.
         self._idle: dict[int, list[Any]] = {}
@@ -144,8 +144,8 @@ class Buffers:
     def _make_room(self, size: int) -> None:
         """Let go of idle memory of other sizes that would be too much beside the new."""
         for other in sorted(self._idle, reverse=True):
-            while self._idle[other] and self.resident + size > self.bound:
-                self._idle[other].pop()
+            while (kept := self._idle.get(other)) and self.resident + size > self.bound:
+                kept.pop()
                 self._idle_bytes -= other
 
 
@@ -183,7 +183,7 @@ class OwnViews:
     __slots__ = ("_lock", "_made")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._made: dict[tuple[int, int], memoryview] = {}
 
     def of(self, memory: memoryview, number: int = 0) -> memoryview:

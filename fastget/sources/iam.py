@@ -163,7 +163,7 @@ class Tokens:
     def __init__(self, fetch: Callable[[], Token], clock: Callable[[], float] = time.monotonic) -> None:
         self._fetch = fetch
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._token: Token | None = None
         self._coming: Future[Token] | None = None
 

@@ -25,7 +25,7 @@ class Renewal:
     __slots__ = ("_coming", "_lock")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._coming: _Outcome | None = None
 
     def run(self, is_needed: Callable[[], bool], renew: Callable[[], None]) -> None:

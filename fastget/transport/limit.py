@@ -18,7 +18,7 @@ class RateLimit:
     __slots__ = ("_bucket", "_lock")
 
     def __init__(self, rate: int) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._bucket = TokenBucket(rate, monotonic())
 
     def take(self, wanted: int, sleep: Callable[[float], None]) -> int:

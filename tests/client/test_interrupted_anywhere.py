@@ -127,6 +127,39 @@ def test_a_body_whose_read_was_interrupted_goes_on_without_a_gap_or_not_at_all(s
     script(GAPS, server.base_url, stored.content.size)
 
 
+NESTED = (
+    MOMENTS
+    + """
+url = sys.argv[1]
+import warnings
+
+warnings.simplefilter("ignore", ResourceWarning)
+client = fastget.Client(limit_rate=1 << 40)
+files = ("buffers.py", "exchange/gate.py", "exchange/stores.py", "exchange/reserve.py", "transport/limit.py",
+    "transport/resolver.py", "core/throttle.py", "core/bucket.py", "core/addresses.py")
+expected = client.read(url)
+slice = client.read(url, 1, 100)
+
+def read(signum, frame):
+    assert client.read(url, 1, 100) == slice
+    assert client.read(url) == expected
+
+def anew():
+    client.close()
+    return client.read(url)
+
+for moment in moments(files, anew):
+    assert Moments(files, moment, read).during(anew) == expected
+client.close()
+"""
+)
+
+
+def test_a_signal_handler_may_use_the_client_that_it_interrupts(serve: Serve, script: Script) -> None:
+    server = serve({"/k": StoredObject(Content.generated(5000, seed=3))})
+    script(NESTED, server.url("/k"))
+
+
 WITHIN = (
     MOMENTS
     + """

@@ -18,7 +18,7 @@ class Reserve:
     __slots__ = ("_budget", "_lock")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._budget = retry.RetryBudget()
 
     @property

@@ -41,7 +41,7 @@ class Store:
         self.gate = Gate()
         self._reserve = reserve or Reserve()
         self._facts = facts or StoreFacts()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._mouldings: dict[type, Moulding] = {}
 
     @property
@@ -115,6 +115,6 @@ class Stores:
 
     def forget(self) -> None:
         """Begin anew, with a new lock: for tests, and for a child process in which nobody would open the old one."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._reserves: OrderedDict[str, Reserve] = OrderedDict()
