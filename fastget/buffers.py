@@ -160,6 +160,8 @@ def allocated(size: int, least_mapping: int) -> memoryview:
     try:
         return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
     except (OSError, OverflowError) as error:
+        if isinstance(error, OSError) and error.errno is None:
+            raise  # a signal handler's
         raise MemoryError from error
 
 

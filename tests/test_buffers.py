@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import mmap
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from typing import NoReturn
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fastget import buffers
-from fastget.buffers import LEAST, Buffer, Buffers, shared_buffers
+from fastget.buffers import LEAST, Buffer, Buffers, allocated, shared_buffers
 from fastget.core.coalesce import coalesce
 from fastget.core.ranges import Span
 from fastget.errors import NoSpace
@@ -195,3 +197,14 @@ def test_many_threads_find_the_bound_kept_and_everything_back_in_the_end() -> No
     with ThreadPoolExecutor(8) as threads:
         assert all(threads.map(work, range(8)))
     assert (pool.held, pool.resident) == (0, 0)
+
+
+def test_an_error_that_a_signal_handler_raises_as_memory_is_mapped_is_no_lack_of_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(*_: object, **__: object) -> NoReturn:
+        raise TimeoutError("the handler's own")
+
+    monkeypatch.setattr(mmap, "mmap", interrupted)
+    with pytest.raises(TimeoutError, match="the handler's own"):
+        allocated(1 << 20, 0)

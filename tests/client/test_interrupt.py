@@ -413,8 +413,10 @@ def test_interrupted_at_any_moment_a_download_is_whole_or_not_there(
 ALARMED = (
     PRELUDE
     + """
-import random
+import random, warnings
 
+# As above: of a socket that was between two owners.
+warnings.simplefilter("ignore", ResourceWarning)
 url, bundle, kind = sys.argv[1:]
 error = {"TimeoutError": TimeoutError, "BlockingIOError": BlockingIOError, "ConnectionError": ConnectionError}[kind]
 client = fastget.Client(ca_bundle=bundle or None)
