@@ -251,3 +251,39 @@ for moment in found:
 def test_a_look_for_addresses_that_was_interrupted_is_not_waited_for(serve: Serve, script: Script, host: str) -> None:
     server = serve({"/k": StoredObject(Content.generated(5000, seed=3))})
     script(LOOKUP, server.url("/k").replace("127.0.0.1", host))
+
+
+STREAMED = (
+    MOMENTS
+    + """
+import threading
+
+url = sys.argv[1]
+client = fastget.Client()
+files = ("sinks/handoff.py", "threading.py")
+
+def interrupt_taking(signum, frame):
+    # A wait of the standard library's that has begun, and a thread that has, are not the matter here.
+    if frame.f_code.co_name in ("take", "give_back", "abort", "__enter__"):
+        raise Mine
+
+def read():
+    with client.stream(url) as blocks:
+        for block in blocks:
+            pass
+
+read()
+for moment in moments(files, read)[-80:]:
+    try:
+        Moments(files, moment, interrupt_taking).during(read)
+    except Mine:
+        pass
+    assert [thread.name for thread in threading.enumerate() if thread.name == "fastget-stream"] == [], moment
+client.close()
+"""
+)
+
+
+def test_a_stream_that_is_interrupted_as_it_takes_a_block_leaves_no_thread(serve: Serve, script: Script) -> None:
+    server = serve({"/k": StoredObject(Content.generated(3 * MIB, seed=3))})
+    script(STREAMED, server.url("/k"))
