@@ -9,7 +9,10 @@ import pytest
 
 import fastget
 from fastget.core.checksums.algorithms import Algorithm
-from fastget.testing import Content, Fault, ObjectServer, StoredObject, faults
+from fastget.errors import FastgetError
+from fastget.testing import Behaviour, Content, Fault, ObjectServer, StoredObject, faults
+
+MIB = 1024 * 1024
 
 
 @pytest.mark.parametrize(
@@ -23,3 +26,35 @@ def test_an_answer_that_was_unusual_and_broke_leaves_no_file_open(fault: Fault, 
 
     assert destination.read_bytes() == stored.content.read()
     assert left == []
+
+
+@pytest.mark.fault("H1", "X25")
+@pytest.mark.parametrize("is_cut_again", [False, True], ids=["the second plan ends well", "the second plan breaks off"])
+def test_a_second_plan_that_finds_another_version_leaves_nothing_that_goes_for_the_first(
+    destination: Path, *, is_cut_again: bool
+) -> None:
+    """Machines behind one name may serve two versions by turns: without a digest, only the ETag tells them apart."""
+    size = 9 * MIB + 5
+    first, second = (StoredObject(Content.generated(size, seed=seed), etag=f'"{seed}"') for seed in (52, 53))
+    turns = [
+        faults.range_ignored().always(),
+        faults.close_mid_body(after=5 * MIB).on(request=1, ranged=False),
+        faults.replaced(second).on(request=2, ranged=False),
+    ]
+    if is_cut_again:
+        turns += [faults.close_mid_body(after=2 * MIB).on(request=2, ranged=False)]
+        turns += [faults.access_denied().on(request=3, ranged=False).always()]
+    options = {"connections": 3, "part_size": MIB, "retries": 1, "fsync": False}
+    unhurried = Behaviour(rate_per_connection=16 * MIB)
+    with ObjectServer({"/o": first}, behaviour=unhurried, faults=turns) as server:
+        url, port = server.url("/o"), server.port
+        if is_cut_again:
+            with pytest.raises(FastgetError):
+                fastget.download(url, destination, **options)
+        else:
+            assert fastget.download(url, destination, **options).etag == second.etag
+            assert destination.read_bytes() == second.content.read()
+    with ObjectServer({"/o": first}, port=port):
+        result = fastget.download(url, destination, **options)
+    assert destination.read_bytes() == first.content.read()
+    assert (result.etag, result.bytes_resumed) == (first.etag, 0)

@@ -95,6 +95,11 @@ class Earlier:
         self._block = block_size_for(identity.size) if is_journalled else 0
         self._leftover = self._file.begin(identity.size, identity, is_journalled=is_journalled)
 
+    def has_begun(self, info: ObjectInfo) -> bool:
+        """Whether the sink was opened for this very version: its journal and the note on its file name that one."""
+        before, now = self._identified, self._identity(info)
+        return before == now or (before is not None and now is not None and before.difference(now) is None)
+
     def fitted(self, prepared: Prepared) -> Prepared:
         """The same, cut so that all of what was left can be used, however it was cut."""
         plan = plan_around(prepared.task.plan, [claim.span for claim in self._leftover.claims])

@@ -72,7 +72,6 @@ class Transfer:
         self._has_begun = False
         self._givers = Givers()
         self._is_open = False
-        self._opened_size: int | None = None
         self._earlier = Earlier(source, sink, self._tally, self._announcer)
         self._at_once = AtOnce(source, sink, config, self._tally, self._announcer, self._store)
 
@@ -233,14 +232,13 @@ class Transfer:
             self._tally.requests += surveyor.requests
 
     def _open_sink(self, prepared: Prepared) -> None:
-        """Make room once: a second plan writes over what the first one left, unless the size is another one now."""
-        size = prepared.task.plan.size
-        if self._is_open and self._opened_size != size:
+        """Make room once: a second plan writes over what the first one left, unless the object is another one now."""
+        if self._is_open and not self._earlier.has_begun(prepared.task.info):
             self._sink.discard()
             self._is_open = False
         if not self._is_open:
             self._earlier.begin(prepared)
-            self._is_open, self._opened_size = True, size
+            self._is_open = True
 
     def _announce(self, prepared: Prepared) -> None:
         task, checks = prepared.task, prepared.checks
