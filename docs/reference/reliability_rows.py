@@ -96,7 +96,12 @@ PROTOCOL = (
         "416 to the first request, with the total",
         "a refusal as any other: fastget never asks for a range past the end",
     ),
-    Row("H14", "416 midway", "the object has become smaller: the download ends, without a loop"),
+    Row(
+        "H14",
+        "416 midway",
+        "the object has become smaller: the download ends, without a loop; as H35 where no range was served before and "
+        "a HEAD finds it unchanged",
+    ),
     Row("H15", "412", "the object has changed: the download ends, nothing is mixed"),
     Row("H16", "304 to an unconditional request", "an error"),
     Row(
@@ -125,7 +130,11 @@ PROTOCOL = (
     Row("H32", "several Locations", "refused if they differ"),
     Row("H33", "301 or 307 with the bucket's region", "asked again there, signed for it, once; remembered"),
     Row("H34", "400 AuthorizationHeaderMalformed with the region", "the same"),
-    Row("H35", "403 AccessDenied", "fails at once"),
+    Row(
+        "H35",
+        "403 AccessDenied",
+        "fails at once; where every range is refused so, with this or another status, the first stream goes on alone",
+    ),
     Row("H36", "expired credentials, or an IBM Cloud token", "taken anew once for all, then the refusal counts"),
     Row("H37", "clock that is off", "corrected once by the server's date; every attempt is signed anew"),
     Row(
@@ -133,7 +142,12 @@ PROTOCOL = (
         "presigned URL that expires on the way",
         "`refresh_url` is asked for a new one, or the redirect that has named it is followed again, once for all",
     ),
-    Row("H39", "object deleted midway", "the download ends; nothing stands under the name"),
+    Row(
+        "H39",
+        "object deleted midway",
+        "the download ends; nothing stands under the name; as H35 where no range was served before and a HEAD finds it "
+        "unchanged",
+    ),
     Row(
         "H40", "Retry-After as seconds, date, date in the past, 10^9, noise", "honoured up to two minutes, else ignored"
     ),

@@ -6,7 +6,15 @@ seconds; randomness comes from the caller.
 
 from __future__ import annotations
 
-from fastget.errors import FastgetError, NetworkError, RangeNotSupported, ServerError, Throttled
+from fastget.errors import (
+    AccessDenied,
+    FastgetError,
+    NetworkError,
+    NotFound,
+    RangeNotSupported,
+    ServerError,
+    Throttled,
+)
 from fastget.records import state
 
 BASE_DELAY = 0.2
@@ -44,6 +52,24 @@ def is_range_refusal(error: FastgetError) -> bool:
     if isinstance(error, RangeNotSupported):
         return error.reply is None
     return isinstance(error, ServerError) and error.reply is not None and error.reply.status == 501
+
+
+def may_be_range_refusal(error: FastgetError) -> bool:
+    """Whether a server that serves the whole object may mean ranges with this: it is final, and of no other matter.
+
+    Credentials, conditions, archives and a rate are others. 404, 410 and 416 may be, too: `is_about_the_object`.
+    """
+    if is_range_refusal(error):
+        return True
+    is_of_kind = isinstance(error, AccessDenied | NotFound | RangeNotSupported | ServerError)
+    return is_of_kind and error.reply is not None and error.reply.status >= 400 and not is_transient(error)
+
+
+def is_about_the_object(error: FastgetError) -> bool:
+    """Whether an error says in the first place that the object is not there any more, or is smaller."""
+    return error.reply is not None and (
+        isinstance(error, NotFound | RangeNotSupported) or error.reply.status in (404, 410, 416)
+    )
 
 
 def delay_before(attempt: int, jitter: float, error: FastgetError) -> float:

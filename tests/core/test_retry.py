@@ -20,6 +20,7 @@ from fastget.core.retry import (
     is_range_refusal,
     is_refusal,
     is_transient,
+    may_be_range_refusal,
 )
 from fastget.errors import FastgetError, NetworkError, RangeNotSupported, ServerError, ServerReply, Throttled
 
@@ -97,6 +98,16 @@ def test_a_server_without_ranges_is_told_from_one_that_fails() -> None:
     assert not is_range_refusal(refused(500))
     assert not is_range_refusal(ServerError("no answer"))
     assert not is_range_refusal(errors.ProtocolError("other bytes"))
+
+
+def test_a_refusal_of_ranges_may_have_any_status_that_is_of_no_other_matter() -> None:
+    kinds = [errors.AccessDenied, errors.NotFound, RangeNotSupported, ServerError]
+    assert all(may_be_range_refusal(kind("no", reply=ServerReply(400))) for kind in kinds)
+    assert not may_be_range_refusal(errors.CredentialsError("expired", reply=ServerReply(403)))
+    assert not may_be_range_refusal(errors.SourceChanged("another", reply=ServerReply(412)))
+    assert not may_be_range_refusal(Throttled("busy", reply=ServerReply(429)))
+    assert not may_be_range_refusal(refused(500))
+    assert not may_be_range_refusal(refused(302))
 
 
 @given(attempt=attempts, jitter=jitters)

@@ -181,6 +181,10 @@ class Job:
             self._odd_answers += 1
             return self._odd_answers >= ODD_ANSWERS and not self._ranges_proven
 
+    def may_be_range_refusal(self, error: FastgetError) -> bool:
+        """Whether a refusal may be of ranges alone, none of which was ever served, where the whole object is."""
+        return not self._ranges_proven and retry.may_be_range_refusal(error)
+
     def refuse_ranges(self) -> None:
         """The server does not serve ranges: what is left is up to the discovery stream.
 
@@ -191,6 +195,8 @@ class Job:
                 return
             self._ranges_refused = True
             self._changed.notify_all()
+        # The next object may be served otherwise: it begins with one connection, which finds that out.
+        self.task.store.learn(connections=1)
         raise RangeNotSupported("the server ignores ranges", url=self.task.source.display_url)
 
     @property

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fastget.engine.discovery.opening import Opening
     from fastget.engine.exchange.stores import Store
     from fastget.engine.pieces.piece import Piece
+    from fastget.errors import FastgetError
     from fastget.sinks.protocol import Sink
     from fastget.sources.protocol import Source
 
@@ -240,6 +241,10 @@ class _RangeJob(Job):
         if (piece := self.claim()) is not None:
             self.note_served(piece)
         return piece
+
+    def may_be_range_refusal(self, error: FastgetError) -> bool:
+        """Only what can be nothing else: no answer has shown that the whole object is served."""
+        return retry.is_range_refusal(error)
 
     def accept(self, head: ResponseHead, piece: Piece, *, by_number: bool) -> int:
         """As in any job; a recognised answer is like one that was accepted, and holds what was asked for."""

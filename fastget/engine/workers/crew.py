@@ -126,14 +126,14 @@ class Crew:
 
     def _learn(self) -> None:
         """The next object of this store begins with what has paid for this one."""
-        store, bears = self._job.task.store, self._watch.bears
+        job, store, bears = self._job, self._job.task.store, self._watch.bears
         if bears is not None:
             store.learn(bears=bears)
         wanted, limit = self._governor.wanted, limit_for(store.facts)
         # An object of few pieces shows that so many paid, and nothing of more.
         is_bounded = wanted == self._most_useful < limit // self._processes
-        is_found = self._governor.has_judged and not is_bounded
-        if self._job.task.plan.connections is None and self._job.has_succeeded and is_found:
+        is_found = self._governor.has_judged and not is_bounded and not job.are_ranges_refused
+        if job.task.plan.connections is None and job.has_succeeded and is_found:
             store.learn(connections=min(wanted * self._processes, limit))
 
     @property

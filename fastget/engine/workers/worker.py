@@ -321,11 +321,24 @@ class Worker:
         if by_number and head.status in NO_SUCH_PART and isinstance(error, RangeNotSupported | ServerError):
             # Numbers may have gaps; a range, pinned all the same, tells whether the object is still there.
             raise Replan(no_part_numbers=True)
+        if self._job.may_be_range_refusal(error) and (not retry.is_about_the_object(error) or self._is_there()):
+            self._job.refuse_ranges()
         if head.status in GONE:
             raise self._job.source_changed(GONE[head.status])
-        if retry.is_range_refusal(error):
-            self._job.refuse_ranges()
         raise error
+
+    def _is_there(self) -> bool:
+        """Whether a HEAD says that the object is what it was, so that what was refused can only be the range."""
+        pin, source = self._job.task.info.pin, self._job.task.source
+        if self._job.are_ranges_refused or not (pin.is_strong and source.answers_head):
+            return self._job.are_ranges_refused
+        try:
+            answered = ask(self.line, source, lambda at: at.head())
+        except NetworkError:
+            return False
+        self.line.finish()
+        found = None if answered.error is not None else answered.source.describe(answered.head)
+        return found is not None and (found.etag, found.size) == (pin.etag, pin.size)
 
     def _request(self, at: Source, piece: Piece, pin: Pin, *, by_number: bool) -> Request:
         if by_number:

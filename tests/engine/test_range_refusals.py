@@ -1,0 +1,198 @@
+"""A server that serves the whole object and refuses every range of it: the first answer is the download then."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fastget
+from fastget.engine.cancellation import Cancellation
+from fastget.errors import AccessDenied, Cancelled, NetworkError, NotFound, SourceChanged
+from fastget.events import Event, Progress, Started
+from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
+MIB = 1024 * 1024
+OPTIONS: dict[str, Any] = {"part_size": MIB, "connections": 4, "retries": 1}
+STATUSES = (400, 403, 404, 405, 406, 409, 410, 413, 416, 451, 501, 505)
+
+
+def _refusing(status: int = 403) -> Behaviour:
+    return Behaviour(rate_per_connection=16 * MIB, range_refusal=status, amazon=False)
+
+
+def _plain_gets(server: ObjectServer) -> int:
+    return sum(request.method == "GET" and request.range is None for request in server.requests)
+
+
+@pytest.mark.fault("H14", "H35", "H39")
+@pytest.mark.parametrize("status", STATUSES)
+def test_whatever_a_range_is_refused_with_the_first_answer_brings_it_all(
+    content: Content, content_digest: str, destination: Path, status: int
+) -> None:
+    with ObjectServer({"/k": StoredObject(content)}, behaviour=_refusing(status)) as server:
+        result = fastget.download(server.url("/k"), destination, **OPTIONS)
+    assert hashlib.sha256(destination.read_bytes()).hexdigest() == content_digest
+    assert _plain_gets(server) == 1
+    assert result.bytes_received == content.size
+    assert any(request.range for request in server.requests)
+
+
+def _into(url: str) -> bytes:
+    buffer = bytearray(6 * MIB + 4321)
+    fastget.read_into(url, buffer, **OPTIONS)
+    return bytes(buffer)
+
+
+@pytest.mark.fault("H35")
+@pytest.mark.parametrize(
+    "fetch",
+    [
+        lambda url: fastget.read(url, **OPTIONS),
+        _into,
+        lambda url: b"".join(bytes(view) for view in fastget.stream(url, **OPTIONS)),
+    ],
+    ids=["read", "read_into", "stream"],
+)
+def test_so_it_does_for_every_way_to_fetch_the_whole(content: Content, fetch: Callable[[str], bytes]) -> None:
+    with ObjectServer({"/k": StoredObject(content)}, behaviour=_refusing()) as server:
+        assert fetch(server.url("/k")) == content.read()
+    assert _plain_gets(server) == 1
+
+
+@pytest.mark.fault("H35")
+def test_so_it_does_in_a_pull(content: Content, tmp_path: Path) -> None:
+    with ObjectServer({"/a": StoredObject(content), "/b": StoredObject(content)}, behaviour=_refusing()) as server:
+        result = fastget.pull([server.url("/a"), server.url("/b")], tmp_path, **OPTIONS)
+    assert (result.done, result.failed) == (2, 0)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() == content.read()
+
+
+def test_the_next_object_of_the_same_server_begins_with_one_connection(content: Content) -> None:
+    begun: list[int] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, Started):
+            begun.append(event.connections)
+
+    options = {**OPTIONS, "connections": None}
+    with (
+        ObjectServer({"/b/k": StoredObject(content)}, behaviour=_refusing()) as server,
+        fastget.Client(on_event=note, **options) as client,
+    ):
+        assert client.read(server.url("/b/k")) == client.read(server.url("/b/k"))
+    assert begun == [2, 1]
+
+
+def test_a_part_of_it_stays_refused_in_the_servers_words(content: Content) -> None:
+    with ObjectServer({"/k": StoredObject(content)}, behaviour=_refusing()) as server:
+        with pytest.raises(AccessDenied, match="403"):
+            fastget.read_ranges(server.url("/k"), [(5, 10), (3 * MIB, 4 * MIB)])
+        with pytest.raises(AccessDenied, match="403"):
+            fastget.read(server.url("/k"), start=-10)
+
+
+@pytest.mark.fault("H35")
+def test_a_first_answer_that_breaks_is_asked_for_anew(content: Content, content_digest: str, destination: Path) -> None:
+    broken = faults.close_mid_body(after=2 * MIB).on(ranged=False)
+    with ObjectServer({"/k": StoredObject(content)}, behaviour=_refusing(), faults=[broken]) as server:
+        result = fastget.download(server.url("/k"), destination, **OPTIONS)
+    assert hashlib.sha256(destination.read_bytes()).hexdigest() == content_digest
+    assert (_plain_gets(server), result.split) == (2, "stream")
+
+
+@pytest.mark.fault("H35")
+def test_what_has_left_through_a_pipe_cannot_be_begun_anew(content: Content) -> None:
+    broken = faults.close_mid_body(after=2 * MIB).on(ranged=False)
+    got = bytearray()
+    with (
+        ObjectServer({"/k": StoredObject(content)}, behaviour=_refusing(), faults=[broken]) as server,
+        fastget.stream(server.url("/k"), **OPTIONS) as stream,
+        pytest.raises(NetworkError, match="cannot go on"),
+    ):
+        got.extend(byte for view in stream for byte in view)
+    assert content.read().startswith(got)
+
+
+@pytest.mark.fault("H35", "X18")
+def test_a_download_that_was_stopped_is_fetched_anew_where_the_rest_is_refused(destination: Path) -> None:
+    content = Content.generated(9 * MIB, seed=5)
+    scope = Cancellation()
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Progress) and event.landed >= 4 * MIB:
+            scope.cancel()
+
+    with (
+        ObjectServer({"/k": StoredObject(content)}, behaviour=_refusing()) as server,
+        fastget.Client(**OPTIONS) as client,
+    ):
+        with pytest.raises(Cancelled):
+            client.transfer_to_file(server.url("/k"), destination, scope, on_event=stop)
+        client.download(server.url("/k"), destination)
+    assert destination.read_bytes() == content.read()
+    assert list(destination.parent.iterdir()) == [destination]
+
+
+@pytest.mark.fault("H35")
+def test_a_download_that_was_stopped_keeps_what_has_landed_where_everything_is_refused(destination: Path) -> None:
+    content = Content.generated(9 * MIB, seed=5)
+    scope = Cancellation()
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Progress) and event.landed >= 4 * MIB:
+            scope.cancel()
+
+    denied = faults.access_denied().on(request=2, ranged=False).times(1)
+    with (
+        ObjectServer({"/k": StoredObject(content)}, behaviour=_refusing(), faults=[denied]) as server,
+        fastget.Client(**OPTIONS) as client,
+    ):
+        with pytest.raises(Cancelled):
+            client.transfer_to_file(server.url("/k"), destination, scope, on_event=stop)
+        with pytest.raises(AccessDenied):
+            client.download(server.url("/k"), destination)
+        server.behaviour = Behaviour(amazon=False)
+        result = client.download(server.url("/k"), destination)
+    assert destination.read_bytes() == content.read()
+    assert result.bytes_resumed > 0
+
+
+@pytest.mark.fault("H14", "H39")
+@pytest.mark.parametrize("status", [404, 410, 416])
+@pytest.mark.parametrize(
+    "head",
+    [faults.status(404), faults.access_denied(), faults.other_etag(), faults.other_checksum("ETag", None)],
+    ids=["gone", "HEAD denied", "another ETag", "no ETag"],
+)
+def test_an_object_that_a_head_does_not_show_unchanged_is_gone(
+    content: Content, destination: Path, status: int, head: Any
+) -> None:
+    with (
+        ObjectServer(
+            {"/k": StoredObject(content)}, behaviour=_refusing(status), faults=[head.on(method="HEAD").always()]
+        ) as server,
+        pytest.raises((SourceChanged, NotFound)),
+    ):
+        fastget.download(server.url("/k"), destination, **OPTIONS)
+    assert not list(destination.parent.iterdir())
+
+
+@pytest.mark.fault("H35")
+def test_a_range_that_is_refused_after_others_were_served_ends_the_download(
+    content: Content, destination: Path
+) -> None:
+    # One range at a time beside the stream: the first is served before the next is asked for.
+    denied = faults.access_denied().on(request=2, ranged=True).always()
+    behaviour = Behaviour(rate_per_connection=4 * MIB)
+    with (
+        ObjectServer({"/k": StoredObject(content)}, behaviour=behaviour, faults=[denied]) as server,
+        pytest.raises(AccessDenied),
+    ):
+        fastget.download(server.url("/k"), destination, **{**OPTIONS, "connections": 2})
+    assert not destination.exists()
