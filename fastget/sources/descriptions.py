@@ -61,7 +61,8 @@ def _size(head: ResponseHead) -> int | None:
     if head.content_length is not None:
         return head.content_length
     # The answer to a HEAD has no body, but its Content-Length is that of the object (RFC 9110 §8.6).
-    declared = head.headers.get("content-length")
+    # A coding beside it wins in the answer to a GET, and does here (RFC 9112 §6.3).
+    declared = head.headers.get("content-length") if "transfer-encoding" not in head.headers else None
     if head.framing is not Framing.NONE or declared is None or not _DIGITS.fullmatch(declared.strip()):
         return None
     size = int(declared)

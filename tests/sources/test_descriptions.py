@@ -74,6 +74,12 @@ def test_the_answer_to_a_head_has_the_size_that_it_declares(value: str, size: in
     assert object_info(declared, "u").size == size
 
 
+@pytest.mark.fault("H20")
+def test_the_length_that_a_head_declares_beside_a_coding_is_no_size(answer: Answer) -> None:
+    head = answer(200, {"Content-Length": "12", "Transfer-Encoding": "chunked"})
+    assert object_info(replace(head, framing=Framing.NONE, content_length=None), "u").size is None
+
+
 @pytest.mark.fault("H17")
 def test_a_gzip_object_that_gcs_inflates_has_no_digest_and_no_ranges(answer: Answer) -> None:
     stored = {
