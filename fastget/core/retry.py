@@ -25,7 +25,7 @@ LONGEST_RETRY_AFTER = 120.0
 PROGRESS = 256 * 1024
 # The first words of a connection came before it was sure of them (RFC 8470): something on the way sent them on so.
 _TOO_EARLY = 425
-_TRANSIENT_STATUSES = frozenset({408, _TOO_EARLY, 500, 502, 503, 504, 509, 520, 521, 522, 523, 524})
+_TRANSIENT_STATUSES = frozenset({408, _TOO_EARLY, 500, 502, 503, 504, 509, 520, 521, 522, 523, 524, 598, 599})
 # What stores say by a code alone, with a status that is final otherwise: 400 and 409 (wire-spec.md §4, row 91).
 _TRANSIENT_CODES = frozenset({"OperationAborted", "RequestTimeout", "RequestTimeoutException"})
 

@@ -161,6 +161,7 @@ _BY_STATUS = {
     451: _Meaning(AccessDenied, "the server may not serve it, for legal reasons"),
     501: _UNKNOWN,
     503: _BUSY,
+    529: _BUSY,  # "site is overloaded", of no RFC
 }
 
 

@@ -50,7 +50,7 @@ def refused(status: int, retry_after: float | None = None) -> ServerError:
     return ServerError("refused", reply=ServerReply(status, retry_after=retry_after))
 
 
-@pytest.mark.parametrize("status", [408, 425, 500, 502, 503, 504, 509, 520, 521, 522, 523, 524])
+@pytest.mark.parametrize("status", [408, 425, 500, 502, 503, 504, 509, 520, 521, 522, 523, 524, 598, 599])
 def test_a_server_that_fails_for_a_moment_is_asked_again(status: int) -> None:
     assert is_transient(refused(status))
 

@@ -65,6 +65,7 @@ def document(code: str, message: str = "The store says so.", **more: str) -> byt
         (429, None, Throttled),
         (503, "SlowDown", Throttled),
         (503, None, Throttled),
+        (529, None, Throttled),
         (400, "RequestLimitExceeded", Throttled),
         (400, "KMS.ThrottlingException", Throttled),
         (403, "RequestThrottled", Throttled),
