@@ -30,6 +30,7 @@ _PLAINER = {
     "Only Transfer-Encoding": "it has a transfer coding other than chunked, which nobody asked for",
     "Received server _SWITCH": "it switches to another protocol, which nobody asked for",
     "Receive buffer too long": "its head is too long",
+    "InformationalResponse status_code": "its status is less than 100",
 }
 
 

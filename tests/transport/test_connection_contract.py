@@ -324,10 +324,11 @@ def test_an_answer_that_is_not_http_is_refused(mode: Mode, data: bytes) -> None:
     ("data", "said"),
     [
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "coding other than chunked"),
+        (b"HTTP/1.1 099 No\r\n\r\n", "less than 100"),
         (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n", "another protocol|answers 101"),
         (length_head(5, b"X: " + b"x" * 400_000) + b"hello", "head is too long"),
     ],
-    ids=["coding", "switch", "head"],
+    ids=["coding", "status", "switch", "head"],
 )
 def test_what_breaks_http_is_told_in_plain_words(mode: Mode, data: bytes, said: str) -> None:
     client = mode.client(answering_and_stalling(data), response_timeout=20)
