@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from fastget.errors import (
     SourceChanged,
     Throttled,
 )
-from fastget.testing import Algorithm, Behaviour, Content, EmptyRange, ObjectServer, StoredObject, faults
+from fastget.testing import Algorithm, Behaviour, Content, EmptyRange, Fault, ObjectServer, StoredObject, faults
 from fastget.testing.answer import Answer
 from fastget.testing.documents import error
 from fastget.testing.received import ReceivedRequest
@@ -237,6 +238,15 @@ def test_304_unasked_is_an_answer_that_breaks_http(serve: Serve) -> None:
     server = serve({"/b/k": stored()}, faults=[faults.not_modified().on(method=None).always()])
     with pytest.raises(ProtocolError, match="without a condition"):
         fastget.read(server.url("/b/k"))
+
+
+def test_what_a_proxy_has_changed_on_the_way_is_refused_and_told_as_that(serve: Serve) -> None:
+    changed = Fault(name="203", edit=lambda _, answer: replace(answer, status=203))
+    server = serve({"/b/k": stored()}, faults=[changed.always()])
+    with pytest.raises(ProtocolError, match="203") as caught:
+        fastget.read(server.url("/b/k"))
+    assert "changed the content" in (caught.value.hint or "")
+    assert len(server.requests) == 1
 
 
 @pytest.mark.row(91)

@@ -38,7 +38,12 @@ if TYPE_CHECKING:
 
 # Digest fields that speak of the whole object in the answer to a range as well (wire-spec.md §6).
 _OF_THE_WHOLE = frozenset({"repr-digest", "x-goog-hash"})
-_OF_A_PART = "where the URL itself asks for a part (partNumber=…), leave that out, or get one that is signed without"
+# The content is not the origin's, and neither ETag nor digest need be of it (RFC 9110 §15.3.4).
+TRANSFORMED = 203
+_HINTS = {
+    206: "where the URL itself asks for a part (partNumber=…), leave that out, or get one that is signed without",
+    TRANSFORMED: "a proxy on the way has changed the content, which nothing could tell from damage: go past it (https)",
+}
 
 
 @record
@@ -184,8 +189,9 @@ class Discovery:
             asked = "a part of the object" if 206 in statuses else "the whole object"
             raise ProtocolError(
                 f"{source.display_url}: status {head.status} answers a request for {asked}",
-                hint=_OF_A_PART if head.status == 206 else None,
+                hint=_HINTS.get(head.status),
                 url=source.display_url,
+                is_transient=head.status != TRANSFORMED,
             )
         if head.reading is None and (stored := source.as_stored(head)) is not None:
             self._line.drop()
