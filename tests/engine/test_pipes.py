@@ -6,21 +6,20 @@ import hashlib
 import os
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 import fastget
 from fastget.core.checksums.algorithms import Algorithm
 from fastget.engine.workers import crew
-from fastget.errors import ChecksumMismatch
+from fastget.errors import ChecksumMismatch, SourceChanged
 from fastget.events import Method
 from fastget.sinks.stream import StreamSink
-from fastget.testing import Behaviour, ObjectServer, StoredObject, faults
+from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults
 
 if TYPE_CHECKING:
     from fastget.sinks.protocol import HeldUp
-    from fastget.testing import Content
 
 MIB = 1024 * 1024
 PARTS = (2 * MIB, 3 * MIB, 1 * MIB, 4321)
@@ -125,3 +124,30 @@ def test_an_interrupt_waits_for_nobody_who_waits_for_the_reader(
             fastget.download(server.url("/b/k"), destination, part_size=MIB, connections=3, max_memory=MIB)
     finally:
         os.close(never_read)
+
+
+@pytest.mark.fault("N4", "H19")
+@pytest.mark.parametrize("breaks", [1, 2])
+def test_a_body_of_unknown_length_goes_on_where_it_broke(content: Content, breaks: int) -> None:
+    cuts = [faults.close_mid_body(after=MIB).on(ranged=None, request=number + 1) for number in range(breaks)]
+    with ObjectServer({"/k": StoredObject(content)}, behaviour=Behaviour(send_length=False), faults=cuts) as server:
+        with fastget.stream(server.url("/k")) as stream:
+            assert b"".join(bytes(view) for view in stream) == content.read()
+        assert [request.range is not None for request in server.requests] == [False] + [True] * breaks
+    assert stream.result is not None
+    assert stream.result.size == content.size
+
+
+@pytest.mark.fault("N4", "C3", "H53")
+@pytest.mark.parametrize("if_match", [True, False])
+def test_a_body_of_unknown_length_does_not_go_on_with_another_version(content: Content, *, if_match: bool) -> None:
+    other = StoredObject(Content.generated(content.size, seed=98))
+    turns = [faults.close_mid_body(after=MIB).on(request=1), faults.replaced(other).on(request=2)]
+    behaviour, got = Behaviour(send_length=False, if_match=if_match), bytearray()
+    with (
+        ObjectServer({"/k": StoredObject(content)}, behaviour=behaviour, faults=turns) as server,
+        fastget.stream(server.url("/k")) as stream,
+        pytest.raises(SourceChanged),
+    ):
+        got.extend(byte for view in stream for byte in view)
+    assert content.read().startswith(got)

@@ -79,6 +79,8 @@ class Task:
     config: Config
     can_resume: bool
     """Whether what is missing may be asked for by range: the server serves them, and the pin holds them together."""
+    can_go_on: bool
+    """The same, or that it may be where a stream has broken that cannot be begun anew, and told no length."""
     content_is_checked: bool
     """Whether a digest is going to tell if bytes of another version came in between."""
     in_order: bool

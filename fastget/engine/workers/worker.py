@@ -8,13 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from fastget.core import retry
 from fastget.core.addresses import Trouble
 from fastget.core.planner import Chunk
-from fastget.core.ranges import Span
+from fastget.core.ranges import ContentRange, Span
 from fastget.core.validators import GONE
 from fastget.engine.descriptors import are_exhausted
 from fastget.engine.exchange.asking import ask
@@ -276,7 +277,7 @@ class Worker:
         self._notify(retried)
         if not self._job.stream.wait(piece, retried.delay):
             return
-        if not self._job.task.can_resume or self._job.are_ranges_refused:
+        if not self._job.task.can_go_on or self._job.are_ranges_refused:
             raise Replan(stream=True) from error
         self._job.give_back(piece, shares)
 
@@ -284,7 +285,7 @@ class Worker:
         """Ask for what is left of a piece until nothing is."""
         self.line.avoiding = self._job.givers.to_avoid(piece.chunk.index)
         while piece.position < piece.chunk.span.stop:
-            if not (piece.is_fresh or self._job.task.can_resume):
+            if not (piece.is_fresh or self._job.task.can_go_on):
                 raise Replan(stream=True)
             with self._job.task.store.gate.passing(self._job.cancellation, lambda seconds: self._hold(piece, seconds)):
                 self.since, self.asked = self.clock(), time.monotonic()
@@ -301,9 +302,17 @@ class Worker:
         stop = self._job.accept(head, piece, by_number=by_number)
         if by_number:
             piece.declared = piece.sent_digest(head)
+        if self._job.task.plan.size is None:
+            self._end_at_total(piece, head)
         self._receive(piece, buffer, stop)
         self._check_end(piece)
         self.line.finish()
+
+    def _end_at_total(self, piece: Piece, head: ResponseHead) -> None:
+        """The length that the first answer did not tell: an accepted one to a range does."""
+        place = ContentRange.parse(head.headers.get("content-range") or "")
+        if place is not None and place.total is not None:
+            piece.chunk = replace(piece.chunk, span=Span(piece.chunk.span.start, place.total))
 
     def _check_end(self, piece: Piece) -> None:
         self.line.check_end(undo=lambda: self._job.restart(piece))
