@@ -285,6 +285,10 @@ class Body(io.BufferedReader):
         """What was compared with what, once the body has been read to its end or closed; None before."""
         return self._object_body.verification
 
+    def read(self, amt: int | None = -1) -> bytes:
+        """All that is left, or `amt` bytes, fewer only at the end; the name is that of the SDKs."""
+        return super().read(amt)
+
     def iter_chunks(self, chunk_size: int = CHUNK_SIZE) -> Iterator[bytes]:
         """The body in pieces of `chunk_size` bytes, the last one shorter."""
         return iter(partial(self.read, chunk_size), b"")

@@ -70,9 +70,9 @@ class Body:
         """What was compared with what, once the body has been read to its end or closed; None before."""
         return self._reader.verification
 
-    async def read(self, size: int | None = -1) -> bytes:
-        """All that is left, or `size` bytes, fewer only at the end."""
-        return await _Call(lambda _: self._reader.read(size), self._scope).result()
+    async def read(self, amt: int | None = -1) -> bytes:
+        """All that is left, or `amt` bytes, fewer only at the end."""
+        return await _Call(lambda _: self._reader.read(amt), self._scope).result()
 
     async def readline(self) -> bytes:
         """Up to the next newline, which is kept."""

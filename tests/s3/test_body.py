@@ -453,6 +453,13 @@ def test_a_body_is_a_file_for_those_who_want_one(serve: Serve, get: Ask) -> None
         assert list(io.TextIOWrapper(body, newline=""))[-1] == "last"
 
 
+@pytest.mark.parametrize("amt", [0, 5, -1, None])
+def test_how_much_to_read_may_be_named_as_in_the_sdks(serve: Serve, get: Ask, sdk_client: Any, amt: int | None) -> None:
+    server = serve({"/b/k": lines_object()})
+    with get(server)["Body"] as ours, sdk_client("aws", server).get_object(Bucket="b", Key="k")["Body"] as theirs:
+        assert ours.read(amt=amt) == theirs.read(amt=amt)
+
+
 def test_as_many_lines_are_read_as_the_hint_has_bytes(serve: Serve, get: Ask) -> None:
     lines = [b"line %d\n" % number for number in range(50)]
     server = serve({"/b/k": StoredObject(Content.of(b"".join(lines)))})
