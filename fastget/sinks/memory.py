@@ -13,6 +13,7 @@ from fastget.errors import Cancelled, ConfigError, DestinationError, NoSpace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from _typeshed import WriteableBuffer
 
@@ -292,10 +293,15 @@ def clear_frames(error: BaseException | None) -> None:
         seen.add(id(error))
         step = error.__traceback__
         while step is not None:
-            # Of the others, those that are given memory to fill; a caller's handlers stay as they were.
-            if str(step.tb_frame.f_globals.get("__name__")).partition(".")[0] in ("fastget", "socket", "ssl"):
-                with contextlib.suppress(RuntimeError):  # one that still runs
-                    step.tb_frame.clear()
+            # An error that was kept for a later call holds those who had called by then, through its frames alone.
+            frame: FrameType | None = step.tb_frame
+            while frame is not None:
+                # Of the others, those that are given memory to fill; a caller's handlers stay as they were.
+                if str(frame.f_globals.get("__name__")).partition(".")[0] in ("fastget", "socket", "ssl"):
+                    with contextlib.suppress(RuntimeError):  # one that still runs
+                        frame.clear()
+                        _ = frame.f_locals  # before Python 3.13 what somebody had seen of them stays, until seen again
+                frame = frame.f_back
             step = step.tb_next
         error = error.__cause__ or error.__context__
 

@@ -19,7 +19,7 @@ import trustme
 import fastget
 from fastget import aio
 from fastget.buffers import allocated
-from fastget.errors import ConfigError, DestinationError, RangeNotSupported, SourceChanged, Unverifiable
+from fastget.errors import ConfigError, DestinationError, NetworkError, RangeNotSupported, SourceChanged, Unverifiable
 from fastget.events import Method
 from fastget.testing import Algorithm, Behaviour, Content, ETags, ObjectServer, StoredObject, faults
 
@@ -131,6 +131,20 @@ def test_memory_is_the_callers_alone_after_a_connection_broke_on_the_way(
 
 
 @pytest.mark.usefixtures("no_garbage_collector")
+@pytest.mark.parametrize("start", [None, 0])
+@pytest.mark.parametrize("after", [0, 1000, 50_000])
+def test_memory_is_the_callers_alone_after_a_connection_that_broke_for_good(
+    serve: Serve, start: int | None, after: int
+) -> None:
+    stored = StoredObject(Content.generated(100_000))
+    server = serve({"/b/k": stored}, faults=[faults.reset(after=after).always()])
+    into = bytearray(stored.content.size)
+    with pytest.raises(NetworkError) as caught:
+        fastget.read_into(server.url("/b/k"), into, start, retries=0)
+    into.clear()  # which cannot be done while anybody holds it
+    assert caught.value.__traceback__ is not None
+
+
 def test_memory_is_the_callers_alone_after_another_plan_was_needed(
     serve: Serve, stored: StoredObject, content: Content
 ) -> None:
