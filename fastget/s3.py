@@ -22,6 +22,7 @@ from fastget.client import Client
 from fastget.engine.cancellation import Cancellation
 from fastget.engine.reading.body import ObjectBody, open_body
 from fastget.errors import ConfigError
+from fastget.sinks.memory import letting_go
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -209,7 +210,8 @@ class _Raw(io.RawIOBase):
 
     def readall(self) -> bytes:
         left = (self._body.length or 0) - self._body.position
-        return self._read_exactly(left) if 0 < left <= _AT_ONCE else self._read_on()
+        with letting_go():
+            return self._read_exactly(left) if 0 < left <= _AT_ONCE else self._read_on()
 
     def _read_exactly(self, size: int) -> bytes:
         """All that is left, received into what is given out: it is not copied."""

@@ -181,6 +181,16 @@ def test_parts_of_the_usual_sizes_are_found_without_the_store(serve: Serve, get:
     assert body.verification.method is Method.COMPOSITE
 
 
+@pytest.mark.parametrize("fault", [faults.flip_bit(offset=5), faults.reset(after=1000)], ids=["flip", "reset"])
+def test_an_error_that_is_kept_keeps_no_memory_of_a_read(serve: Serve, get: Ask, fault: Any) -> None:
+    server = serve({"/b/k": StoredObject(Content.generated(3_000_001), checksum=Algorithm.CRC32C)}, faults=[fault])
+    with pytest.raises((ChecksumMismatch, NetworkError)) as caught, get(server, retries=0)["Body"] as body:
+        body.read()
+    held = [one for one in gc.get_objects() if type(one) is io.BytesIO and not one.closed]
+    assert 3_000_001 not in [len(one.getvalue()) for one in held]
+    assert caught.value.__traceback__ is not None
+
+
 def test_digests_that_contradict_each_other_fail_the_body(serve: Serve, get: Ask) -> None:
     import base64
 
