@@ -254,8 +254,9 @@ class Body(io.BufferedReader):
 
     # A read that is interrupted gives nothing out, and what it has taken is gone: it is told, or there would be a gap.
 
-    def read(self, size: int | None = -1, /) -> bytes:
-        return self._take(super().read, size)
+    def read(self, amt: int | None = -1) -> bytes:
+        """All that is left, or `amt` bytes, fewer only at the end; the name is that of the SDKs."""
+        return self._take(super().read, amt)
 
     def read1(self, size: int = -1, /) -> bytes:
         return self._take(super().read1, size)
@@ -286,10 +287,6 @@ class Body(io.BufferedReader):
     def verification(self) -> Verification | None:
         """What was compared with what, once the body has been read to its end or closed; None before."""
         return self._object_body.verification
-
-    def read(self, amt: int | None = -1) -> bytes:
-        """All that is left, or `amt` bytes, fewer only at the end; the name is that of the SDKs."""
-        return super().read(amt)
 
     def iter_chunks(self, chunk_size: int = CHUNK_SIZE) -> Iterator[bytes]:
         """The body in pieces of `chunk_size` bytes, the last one shorter."""
