@@ -413,7 +413,7 @@ def test_interrupted_at_any_moment_a_download_is_whole_or_not_there(
 ALARMED = (
     PRELUDE
     + """
-import random, warnings
+import gc, random, warnings
 
 # As above: of a socket that was between two owners.
 warnings.simplefilter("ignore", ResourceWarning)
@@ -443,6 +443,7 @@ for _ in range(30):
 assert alarmed, "no call met an alarm"
 assert client.read(url, 1, 4 << 20) == expected
 client.close()
+gc.collect()
 assert state() == {"threads": [], "sockets": []}, state()
 """
 )
