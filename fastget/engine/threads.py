@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 # Threads that are stopped come back at once, unless one sits in the system's name resolution, which cannot be woken.
 PATIENCE = 2.0
 
-_HINT = "raise `ulimit -u`, or the limit on processes of the container or service"
+# What Python's own words say of the cause, and what then helps.
+_HINTS = {
+    "daemon threads": "call it in the main interpreter: isolated ones have no daemon threads",
+    "shutdown": "call it before the interpreter ends",
+    "": "raise `ulimit -u`, or the limit on processes of the container or service",
+}
 
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
@@ -55,28 +60,31 @@ class Thread:
         # Taken by the first who waits for the end, and kept: whoever waits again goes by the flag.
         self._running = threading.Lock()
         self._running.acquire()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._name = name
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin the run. Raises NoThreadError where the system has no more threads."""
+        """Begin the run. Raises NoThreadError where there are no more threads, or none at all."""
         self._is_begun = True
         try:
+            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             self._thread.start()
         except RuntimeError as error:
             # An interrupt may leave the standard library with a lock to release that it has not got; the thread runs.
             if error.__context__ is not None and not isinstance(error.__context__, Exception):
                 raise error.__context__ from None
             self._is_begun = False
-            raise NoThreadError(f"the system gives no more threads: {error}", hint=_HINT) from error
+            hint = next(hint for word, hint in _HINTS.items() if word in str(error))
+            raise NoThreadError(f"there is no thread to be had: {error}", hint=hint) from error
 
     @property
     def is_alive(self) -> bool:
-        return self._thread.is_alive()
+        return self._thread is not None and self._thread.is_alive()
 
     def join(self, patience: float | None) -> None:
         """Wait for its end, at most `patience` seconds; not at all where it was never begun."""
         seconds = -1.0 if patience is None else patience
-        if self._is_begun and (self._has_ended or self._running.acquire(timeout=seconds)):
+        if self._thread is not None and self._is_begun and (self._has_ended or self._running.acquire(timeout=seconds)):
             self._thread.join()
 
     def _run(self) -> None:

@@ -131,9 +131,8 @@ class Host:
         if _is_literal(self.name):
             self._run(lookup)
             return
-        thread = threading.Thread(target=self._run, args=(lookup,), name="fastget-resolver", daemon=True)
         try:
-            thread.start()
+            threading.Thread(target=self._run, args=(lookup,), name="fastget-resolver", daemon=True).start()
         except RuntimeError:
             self._run(lookup)
 

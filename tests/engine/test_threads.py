@@ -62,6 +62,26 @@ def test_a_thread_that_the_system_does_not_give_is_not_waited_for(
     assert stopped.is_set()
 
 
+@pytest.mark.parametrize(
+    ("said", "way_out"),
+    [
+        ("can't start new thread", "ulimit -u"),
+        ("can't create new thread at interpreter shutdown", "before the interpreter ends"),
+        ("daemon threads are disabled in this (sub)interpreter", "in the main interpreter"),
+    ],
+)
+def test_where_there_is_no_thread_the_way_out_goes_by_the_cause(
+    monkeypatch: pytest.MonkeyPatch, said: str, way_out: str
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(threading.Thread, "__init__", refused)
+    with pytest.raises(NoThreadError, match="no thread") as caught:
+        list(ask_each(lambda number: number, range(3), 2, "ask", lambda: None))
+    assert way_out in (caught.value.hint or "")
+
+
 @pytest.mark.fault("X29")
 @pytest.mark.parametrize("sink", ["file", "device", "stream"])
 def test_who_may_be_interrupted_by_a_signal_takes_no_condition_in_several_steps(
@@ -135,7 +155,7 @@ def test_where_the_system_gives_no_thread_at_all_that_is_told_with_a_way_out(
             "pull": lambda: client.pull([url], destination.parent),
         }
         monkeypatch.setattr(threading.Thread, "start", refused)
-        with pytest.raises(FastgetError, match="no more threads") as caught:
+        with pytest.raises(FastgetError, match="no thread to be had") as caught:
             calls[verb]()
     assert caught.value.hint
     assert not list(destination.parent.iterdir())
