@@ -39,7 +39,7 @@ class Moments:
     def enter(self, frame, event, _):
         if not frame.f_code.co_filename.endswith(self.files):
             return None
-        frame.f_trace_opcodes = True
+        frame.f_trace, frame.f_trace_opcodes = self.step, True  # 3.13 heeds the second where there is the first
         return self.step
 
     def step(self, frame, event, _):
@@ -56,6 +56,7 @@ class Moments:
         return self.step
 
     def during(self, call):
+        sys._getframe().f_trace_opcodes = True  # from 3.12 on, nobody is told of instructions unless somebody wanted it
         sys.settrace(self.enter)
         try:
             return call()
