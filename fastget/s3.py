@@ -214,13 +214,12 @@ class _Raw(io.RawIOBase):
             return self._read_exactly(left) if 0 < left <= _AT_ONCE else self._read_on()
 
     def _read_exactly(self, size: int) -> bytes:
-        """All that is left, received into what is given out: it is not copied."""
-        found = io.BytesIO(bytes(size))
-        with found.getbuffer() as room:
-            filled = 0
-            while filled < size:
-                filled += self._body.read_into(room[filled:])
-        return found.getvalue()
+        """All that is left, into memory of its size."""
+        # No BytesIO: one that is collected while an error's frames still hold views of it prints a BufferError.
+        room, filled = memoryview(bytearray(size)), 0
+        while filled < size:
+            filled += self._body.read_into(room[filled:])
+        return bytes(room)
 
     def _read_on(self) -> bytes:
         found = io.BytesIO()
