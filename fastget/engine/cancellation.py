@@ -7,7 +7,7 @@ import time
 from typing import Protocol
 
 from fastget.errors import Cancelled
-from fastget.transport.latch import Latch
+from fastget.interrupts import Latch
 
 # Seconds. A signal that comes just before a wait does not end it, above all where threads run at once.
 LOOK = 1.0

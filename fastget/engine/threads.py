@@ -39,16 +39,6 @@ def usable_cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def lock_and_condition() -> tuple[threading.RLock, threading.Condition]:
-    """A lock, and the condition that goes with it.
-
-    Who may be interrupted by a signal takes the lock, in one step of C: the condition is taken in several of Python,
-    and an interrupt between them would leave it locked for ever.
-    """
-    lock = threading.RLock()
-    return lock, threading.Condition(lock)
-
-
 class Thread:
     """One run of `work`. Unlike that of the standard library it can be joined after an interrupt within `start`."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from threading import Condition, RLock
+
+from fastget.interrupts import lock_and_condition
 
 # Linux moves at most 0x7ffff000 bytes a call, and macOS refuses more than 2 GiB - 1.
 _LARGEST_WRITE = 1 << 30
@@ -22,9 +23,7 @@ class SharedDescriptor:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        # Taken alone, as in StreamSink.
-        self._lock = RLock()
-        self._idle = Condition(self._lock)
+        self._lock, self._idle = lock_and_condition()
         self._users = 0
         self._closed = False
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from threading import Condition, RLock
 
 from fastget import buffers
 from fastget.errors import Cancelled
+from fastget.interrupts import lock_and_condition
 
 
 class Handoff:
@@ -18,9 +18,7 @@ class Handoff:
     """
 
     def __init__(self) -> None:
-        # Taken alone, as in StreamSink.
-        self._lock = RLock()
-        self._changed = Condition(self._lock)
+        self._lock, self._changed = lock_and_condition()
         self._block: memoryview | None = None
         self._taken: memoryview | None = None
         self._is_over = False

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from os import PathLike
-from threading import Condition, RLock
 
 from fastget.buffers import Buffer, shared_buffers
 from fastget.config import MIB, Config
 from fastget.errors import Cancelled, DestinationError
+from fastget.interrupts import lock_and_condition
 from fastget.sinks.failures import destination_error
 from fastget.sinks.handoff import Handoff
 from fastget.sinks.outlet import DescriptorOutlet, Outlet, RawWriter, WriterOutlet
@@ -57,9 +57,7 @@ class StreamSink:
         else:
             self._outlet = target if isinstance(target, Handoff) else WriterOutlet(target)
         self._window = window
-        # Taken in one step of C: an interrupt within the several of a condition's would leave it locked for ever.
-        self._lock = RLock()
-        self._turn = Condition(self._lock)
+        self._lock, self._turn = lock_and_condition()
         self._front = 0
         self._sending = False
         self._buffers = shared_buffers(max_memory)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 from fastget.core.addresses import Trouble
 from fastget.errors import FastgetError, NetworkError, Stalled
+from fastget.interrupts import is_of_handler
 from fastget.records import record
 from fastget.transport.body import Body, Intake, body_of
 from fastget.transport.cancellation import SocketCancellation
 from fastget.transport.conversation import Conversation, NoAnswerError
 from fastget.transport.heads import CastExchange, HeadExchange
-from fastget.transport.interruptions import is_of_handler
 
 if TYPE_CHECKING:
     from fastget.core.messages import Request, ResponseHead

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from fastget.errors import NetworkError, Stalled
-from fastget.transport.interruptions import is_of_handler
+from fastget.interrupts import is_of_handler
 
 if TYPE_CHECKING:
     from fastget.transport.cancellation import SocketCancellation

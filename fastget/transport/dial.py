@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from fastget.core.addresses import Trouble
 from fastget.errors import NetworkError, Stalled
-from fastget.transport.interruptions import is_of_handler
+from fastget.interrupts import is_of_handler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fastget.core.addresses import Address, AddressBook, Trouble
 from fastget.errors import NetworkError, Stalled
-from fastget.transport.latch import Latch
+from fastget.interrupts import Latch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastget.errors import ConfigError, NetworkError, Stalled
+from fastget.interrupts import is_of_handler
 from fastget.transport import authorities
-from fastget.transport.interruptions import is_of_handler
 
 if TYPE_CHECKING:
     import socket

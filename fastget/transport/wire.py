@@ -10,7 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from fastget.transport.interruptions import is_of_handler
+from fastget.interrupts import is_of_handler
 
 if TYPE_CHECKING:
     import ssl

@@ -232,7 +232,7 @@ LOOKUP = (
     MOMENTS
     + """
 url = sys.argv[1]
-files = ("transport/resolver.py", "transport/latch.py")
+files = ("transport/resolver.py", "fastget/interrupts.py")
 with fastget.Client(connect_timeout=60) as client:
     expected = client.read(url)
     client.close()

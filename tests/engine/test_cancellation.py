@@ -6,7 +6,7 @@ import pytest
 
 from fastget.engine.cancellation import LOOK, Cancellation
 from fastget.errors import Cancelled
-from fastget.transport.latch import Latch
+from fastget.interrupts import Latch
 
 
 def test_a_long_wait_is_made_of_short_ones(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,9 +17,9 @@ from fastget.engine.pieces.running_on import RunningOn
 from fastget.engine.pieces.shares import divide
 from fastget.engine.pieces.stock import Stock
 from fastget.engine.pieces.task import Replan
-from fastget.engine.threads import lock_and_condition
 from fastget.errors import ChecksumMismatch, FastgetError, ProtocolError, RangeNotSupported, SourceChanged, Throttled
 from fastget.events import Repaired, Retried
+from fastget.interrupts import lock_and_condition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
