@@ -100,7 +100,6 @@ def prepare(
         sink=sink,
         config=config,
         can_resume=can_resume,
-        can_go_on=can_resume or _can_go_on(info, sink),
         content_is_checked=bool(checks),
         in_order=ordered or not sink.is_seekable,
         store=store,
@@ -141,11 +140,6 @@ def reason_for(info: ObjectInfo, rungs: tuple[Check, ...]) -> str:
 def _can_resume(info: ObjectInfo, checks: tuple[Check, ...]) -> bool:
     """Whether ranges of several answers may be put together: the pin, or a digest of the content, must hold them."""
     return info.size is not None and info.accepts_ranges is not False and (info.pin.can_be_combined or bool(checks))
-
-
-def _can_go_on(info: ObjectInfo, sink: Sink) -> bool:
-    """Whether a stream of unknown length goes on by a range, which tells the length; a file begins anew instead."""
-    return info.size is None and info.accepts_ranges is not False and info.pin.is_strong and not sink.is_seekable
 
 
 def _plan(

@@ -79,14 +79,22 @@ class Task:
     config: Config
     can_resume: bool
     """Whether what is missing may be asked for by range: the server serves them, and the pin holds them together."""
-    can_go_on: bool
-    """The same, or that it may be where a stream has broken that cannot be begun anew, and told no length."""
     content_is_checked: bool
     """Whether a digest is going to tell if bytes of another version came in between."""
     in_order: bool
     """Whether chunks are handed out from front to back: for a sink, or a digest, that follows the front."""
     store: Store
     """What other objects of the same store have taught about it."""
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether what is missing may be asked for by range after a stream has broken.
+
+        One that told no length goes on by a range, which tells it, where it cannot be begun anew as a file is.
+        """
+        if self.info.size is not None or self.sink.is_seekable:
+            return self.can_resume
+        return self.can_resume or (self.info.accepts_ranges is not False and self.info.pin.is_strong)
 
 
 class Recorder(Protocol):

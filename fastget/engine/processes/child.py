@@ -75,7 +75,6 @@ class _Child:
             sink=LentFile(assignment.path, self._file, fsync=assignment.config.fsync),
             config=assignment.config,
             can_resume=assignment.can_resume,
-            can_go_on=assignment.can_resume,
             content_is_checked=assignment.content_is_checked,
             in_order=False,
             store=store,

@@ -166,7 +166,6 @@ class RangePass:
             sink=sink,
             config=self._config,
             can_resume=self._opening.info.pin.can_be_combined,
-            can_go_on=self._opening.info.pin.can_be_combined,
             content_is_checked=False,
             in_order=True,
             store=self._store,

@@ -276,11 +276,10 @@ class AtOnce:
             moulding.learn(opening.source, opening.request, opening.head)
         tally, seconds = self._tally, time.monotonic() - self._began
         tally.verified = size if checks else 0
+        url = self._source.display_url
         if self._announcer.is_heard:
-            url = self._source.display_url
             self._announcer.tell(Progress(url, size, tally.received, size, tally.verified, 1, seconds))
         tally.requests += line.requests
-        url = self._source.display_url
         return result_of(url, sink.path, info, size, verdict(info, rungs, checks), seconds, tally)
 
     def _receive(self, line: Line, data: memoryview, scope: Cancellation) -> None:
