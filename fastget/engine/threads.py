@@ -44,7 +44,6 @@ class Thread:
 
     def __init__(self, work: Callable[[], None], name: str) -> None:
         self._work = work
-        self._is_begun = False
         self._has_ended = False
         # No Event: it holds a condition, which an interrupt within `join` might leave locked.
         # Taken by the first who waits for the end, and kept: whoever waits again goes by the flag.
@@ -55,7 +54,6 @@ class Thread:
 
     def start(self) -> None:
         """Begin the run. Raises NoThreadError where there are no more threads, or none at all."""
-        self._is_begun = True
         try:
             self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             self._thread.start()
@@ -63,7 +61,7 @@ class Thread:
             # An interrupt may leave the standard library with a lock to release that it has not got; the thread runs.
             if error.__context__ is not None and not isinstance(error.__context__, Exception):
                 raise error.__context__ from None
-            self._is_begun = False
+            self._thread = None
             hint = next(hint for word, hint in _HINTS.items() if word in str(error))
             raise NoThreadError(f"there is no thread to be had: {error}", hint=hint) from error
 
@@ -74,7 +72,7 @@ class Thread:
     def join(self, patience: float | None) -> None:
         """Wait for its end, at most `patience` seconds; not at all where it was never begun."""
         seconds = -1.0 if patience is None else patience
-        if self._thread is not None and self._is_begun and (self._has_ended or self._running.acquire(timeout=seconds)):
+        if self._thread is not None and (self._has_ended or self._running.acquire(timeout=seconds)):
             self._thread.join()
 
     def _run(self) -> None:
