@@ -68,8 +68,10 @@ class SocketConnection:
             except NoAnswerError:
                 self.close()
         self._route.warn(request)
-        self._wire = self._route.open(self._cancellation, public_only=request.public_only)
-        return self._attempt(request, self._wire, patience)
+        self._wire = wire = self._route.open(self._cancellation, public_only=request.public_only)
+        head = self._attempt(request, wire, patience)
+        self._route.remember(wire)
+        return head
 
     def ask(self, request: Request) -> bool:
         wire = self._wire

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from fastget.transport.limit import shared_limit
+from fastget.transport.sessions import Sessions
 
 if TYPE_CHECKING:
     import ssl
@@ -38,6 +39,7 @@ class Pool:
         self._is_closed = False
         self._resolver: Resolver | None = None
         self._context: ssl.SSLContext | None = None
+        self._sessions = Sessions()
         self._warned: set[Origin] = set()
 
     def connection(self, origin: Origin) -> Connection:
@@ -51,7 +53,7 @@ class Pool:
             from fastget.transport.fallback import HttpxConnection
 
             return HttpxConnection(origin, proxy, self._config, self._tls_context)
-        route = Route(origin, proxy, self._config, self._tls_context, self._warned, self._known_hosts())
+        route = Route(origin, proxy, self._config, self._tls_context, self._warned, self._known_hosts(), self._sessions)
         return SocketConnection(
             origin,
             route,

@@ -76,10 +76,14 @@ class _TimedRoute(Route):
     secured_at: float | None = None
 
     def _secure(
-        self, sock: socket.socket, host: str, context: ssl.SSLContext, cancellation: SocketCancellation
+        self,
+        sock: socket.socket,
+        context: ssl.SSLContext,
+        cancellation: SocketCancellation,
+        session: ssl.SSLSession | None,
     ) -> Wire:
         self.secured_at = time.monotonic()
-        return super()._secure(sock, host, context, cancellation)
+        return super()._secure(sock, context, cancellation, session)
 
 
 def _agreed(sock: socket.socket) -> tuple[str | None, str | None]:

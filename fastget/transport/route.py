@@ -11,6 +11,7 @@ from fastget.transport.conversation import Conversation
 from fastget.transport.dial import admission, dial, is_loopback, is_public
 from fastget.transport.heads import HeadExchange
 from fastget.transport.resolver import Peer, Resolver
+from fastget.transport.sessions import Sessions
 from fastget.transport.wire import TlsWire, Wire
 from fastget.warn import warn
 
@@ -44,8 +45,12 @@ class Route:
         tls_context: Callable[[], ssl.SSLContext],
         warned: set[Origin] | None = None,
         resolver: Resolver | None = None,
+        sessions: Sessions | None = None,
     ) -> None:
-        """For all routes of a pool: `warned` are the origins that the user was warned of, `resolver` has addresses."""
+        """For all routes of a pool: `warned` are the origins that the user was warned of, `resolver` has addresses.
+
+        `sessions` are those of the TLS context.
+        """
         first = proxy or origin
         self.peer: Peer | None = None
         self.avoiding: Peer | None = None
@@ -56,6 +61,10 @@ class Route:
         self._tls_context = tls_context
         self._warned = set() if warned is None else warned
         self._is_secure = origin.scheme == "https"
+        self._sessions = sessions or Sessions()
+        # Where TLS ends. A proxy with TLS is the end of it: what lies behind is plain HTTP (Proxy.suits_data_plane).
+        end = origin if proxy is None or self._is_secure else proxy
+        self._end = end.host, end.port
         self._tick = min(_LONGEST_TICK, config.stall_timeout, config.response_timeout)
 
     def open(self, cancellation: SocketCancellation, *, public_only: bool = False) -> Wire:
@@ -80,7 +89,11 @@ class Route:
         *,
         public_only: bool,
     ) -> Wire | None:
-        """A wire; None where the address cannot do TLS, which is one of the `tried` then, and there are others."""
+        """A wire; None where another try is due.
+
+        That is where the address cannot do TLS, which is one of the `tried` then, and there are others; and where it
+        may be that it could not go on from a session.
+        """
         try:
             sock, address = dial(
                 self._host,
@@ -96,9 +109,14 @@ class Route:
             raise self._proxy.unreached(error) from error.__cause__
         self.peer = Peer(self._host, address)
         wire = None
+        session = self._sessions.find(self._end) if context is not None else None
         try:
-            wire = self._wire(sock, context, cancellation)
+            wire = self._wire(sock, context, cancellation, session)
         except NetworkError as error:
+            if session is not None:
+                self._sessions.give_up(self._end)
+                if not isinstance(error, Stalled):
+                    return None
             if isinstance(error, Stalled):
                 self.peer.blame(Trouble.SILENT)
                 raise
@@ -114,14 +132,22 @@ class Route:
                 self.leave()
         return wire
 
-    def _wire(self, sock: socket.socket, context: ssl.SSLContext | None, cancellation: SocketCancellation) -> Wire:
+    def _wire(
+        self,
+        sock: socket.socket,
+        context: ssl.SSLContext | None,
+        cancellation: SocketCancellation,
+        session: ssl.SSLSession | None,
+    ) -> Wire:
         if context is None:
             return Wire(sock, self._tick)
         if self._proxy is not None and self._proxy.scheme == "http":
             self._tunnel(sock, self._proxy, cancellation)
-        # A proxy with TLS is the end of it: what lies behind is plain HTTP (Proxy.suits_data_plane).
-        host = self._origin.host if self._proxy is None or self._is_secure else self._proxy.host
-        return self._secure(sock, host, context, cancellation)
+        return self._secure(sock, context, cancellation, session)
+
+    def remember(self, wire: Wire) -> None:
+        """The first answer has come over a wire, and with it, in TLS 1.3, what further ones can go on from."""
+        self._sessions.learn(self._end, wire.new_session)
 
     def leave(self) -> None:
         """The wire is closed, or about to be."""
@@ -149,11 +175,15 @@ class Route:
             raise ProtocolError(f"the proxy {proxy} sent bytes of its own into the tunnel to {self._origin}")
 
     def _secure(
-        self, sock: socket.socket, host: str, context: ssl.SSLContext, cancellation: SocketCancellation
+        self,
+        sock: socket.socket,
+        context: ssl.SSLContext,
+        cancellation: SocketCancellation,
+        session: ssl.SSLSession | None,
     ) -> Wire:
         from fastget.transport.tls import handshake
 
-        secured = handshake(sock, host, context, self._config.connect_timeout, cancellation)
+        secured = handshake(sock, self._end[0], context, self._config.connect_timeout, cancellation, session)
         try:
             return TlsWire(secured, self._tick)
         except BaseException:

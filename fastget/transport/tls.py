@@ -73,17 +73,25 @@ def _trusting(ca_bundle: str | None) -> ssl.SSLContext:
 
 
 def handshake(
-    sock: socket.socket, host: str, context: ssl.SSLContext, timeout: float, cancellation: SocketCancellation
+    sock: socket.socket,
+    host: str,
+    context: ssl.SSLContext,
+    timeout: float,
+    cancellation: SocketCancellation,
+    session: ssl.SSLSession | None = None,
 ) -> ssl.SSLSocket:
     """Start TLS as a client within `timeout` seconds; the socket that comes back replaces `sock`.
 
+    It goes on from `session`, of this context and host, where the server still knows that, else begins anew.
     Raises NetworkError (certificate, host name, handshake), Stalled, Cancelled.
     """
     cancellation.forget(sock)
     current = sock
     try:
         name = host.rstrip(".")
-        current = secured = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
+        current = secured = context.wrap_socket(
+            sock, server_hostname=name, do_handshake_on_connect=False, session=session
+        )
         cancellation.watch(secured)
         secured.settimeout(timeout)
         secured.do_handshake()

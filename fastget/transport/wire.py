@@ -67,6 +67,11 @@ class Wire:
     def socket(self) -> socket.socket:
         return self._socket
 
+    @property
+    def new_session(self) -> ssl.SSLSession | None:
+        """What a further wire to the same end can go on from; None where this one went on from such a thing itself."""
+        return None
+
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
 
@@ -158,6 +163,10 @@ class TlsWire(Wire):
 
     def let_go(self) -> None:
         self._error = None
+
+    @property
+    def new_session(self) -> ssl.SSLSession | None:
+        return None if self._secured.session_reused else self._secured.session
 
     def send(self, data: bytes) -> None:
         try:

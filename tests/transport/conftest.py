@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import selectors
 import socket
 import ssl
@@ -312,7 +313,7 @@ class Mode:
 def connection_of(origin: Origin, config: Config, *, is_data_plane: bool) -> Connection:
     if not is_data_plane:
         return HttpxConnection(origin, None, config, lambda: client_context(config))
-    route = Route(origin, None, config, lambda: client_context(config))
+    route = Route(origin, None, config, functools.cache(lambda: client_context(config)))
     return SocketConnection(origin, route, response_timeout=config.response_timeout, stall_timeout=config.stall_timeout)
 
 

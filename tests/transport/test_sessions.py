@@ -1,0 +1,168 @@
+"""What further connections over TLS go on from, and where they begin anew."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from fastget.config import Config
+from fastget.core.messages import Request
+from fastget.core.urls import URL
+from fastget.errors import NetworkError
+from fastget.transport.pool import Pool
+from fastget.transport.sessions import MOST_SESSIONS, Sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import trustme
+
+HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
+# What a server does with a connection: serve it, or end it in the handshake.
+SERVED, ENDED = "served", "ended"
+
+
+class Server:
+    """Serves connections over TLS one after the other; `resumed` says of each handshake whether it was a short one."""
+
+    def __init__(self, context: ssl.SSLContext, fates: tuple[str, ...]) -> None:
+        self.resumed: list[bool] = []
+        self._context = context
+        self._fates = fates
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        for fate in self._fates:
+            sock, _ = self._listener.accept()
+            with sock:
+                sock.settimeout(20)
+                if fate == ENDED:
+                    sock.recv(1)
+                    continue
+                try:
+                    with self._context.wrap_socket(sock, server_side=True) as secured:
+                        self.resumed.append(bool(secured.session_reused))
+                        secured.recv(4096)
+                        secured.sendall(HELLO)
+                except ssl.SSLError:  # the client does not trust it
+                    continue
+
+    def stop(self) -> None:
+        self._thread.join(20)
+        self._listener.close()
+        assert not self._thread.is_alive()
+
+
+ServerMaker = Callable[..., Server]
+
+
+@pytest.fixture
+def serve(no_leaks: None) -> Iterator[Callable[[ssl.SSLContext, tuple[str, ...]], Server]]:
+    servers: list[Server] = []
+
+    def make(context: ssl.SSLContext, fates: tuple[str, ...]) -> Server:
+        servers.append(Server(context, fates))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.stop()
+
+
+@contextmanager
+def pool_of(ca_bundle: str) -> Iterator[Pool]:
+    with closing(Pool(Config(ca_bundle=ca_bundle))) as pool:
+        yield pool
+
+
+def get(pool: Pool, url: str) -> bytes:
+    """An object over a connection of its own."""
+    asked = URL.parse(url)
+    connection = pool.connection(asked.origin)
+    try:
+        connection.exchange(Request("GET", asked))
+        buffer = bytearray(5)
+        connection.read_into(memoryview(buffer))
+        return bytes(buffer)
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_further_connections_go_on_from_the_session_of_the_first(
+    serve: ServerMaker, authority: trustme.CA, ca_bundle: str, version: ssl.TLSVersion
+) -> None:
+    server = serve(context_of(authority, version), (SERVED,) * 3)
+    with pool_of(ca_bundle) as pool:
+        assert [get(pool, f"https://127.0.0.1:{server.port}/") for _ in range(3)] == [b"hello"] * 3
+    assert server.resumed == [False, True, True]
+
+
+def test_another_pool_and_another_name_begin_anew(serve: ServerMaker, authority: trustme.CA, ca_bundle: str) -> None:
+    server = serve(context_of(authority), (SERVED,) * 3)
+    with pool_of(ca_bundle) as one, pool_of(ca_bundle) as other:
+        get(one, f"https://127.0.0.1:{server.port}/")
+        get(other, f"https://127.0.0.1:{server.port}/")
+        get(one, f"https://localhost:{server.port}/")
+    assert server.resumed == [False, False, False]
+
+
+def test_a_server_that_fails_at_it_is_asked_anew_at_once_and_never_for_it_again(
+    serve: ServerMaker, authority: trustme.CA, ca_bundle: str
+) -> None:
+    server = serve(context_of(authority), (SERVED, ENDED, SERVED, SERVED))
+    with pool_of(ca_bundle) as pool:
+        assert [get(pool, f"https://127.0.0.1:{server.port}/") for _ in range(3)] == [b"hello"] * 3
+    assert server.resumed == [False, False, False]
+
+
+def test_a_server_that_fails_at_whole_handshakes_too_is_told_as_ever(
+    serve: ServerMaker, authority: trustme.CA, ca_bundle: str
+) -> None:
+    server = serve(context_of(authority), (SERVED, ENDED, ENDED))
+    with pool_of(ca_bundle) as pool:
+        get(pool, f"https://127.0.0.1:{server.port}/")
+        with pytest.raises(NetworkError, match="handshake"):
+            get(pool, f"https://127.0.0.1:{server.port}/")
+
+
+def test_a_certificate_that_is_not_trusted_is_no_session_to_go_on_from(
+    serve: ServerMaker, authority: trustme.CA, ca_bundle: str
+) -> None:
+    server = serve(context_of(authority, name="elsewhere.example"), (SERVED,) * 2)
+    with pool_of(ca_bundle) as pool:
+        for _ in range(2):
+            with pytest.raises(NetworkError, match="not trusted"):
+                get(pool, f"https://127.0.0.1:{server.port}/")
+
+
+def test_the_latest_sessions_are_kept_and_an_end_that_was_given_up_stays_so() -> None:
+    sessions, session = Sessions(), cast("ssl.SSLSession", object())
+    for port in range(MOST_SESSIONS + 1):
+        sessions.learn(("host", port), session)
+    assert sessions.find(("host", 0)) is None
+    assert sessions.find(("host", 1)) is session
+    sessions.learn(("host", 1), None)
+    assert sessions.find(("host", 1)) is session
+    sessions.give_up(("host", 1))
+    sessions.learn(("host", 1), session)
+    assert sessions.find(("host", 1)) is None
+
+
+def context_of(
+    authority: trustme.CA, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3, name: str | None = None
+) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = context.maximum_version = version
+    names = [name] if name is not None else ["localhost", "127.0.0.1"]
+    authority.issue_cert(*names).configure_cert(context)
+    return context
