@@ -43,12 +43,11 @@ class Neighbours:
 
     def resolve(self, url: str, config: Config, endpoints: Callable[[], S3Endpoints]) -> Source:
         """As fastget.sources.resolve.resolve, with the endpoints of whoever names an object in a store."""
-        shared = endpoints() if is_in_store(url) else None
         found = self.find(url, config)
         # A client that was closed has other endpoints now.
-        if found is not None and (shared is None or cast("S3Source", found).endpoints is shared):
+        if found is not None and (isinstance(found, HttpSource) or found.endpoints is endpoints()):
             return found
-        return self.remember(url, resolve(url, config, shared), config)
+        return self.remember(url, resolve(url, config, endpoints() if is_in_store(url) else None), config)
 
     def find(self, url: Any, config: Config | None = None) -> HttpSource | S3Source | None:
         """The source of a URL that differs from the latest by its path alone, under the very same options."""

@@ -43,7 +43,7 @@ class Intake:
     @property
     def has_surplus(self) -> bool:
         """Whether bytes were received that no body has taken."""
-        return len(self._surplus) > 0
+        return self._surplus.nbytes > 0
 
     def fill(self, view: memoryview, *more: memoryview, is_last: bool = False) -> int:
         """All of `view`, less at the end or after a tick; 0 only at the end. Raises Stalled, Cancelled.

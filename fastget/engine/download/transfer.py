@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 # Plans that may turn out to rest on something the store does not do, before it is the store's fault.
 MAXIMUM_PLANS = 5
+# What is known before the first.
+_NOTHING = Knowledge()
 
 
 class Transfer:
@@ -101,7 +103,7 @@ class Transfer:
         return result
 
     def _fetch(self) -> Result:
-        known, why = Knowledge(), ""
+        known, why = _NOTHING, ""
         for _ in range(MAXIMUM_PLANS):
             try:
                 return self._fetch_by(known)
@@ -161,7 +163,7 @@ class Transfer:
 
         The result where the object is here already, the facts where what an earlier run has left is of it, else None.
         """
-        if known != Knowledge() or not self._earlier.is_there():
+        if known != _NOTHING or not self._earlier.is_there():
             return None
         facts = self._discover(line, scope, Discovery.facts)
         if (result := self._already_here(facts, line, scope)) is not None:
@@ -170,7 +172,7 @@ class Transfer:
 
     def _already_here(self, facts: Opening, line: Line, scope: Cancellation) -> Result | None:
         try:
-            prepared = self._prepare(facts, Knowledge())
+            prepared = self._prepare(facts, _NOTHING)
         except (ChecksumMismatch, RangeNotSupported, Unverifiable):
             return None  # the object's own answer may say more than that to a HEAD
         verification = self._earlier.verify_existing(prepared, scope)
@@ -184,7 +186,7 @@ class Transfer:
     def _open(self, line: Line, scope: Cancellation, known: Knowledge) -> tuple[Opening, bool]:
         """The answer to a plain GET, and whether its body is wanted: not where what it begins with is here already."""
         opening = self._discover(line, scope, Discovery.open)
-        if known != Knowledge() or not self._earlier.fits(opening.info):
+        if not self._earlier.fits(opening.info) or known != _NOTHING:
             return opening, True
         line.drop()
         return opening, False

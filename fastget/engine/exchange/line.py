@@ -235,9 +235,10 @@ class Line:
 
     def _take(self, origin: Origin, *, is_asked: bool, is_new: bool) -> Connection:
         held = self._connection
-        if held is not None and (is_asked or (held.origin == origin and held.is_reusable)):
-            return held
-        self.drop()
+        if held is not None:
+            if is_asked or (held.origin == origin and held.is_reusable):
+                return held
+            self.drop()
         return self._hold(self._pool.acquire(origin, self.avoiding, is_new=is_new))
 
     def _hold(self, connection: Connection) -> Connection:
