@@ -645,6 +645,55 @@ def test_a_range_and_a_part_are_read_on_as_well(
     assert server.requests[1].range == f"bytes={start + 60_000}-{stop - 1}"
 
 
+@pytest.mark.row(3, 7, 24)
+@pytest.mark.parametrize("breaks", [1, 2])
+@pytest.mark.parametrize("read", [lambda body: body.read(), b"".join], ids=["read", "chunks"])
+def test_a_body_of_unknown_length_is_read_on_as_well(serve: Serve, get: Ask, read: Any, breaks: int) -> None:
+    cuts = [faults.close_mid_body(after=60_000).on(ranged=None, request=number + 1) for number in range(breaks)]
+    server = serve({"/b/k": whole()}, behaviour=Behaviour(send_length=False), faults=cuts)
+    answer = get(server)
+    assert "ContentLength" not in answer
+    assert read(answer["Body"]) == DATA
+    assert answer["Body"].verification.verified
+    assert [request.range is not None for request in server.requests] == [False] + [True] * breaks
+    assert {request.headers.get("if-match") for request in server.requests[1:]} == {whole().etag}
+
+
+@pytest.mark.parametrize("if_match", [True, False])
+def test_a_body_of_unknown_length_is_not_read_on_with_another_version(
+    serve: Serve, get: Ask, *, if_match: bool
+) -> None:
+    cut = faults.close_mid_body(after=BREAK).on(request=1)
+    behaviour = Behaviour(send_length=False, if_match=if_match)
+    server = serve({"/b/k": whole()}, behaviour=behaviour, faults=[cut])
+    body = get(server)["Body"]
+    server.put("/b/k", StoredObject(Content.generated(300_000, seed=6)))
+    with pytest.raises(SourceChanged):
+        body.read()
+
+
+@pytest.mark.parametrize(
+    ("etag", "keywords"), [('W/"weak"', {}), ('"strong"', {"PartNumber": 1})], ids=["weak", "maybe-a-part"]
+)
+def test_a_body_of_unknown_length_that_nothing_ties_ends_with_its_connection(
+    serve: Serve, get: Ask, etag: str, keywords: dict[str, Any]
+) -> None:
+    cut = faults.close_mid_body(after=BREAK).on(ranged=None, request=1)
+    stored = whole(etag=etag)
+    server = serve({"/b/k": stored}, behaviour=Behaviour(send_length=False, part_numbers=False), faults=[cut])
+    with pytest.raises(NetworkError):
+        get(server, **keywords)["Body"].read()
+    assert len(server.requests) == 1
+
+
+def test_a_body_whose_end_is_lost_is_not_taken_for_one_that_changed(serve: Serve, get: Ask) -> None:
+    cut = faults.chunked_without_end().on(request=1)
+    server = serve({"/b/k": whole()}, behaviour=Behaviour(send_length=False), faults=[cut])
+    with pytest.raises(NetworkError, match="nothing behind its 300000 bytes"):
+        get(server)["Body"].read()
+    assert len(server.requests) == 2
+
+
 def test_a_flipped_bit_behind_the_break_is_found(serve: Serve, get: Ask) -> None:
     chosen = [faults.close_mid_body(after=BREAK).on(request=1), faults.flip_bit(BREAK + 5).on(request=2)]
     server = serve({"/b/k": whole()}, faults=chosen)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fastget.core import retry
 from fastget.core.checksums.verification import verified_by_size
-from fastget.core.ranges import ContentRange, Span
+from fastget.core.ranges import MAXIMUM_SIZE, ContentRange, Span
 from fastget.core.validators import GONE, Accepted, Doubt, Expectation, judge
 from fastget.engine.discovery.layouts import Surveyor
 from fastget.engine.discovery.opening import Discovery, Opening
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from fastget.engine.exchange.stores import Store
     from fastget.events import Verification
     from fastget.sources.protocol import Source
+
+_NOTHING_THERE = 416
 
 
 def open_body(
@@ -262,8 +264,18 @@ class ObjectBody:
     def _can_resume(self) -> bool:
         """Whether another answer can go on where this one stopped: something has to hold the two together."""
         info = self._opening.info
-        is_tied = info.pin.can_be_combined or (self._inspection is not None and self._inspection.is_conclusive)
-        return self._extent.span is not None and info.accepts_ranges is not False and is_tied
+        if info.accepts_ranges is False:
+            return False
+        if self._extent.span is None:
+            return self._is_endless and info.pin.is_strong
+        return info.pin.can_be_combined or (self._inspection is not None and self._inspection.is_conclusive)
+
+    @property
+    def _is_endless(self) -> bool:
+        """Whether it is the whole object, of a length that is not told: an answer to a range will tell it."""
+        head = self._opening.head
+        is_of_whole = head.status == 200 and self._part_number is None and "content-range" not in head.headers
+        return is_of_whole and self._extent.length is None
 
     def _recover(self, error: FastgetError) -> None:
         if self.position - self._resumed_at >= retry.PROGRESS:
@@ -277,7 +289,7 @@ class ObjectBody:
 
     def _resume(self) -> None:
         """Ask for the rest, of the very same version."""
-        whole = self._extent.span or Span(0, 0)
+        whole = self._extent.span or Span(0, MAXIMUM_SIZE)
         rest = Span(whole.start + self.position, whole.stop)
         with self._store.gate.passing(self._cancellation):
             answered = ask(self._line, self._opening.source, lambda at: at.get(span=rest, pin=self._pinning.pin))
@@ -291,6 +303,8 @@ class ObjectBody:
         verdict = judge(answered.head, asked)
         if isinstance(verdict, Accepted):
             self._pinning.accept()
+            if self._is_endless:
+                self._learn_length(answered.head)
             self._stop = verdict.span.stop - whole.start
             self._is_flowing = True
             return
@@ -299,10 +313,23 @@ class ObjectBody:
             raise self._changed(reason)
         raise ProtocolError(f"{self._url}: {reason}", url=self._url)
 
+    def _learn_length(self, head: ResponseHead) -> None:
+        """The length that the first answer did not tell: an accepted one to a range does."""
+        found = ContentRange.parse(head.headers.get("content-range") or "")
+        if found is not None and found.total is not None:
+            self._extent = Extent(Span(0, found.total), found.total)
+
     def _refused(self, head: ResponseHead, error: FastgetError) -> None:
         """Ask once more with another pin, where it is the pin alone that is refused; else raise."""
         if self._pinning.loosen(head.status):
             self._resume()
+        elif self._is_endless and head.status == _NOTHING_THERE:
+            raise NetworkError(
+                f"{self._url}: the transfer broke off, and the server has nothing behind its {self.position} bytes",
+                hint="read it again from the start",
+                url=self._url,
+                is_transient=False,
+            ) from error
         elif head.status in GONE:
             raise self._changed(GONE[head.status])
         else:
