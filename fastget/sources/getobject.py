@@ -47,7 +47,7 @@ def _moment(value: str) -> datetime | None:
         from botocore.utils import parse_timestamp
 
         found = parse_timestamp(value)
-    except (ValueError, TypeError, OverflowError, RuntimeError):
+    except (ValueError, TypeError, OverflowError, RuntimeError, Warning):  # a zone unknown to dateutil, with -W error
         return None
     return found if isinstance(found, datetime) else None
 

@@ -298,6 +298,12 @@ def test_kept_a_field_that_cannot_be_read_is_left_out(ours: Any, header: str, fi
     assert found["ResponseMetadata"]["HTTPHeaders"][header.lower()] == value
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_date_in_a_zone_that_nobody_knows_fails_nothing_where_warnings_are_errors(ours: Any) -> None:
+    found = ours([("Expires", "Mon, 02 Mar 2026 10:20:30 XYZT")])
+    assert found["ExpiresString"] == "Mon, 02 Mar 2026 10:20:30 XYZT"
+
+
 @pytest.mark.row(73)
 def test_the_archive_status_stands_among_the_headers(answers: Answers) -> None:
     found, aws, ibm = answers([("x-amz-archive-status", "DEEP_ARCHIVE_ACCESS")])
