@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # A single range, as RFC 9110 §14.1.2 has it; others are up to the store.
 _SPAN = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})", re.ASCII)
+# A range that no byte is in, of an empty object, as MinIO and others write it (faults.md H51).
+_OF_NOTHING = "bytes 0--1/0"
 _KEY_BYTES = 32
 # With each part of several, also in stores that answer with 200 (Ceph).
 _PARTS_COUNT = "x-amz-mp-parts-count"
@@ -129,6 +131,8 @@ class Selection:
 def _answers(head: ResponseHead, first: str, last: str) -> bool:
     """Whether the Content-Range of a 206 is the range from `first` to `last`, as far as there are bytes."""
     values = head.headers.get_all("content-range")
+    if values == (_OF_NOTHING,) and head.content_length == 0:
+        return not (first and int(first))
     found = ContentRange.parse(values[0]) if len(values) == 1 else None
     if found is None or found.span is None or found.total is None or not (first or last):
         return False

@@ -22,7 +22,7 @@ from fastget.events import Method
 from fastget.s3 import Body
 from fastget.testing import Algorithm, Behaviour, Content, ObjectServer, RangeChecksum, StoredObject, faults
 from fastget.testing.answer import Answer, Segment, literal
-from fastget.testing.behaviour import Attributes
+from fastget.testing.behaviour import Attributes, EmptyRange
 from fastget.testing.quirks import QUIRKS
 from fastget.testing.received import ReceivedRequest
 
@@ -242,6 +242,26 @@ def test_other_bytes_than_were_asked_for_are_refused(serve: Serve, get: Ask, fau
     server = serve({"/b/k": whole()}, faults=[fault.always()])
     with pytest.raises(ProtocolError, match="bytes=100-199"):
         get(server, Range="bytes=100-199")
+
+
+@pytest.mark.row(7, 49)
+@pytest.mark.parametrize("text", ["bytes=-5", "bytes=0-", "bytes=0-9"])
+def test_a_range_of_an_empty_object_is_empty_where_the_store_answers_it(serve: Serve, get: Ask, text: str) -> None:
+    """As MinIO does; most others answer 416, or 200."""
+    answer = get(
+        serve({"/b/k": StoredObject(Content.of(b""))}, behaviour=Behaviour(empty_range=EmptyRange.IMPOSSIBLE)),
+        Range=text,
+    )
+    assert (answer["ContentRange"], answer["ContentLength"]) == ("bytes 0--1/0", 0)
+    assert answer["Body"].read() == b""
+
+
+@pytest.mark.row(7, 49)
+@pytest.mark.parametrize(("text", "named"), [("bytes=3-", "bytes 0--1/0"), ("bytes=-5", "bytes 0--1/5")])
+def test_an_empty_answer_to_a_range_that_has_bytes_is_refused(serve: Serve, get: Ask, text: str, named: str) -> None:
+    nothing = Answer(206, (("Content-Range", named),))
+    with pytest.raises(ProtocolError, match="other bytes"):
+        get(serve(operations=[lambda _: nothing]), Range=text)
 
 
 @pytest.mark.row(49)
