@@ -12,6 +12,7 @@ from fastget.cli.stat import fact_lines, facts
 from fastget.core.checksums.declared import DeclaredDigest
 from fastget.core.messages import Headers
 from fastget.core.objectinfo import ObjectInfo
+from fastget.sources.getobject import FIELDS
 from fastget.testing import Algorithm, Content, ObjectServer, StoredObject
 
 Run = Callable[..., CompletedProcess[bytes]]
@@ -71,6 +72,24 @@ DECLARED = {
     "x-amz-meta-plain": "as it is",
     "x-amz-missing-meta": "2",
 }
+
+
+# Shown in another form, or said of the answer alone.
+ELSEWHERE = {
+    "accept-ranges", "content-length", "content-range", "content-encoding", "content-type", "etag", "last-modified",
+    "x-amz-delete-marker", "x-amz-server-side-encryption-customer-key-md5", "x-amz-version-id",
+    *(f"x-amz-checksum-{algorithm}" for algorithm in Algorithm),
+}  # fmt: skip
+REQUEST = ("x-amz-request-id", "R")
+
+
+@pytest.mark.row(27, 28, 43, 45, 46, 48, *range(51, 54), 55, *range(57, 73))
+@pytest.mark.parametrize("name", [name for _, name, _ in FIELDS if name not in ELSEWHERE])
+def test_every_field_that_the_sdks_have_is_shown(name: str) -> None:
+    storage_class = "7" if name == "x-amz-storage-class" else None
+    info = ObjectInfo("s3://b/k", 1, storage_class=storage_class, headers=Headers([(name, "7"), REQUEST]))
+    assert "7" in [text for _, text in fact_lines(info)]
+    assert facts(info)["declared"] == {name: "7"}
 
 
 @pytest.mark.row(28, 43, 53, 54, 57, 59)
