@@ -19,6 +19,7 @@ from fastget.engine.bench.flow import Spans
 from fastget.engine.bench.link import Bench, Bounds, Finding
 from fastget.engine.bench.machine import Load, allotted_cores, digest_rate, disk_rate
 from fastget.engine.cancellation import Cancellation
+from fastget.engine.exchange.line import Line
 from fastget.errors import AccessDenied, Cancelled, DestinationError, SourceChanged
 from fastget.sources.resolve import resolve
 from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults
@@ -120,6 +121,24 @@ def test_fastget_s_own_choice_is_announced_last() -> None:
 def test_pieces_go_from_the_front_to_the_end_and_begin_anew() -> None:
     spans = Spans(10)
     assert [spans.next(4) for _ in range(4)] == [Span(0, 4), Span(4, 8), Span(8, 10), Span(0, 4)]
+
+
+@pytest.mark.parametrize("counts", [(1, 2), (16, 64)], ids=["few", "many"])
+def test_no_more_is_received_than_allowed(counts: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    received: list[int] = []
+    read_into = Line.read_into
+
+    def counted(line: Line, buffer: memoryview, *more: memoryview) -> int:
+        received.append(read_into(line, buffer, *more))
+        return received[-1]
+
+    monkeypatch.setattr(Line, "read_into", counted)
+    bounds = Bounds(counts=counts, sizes=(MIB,), most_bytes=16 * MIB)
+    with ObjectServer({"/b/x": STORED}) as server:
+        bench = measured(server, bounds=bounds)
+    assert len(bench.windows) >= 4
+    assert all(window.received for window in bench.windows)
+    assert sum(received) <= 16 * MIB
 
 
 # The machine -------------------------------------------------------------------------------------------------------

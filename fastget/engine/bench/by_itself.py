@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fastget.buffers import shared_buffers
 from fastget.core import retry
 from fastget.core.planner import plan_ranges, plan_spans
+from fastget.core.ranges import Span
 from fastget.engine.cancellation import Cancellation
 from fastget.engine.exchange.stores import Store
 from fastget.engine.reading.range_pass import RangePass
@@ -19,7 +20,6 @@ from fastget.sinks.memory import MemorySink
 if TYPE_CHECKING:
     from fastget.buffers import Buffer
     from fastget.config import Config
-    from fastget.core.ranges import Span
     from fastget.engine.bench.flow import Target
     from fastget.engine.exchange.line import ConnectionPool
 
@@ -105,12 +105,13 @@ class _Look:
 
 
 def _spans(size: int, most_bytes: int) -> list[Span]:
-    """The chunks that a download would have, as many as the bytes allow."""
+    """The chunks that a download would have, as many as the bytes allow; the last one may be cut short."""
     kept: list[Span] = []
     left = most_bytes
     for chunk in plan_ranges(size).chunks:
-        kept.append(chunk.span)
-        left -= chunk.span.length
+        start, length = chunk.span.start, min(chunk.span.length, left)
+        kept.append(Span(start, start + length))
+        left -= length
         if left <= 0:
             break
     return kept

@@ -139,15 +139,54 @@ class Spans:
         return Span(start, stop)
 
 
+class Allowance:
+    """Bytes that `sharers` connections may receive together. Safe in many threads.
+
+    `spent` is when the first of them got nothing any more.
+    """
+
+    def __init__(self, size: int, sharers: int) -> None:
+        self.spent: float | None = None
+        self._left = size
+        self._sharers = sharers
+        self._lock = threading.Lock()
+
+    def take(self, most: int) -> int:
+        """How many may be received now. None takes so much of what is left that others have to wait for it."""
+        with self._lock:
+            granted = min(most, self._left, max(self._left // self._sharers, LEAST_AT_ONCE))
+            self._left -= granted
+            if not granted and self.spent is None:
+                self.spent = time.monotonic()
+            return granted
+
+    def give_back(self, count: int) -> None:
+        with self._lock:
+            self._left += count
+
+
+class Spent(Exception):
+    """Nothing is left of an allowance: the end of a measurement, and no error."""
+
+
 class Flow:
     """Fetches pieces over one line until it is cancelled, or fails more often in a row than `target.retries`.
+
+    It also ends, with its line, once nothing is left of `allowance`.
 
     For another thread to read at any time: `received` counts payload bytes, `waits` are the times at which a question
     went out and at which it was answered, `asked` is when the one that has no answer yet went out; `throttled` and
     `failed` are the times of answers and failures of those kinds; `error` is what ended it.
     """
 
-    def __init__(self, target: Target, line: Line, next_span: Callable[[], Span], cancellation: Cancellation) -> None:
+    def __init__(
+        self,
+        target: Target,
+        line: Line,
+        next_span: Callable[[], Span],
+        allowance: Allowance,
+        cancellation: Cancellation,
+    ) -> None:
         self.received = 0
         self.waits: list[tuple[float, float]] = []
         self.asked: float | None = None
@@ -157,11 +196,12 @@ class Flow:
         self._target = target
         self._line = line
         self._next_span = next_span
+        self._allowance = allowance
         self._cancellation = cancellation
         self._at_once = FIRST_AT_ONCE
 
     def run(self, ended: Callable[[], None]) -> None:
-        """Work until the end; `ended` is then called where it was an error."""
+        """Work until the end; `ended` is then called where it was an error, or nothing is left to receive."""
         try:
             with shared_buffers(self._target.max_memory).lend(MOST_AT_ONCE) as lent, self._line:
                 buffer = lent.view
@@ -169,6 +209,8 @@ class Flow:
                 while True:
                     span = self._next_span()
                     self._persist(lambda span=span: self._fetch(span, buffer))  # type: ignore[misc]
+        except Spent:
+            ended()
         except Cancelled as error:
             if not self._cancellation.is_cancelled:
                 self.error = error
@@ -201,7 +243,15 @@ class Flow:
         left = stop - start
         while left > 0:
             began = time.monotonic()
-            count = self._line.read_some(left, buffer[: min(left, self._at_once)])
+            granted = self._allowance.take(min(left, self._at_once))
+            if not granted:
+                self._line.drop()
+                raise Spent
+            count = 0
+            try:
+                count = self._line.read_some(left, buffer[:granted])
+            finally:
+                self._allowance.give_back(granted - count)
             left -= count
             self.received += count
             self._pace(time.monotonic() - began)

@@ -183,14 +183,15 @@ class Bench:
 
     def _sweep(self, target: Target) -> None:
         counts, sizes = self._bounds.counts, _fitting(self._bounds.sizes, target.size)
-        share = max(MIB, self._bounds.most_bytes // most_steps(counts, sizes))
-        measuring = Measuring(target, self._pool, self._cancellation, self._bounds.seconds, share)
+        most_bytes = self._bounds.most_bytes - self._bounds.most_bytes // SHARE_BY_ITSELF
+        share = max(MIB, most_bytes // most_steps(counts, sizes))
+        measuring = Measuring(target, self._pool, self._cancellation, self._bounds.seconds)
         steps = sweep(counts, sizes)
         setting = next(steps)
         try:
-            while measuring.received < self._bounds.most_bytes:
+            while measuring.received + share <= most_bytes:
                 self._announce(setting)
-                window = measuring.measure(setting)
+                window = measuring.measure(setting, share)
                 self.windows.append(window)
                 self._tell(window)
                 setting = steps.send(window)

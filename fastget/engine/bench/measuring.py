@@ -9,7 +9,7 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 from fastget.core.bottleneck import Window
-from fastget.engine.bench.flow import GREETING, Flow, Spans
+from fastget.engine.bench.flow import GREETING, Allowance, Flow, Spans
 from fastget.engine.bench.machine import Load
 from fastget.engine.cancellation import Cancellation
 from fastget.engine.exchange.line import Line
@@ -30,30 +30,30 @@ SETTLING = 0.5
 
 
 class Measuring:
-    """Makes windows. `seconds` and `most_bytes` bound each of them, and also what comes before its clock is started.
+    """Makes windows of so many `seconds`; what comes before the clock of one is started takes no longer than it.
 
     `received` counts every byte so far.
     """
 
-    def __init__(
-        self, target: Target, pool: ConnectionPool, cancellation: Cancellation, seconds: float, most_bytes: int
-    ) -> None:
+    def __init__(self, target: Target, pool: ConnectionPool, cancellation: Cancellation, seconds: float) -> None:
         self.received = 0
         self._target = target
         self._pool = pool
         self._cancellation = cancellation
         self._seconds = seconds
-        self._most_bytes = most_bytes
         self._spans = Spans(target.size)
 
-    def measure(self, setting: Setting) -> Window:
-        """One window. Raises the error of a connection where it is final, or where all have failed; Cancelled."""
+    def measure(self, setting: Setting, most_bytes: int) -> Window:
+        """One window, with what comes before it no more than `most_bytes`.
+
+        Raises the error of a connection where it is final, or where all have failed; Cancelled.
+        """
         scope = Cancellation()
         self._cancellation.add(scope)
         try:
-            run = _Run(self, setting, scope)
+            run = _Run(self, setting, Allowance(most_bytes, setting.connections), scope)
             try:
-                return run.window(self._seconds, self._most_bytes)
+                return run.window(self._seconds)
             finally:
                 scope.cancel()
                 run.join()
@@ -61,10 +61,10 @@ class Measuring:
         finally:
             self._cancellation.remove(scope)
 
-    def flows(self, setting: Setting, scope: Cancellation) -> Iterator[Flow]:
+    def flows(self, setting: Setting, allowance: Allowance, scope: Cancellation) -> Iterator[Flow]:
         for number in range(setting.connections):
             pieces = self._pieces(setting.part_size, (number + 0.5) / setting.connections)
-            yield Flow(self._target, Line(self._pool, scope), pieces, scope)
+            yield Flow(self._target, Line(self._pool, scope), pieces, allowance, scope)
 
     def _pieces(self, size: int, share: float) -> Callable[[], Span]:
         """Pieces of one connection; the first is cut to a share, so that connections do not all ask at one moment."""
@@ -75,13 +75,14 @@ class Measuring:
 class _Run:
     """The connections of one window and their threads."""
 
-    def __init__(self, measuring: Measuring, setting: Setting, scope: Cancellation) -> None:
+    def __init__(self, measuring: Measuring, setting: Setting, allowance: Allowance, scope: Cancellation) -> None:
         self._setting = setting
+        self._allowance = allowance
         self._scope = scope
-        self._failed = threading.Event()
-        self._flows = list(measuring.flows(setting, scope))
+        self._ended = threading.Event()
+        self._flows = list(measuring.flows(setting, allowance, scope))
         self._threads = [
-            Thread(partial(flow.run, self._failed.set), f"fastget-bench-{number}")
+            Thread(partial(flow.run, self._ended.set), f"fastget-bench-{number}")
             for number, flow in enumerate(self._flows)
         ]
         self._started: list[Thread] = []
@@ -90,14 +91,19 @@ class _Run:
     def received(self) -> int:
         return sum(flow.received for flow in self._flows)
 
-    def window(self, seconds: float, most_bytes: int) -> Window:
+    def window(self, seconds: float) -> Window:
+        began, load, before = time.monotonic(), Load.now(), [0] * len(self._flows)
         for thread in self._threads:
             thread.start()
             self._started.append(thread)
-        self._wait(seconds * SETTLING, most_bytes, until_all_flow=True)
-        began, load, before = time.monotonic(), Load.now(), [flow.received for flow in self._flows]
-        self._wait(seconds, sum(before) + most_bytes)
+        self._wait(seconds * SETTLING, until_all_flow=True)
+        # Where all is spent already, the beginning was the measurement.
+        if self._allowance.spent is None:
+            began, load, before = time.monotonic(), Load.now(), [flow.received for flow in self._flows]
+        self._wait(seconds)
         ended, last, after = time.monotonic(), Load.now(), [flow.received for flow in self._flows]
+        if self._allowance.spent is not None:
+            ended = max(began, self._allowance.spent)
         received = [late - early for early, late in zip(before, after, strict=True)]
         return Window(
             connections=self._setting.connections,
@@ -120,14 +126,14 @@ class _Run:
         for thread in self._started:
             thread.join(PATIENCE)
 
-    def _wait(self, seconds: float, most_bytes: int, *, until_all_flow: bool = False) -> None:
+    def _wait(self, seconds: float, *, until_all_flow: bool = False) -> None:
         deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0 and self.received < most_bytes:
+        while (left := deadline - time.monotonic()) > 0 and self._allowance.spent is None:
             if until_all_flow and all(flow.received > GREETING for flow in self._flows):
                 return
-            if self._failed.wait(min(left, LOOK)):
+            if self._ended.wait(min(left, LOOK)):
+                self._ended.clear()
                 self._check()
-                self._failed.clear()
             self._scope.check()
 
     def _check(self) -> None:
