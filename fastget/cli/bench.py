@@ -107,6 +107,7 @@ class _Command:
         self._listener = listener
         self._bounds = bounds
         self._bench: Bench | None = None
+        self._limit_rate: int | None = None
 
     def run(self, url: str, options: dict[str, Any]) -> ExitCode:
         from fastget.client import Client
@@ -124,6 +125,7 @@ class _Command:
         from fastget.sources.resolve import resolve
 
         config = client.settled(url, config)
+        self._limit_rate = config.limit_rate
         with client.lend(config) as (pool, endpoints):
             source = resolve(url, config, endpoints)
             listener = self._listener
@@ -146,6 +148,7 @@ class _Command:
             digesting=bench.digesting,
             disk_rate=facts.disk_rate,
             itself=bench.itself,
+            limit_rate=self._limit_rate,
             is_complete=is_complete,
         )
         if self._listener.as_json:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # The largest number of connections that fastget takes by itself.
 _BY_ITSELF = 32
+# Such a share of the rate that a limit of the caller's own allows is that limit.
+OWN_LIMIT = 0.8
 
 
 @record
@@ -30,7 +32,16 @@ class Findings:
     digesting: Digest | None = None
     disk_rate: float | None = None
     itself: ByItself | None = None
+    limit_rate: int | None = None
     is_complete: bool = True
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether the rate is that of the caller's own limit, and no disk is slower than that."""
+        limit, best = self.limit_rate, self.verdict.best
+        if limit is None or best is None or self.verdict.limit is Limit.DISK:
+            return False
+        return best.rate >= limit * OWN_LIMIT
 
 
 def wait_text(seconds: float | None) -> str:
@@ -44,6 +55,8 @@ def wait_text(seconds: float | None) -> str:
 
 def headline(found: Findings) -> str:
     """The verdict in one sentence."""
+    if found.is_held_back:
+        return f"FASTGET_LIMIT_RATE, which allows {rate_text(found.limit_rate or 0)} over all connections"
     return _HEADLINES[found.verdict.limit](found)
 
 
@@ -76,6 +89,9 @@ def advice(found: Findings) -> Iterator[str]:
     """What to do, a sentence each: what fastget does by itself, what flags reached, what would help."""
     best, itself = found.verdict.best, found.itself
     if best is None:
+        return
+    if found.is_held_back:
+        yield "measure without it: FASTGET_LIMIT_RATE= fastget bench URL"
         return
     flags = f"--connections {best.connections} --part-size {_flag_size(best.part_size)}"
     reached = f"{flags} reached {rate_text(best.rate)}"

@@ -324,6 +324,21 @@ def test_the_reasons_are_the_numbers_behind_the_verdict() -> None:
     ]
 
 
+def test_a_limit_of_the_caller_s_own_is_named_where_it_is_what_was_measured(run: Run, serve: Serve) -> None:
+    server = serve(LARGE, behaviour=Behaviour(rate=200e6))
+    outcome = run("bench", server.url("/b/x"), *SHORT, "-x", "1,2", "--json", env={"FASTGET_LIMIT_RATE": "4M"})
+    assert outcome.returncode == 0, outcome.stderr
+    told = lines(outcome)[-1]
+    assert told["text"] == "FASTGET_LIMIT_RATE, which allows 4.00 MiB/s over all connections"
+    assert not any("another server" in sentence for sentence in told["advice"])
+
+
+def test_a_limit_of_the_caller_s_own_that_was_not_reached_is_no_verdict() -> None:
+    flat = [window(count, 8.0 * MIB) for count in (1, 2, 4)]
+    assert headline(findings(*flat, limit_rate=16 * MIB)) == headline(findings(*flat))
+    assert "FASTGET_LIMIT_RATE" in headline(findings(*flat, limit_rate=8 * MIB))
+
+
 def test_more_connections_are_proposed_where_the_last_ones_were_a_gain() -> None:
     found = findings(*CAPPED, window(16, 32.0 * MIB), window(32, 64.0 * MIB))
     assert list(advice(found))[-1] == "it was still growing: measure --connections 32,64"
