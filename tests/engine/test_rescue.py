@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -249,3 +250,21 @@ def test_a_server_that_only_drips_is_given_up(destination: Path) -> None:
         fastget.download(server.url("/o"), destination, stall_timeout=0.5, retries=1)
 
     assert not destination.exists()
+
+
+# Ranges far enough apart for a request each, and so short that they come with their answer's head.
+APART = [(start, start + 1000) for start in range(0, SIZE - 1000, 6 * MIB)]
+
+
+@pytest.fixture
+def late(stored: StoredObject, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectServer]:
+    """A server that takes longer for each answer than anything is watched for."""
+    monkeypatch.setattr("fastget.core.straggler.LONG_STALL", 10.0)
+    behaviour = Behaviour(first_byte_delay=(1.5, 1.5), rate_per_connection=8 * MIB)
+    with ObjectServer({"/o": stored}, behaviour=behaviour) as server:
+        yield server
+
+
+def test_an_answer_may_take_longer_than_a_silence_within_a_body(late: ObjectServer) -> None:
+    found = fastget.read_ranges(late.url("/o"), APART, connections=len(APART), stall_timeout=0.5, retries=0)
+    assert [len(one) for one in found] == [1000] * len(APART)

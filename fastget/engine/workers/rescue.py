@@ -210,8 +210,10 @@ class _Log:
         return Stream((received - before) / watched if watched else 0.0, left, watched, silent)
 
     def life(self, worker: Worker, now: float) -> Stream:
-        """The rate since it was last found to be alive."""
+        """The rate since it was last found to be alive; an answer that is still to come has `response_timeout`."""
         self._begin(worker, now)
+        if worker.asked is not None:
+            self._mark = (now, worker.received)
         at, before = self._mark
         watched = now - at
         stream = Stream((worker.received - before) / watched if watched else 0.0, 1, watched)
