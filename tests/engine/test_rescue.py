@@ -268,3 +268,9 @@ def late(stored: StoredObject, monkeypatch: pytest.MonkeyPatch) -> Iterator[Obje
 def test_an_answer_may_take_longer_than_a_silence_within_a_body(late: ObjectServer) -> None:
     found = fastget.read_ranges(late.url("/o"), APART, connections=len(APART), stall_timeout=0.5, retries=0)
     assert [len(one) for one in found] == [1000] * len(APART)
+
+
+def test_a_server_that_takes_its_time_for_every_answer_is_waited_for(late: ObjectServer) -> None:
+    """Not by whoever reads what was asked for first, and then has nothing to do."""
+    fastget.read_ranges(late.url("/o"), [(0, 4 * MIB), *APART[1:]], connections=len(APART))
+    assert len(late.requests) == len(APART)

@@ -64,19 +64,18 @@ class Watch:
         if now - self._looked < LOOK:
             return
         self._looked = now
-        longest = max((worker.last_seconds for worker in workers), default=0.0)
+        if self.bears is None:
+            known = self._job.task.store.facts.wait or 0.0
+            self._usual_wait = max(known, *(worker.line.longest_wait for worker in workers))
+        longest = max(self._usual_wait, *(worker.last_seconds for worker in workers))
         streams = [self._log(worker).stream(worker, worker.clock(), longest) for worker in workers]
         idle = [worker.last_rate for worker in workers if worker.is_idle and worker.last_rate]
         for worker, stream in zip(workers, streams, strict=True):
             self._check_floor(worker, stream, len(idle))
-        if self._job.task.can_resume:
-            if self.bears is None:
-                known = self._job.task.store.facts.wait or 0.0
-                self._usual_wait = max(known, *(worker.line.longest_wait for worker in workers))
-            # What is cut while the store refuses more requests may be refused, too.
-            if not (self._dismiss_unserved(workers, streams) or self._job.is_refused):
-                self._rescue(workers, streams, idle)
-                self._rescue_front(workers, streams)
+        # What is cut while the store refuses more requests may be refused, too.
+        if self._job.task.can_resume and not (self._dismiss_unserved(workers, streams) or self._job.is_refused):
+            self._rescue(workers, streams, idle)
+            self._rescue_front(workers, streams)
 
     def check(self, worker: Worker) -> None:
         """The same for a worker alone, in its own thread. Raises Stalled where its stream only seems to live."""
@@ -191,7 +190,7 @@ class _Log:
         self._latest = (0.0, 0)
 
     def stream(self, worker: Worker, now: float, longest: float) -> Stream:
-        """How the worker fares with its piece. `longest`: the seconds that a piece of its siblings took at most.
+        """How the worker fares with its piece. `longest`: the seconds that a piece, or an answer, took its siblings.
 
         One that has no byte yet is not judged until it has waited twice as long as they needed for all of theirs.
         """
