@@ -273,6 +273,22 @@ def test_a_replica_with_the_same_etag_goes_on_where_the_first_machine_stopped(
     assert_arrived()
 
 
+@pytest.mark.fault("N15", "C4")
+@pytest.mark.parametrize("if_match", [True, False], ids=["If-Match honoured", "If-Match ignored"])
+def test_ranges_that_one_address_has_of_another_version_are_asked_of_the_first(
+    serve: Serve, content: Content, monkeypatch: pytest.MonkeyPatch, if_match: bool
+) -> None:
+    unhurried = Behaviour(rate_per_connection=4 * MIB)
+    first = serve({"/k": StoredObject(content)}, behaviour=unhurried)
+    ignoring = () if if_match else (faults.if_match_ignored().always(),)
+    other = serve({"/k": StoredObject(Content.generated(content.size, seed=77))}, faults=ignoring)
+    asked = [(0, 2 * MIB), *((start, start + 1000) for start in range(3 * MIB, content.size - 1000, MIB))]
+    with resolving(monkeypatch, lambda *_: [("127.0.0.1", first.port), ("127.0.0.1", other.port)]):
+        found = fastget.read_ranges("http://store.example/k", asked, connections=2)
+    assert [bytes(one) for one in found] == [content.read(*span) for span in asked]
+    assert other.requests
+
+
 @pytest.mark.fault("N17")
 def test_connections_that_close_as_they_are_used_again_cost_no_retry(
     serve: Serve, stored: StoredObject, content: Content

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from fastget.errors import FastgetError
     from fastget.sinks.protocol import Sink
     from fastget.sources.protocol import Source
+    from fastget.transport.resolver import Peer
 
 # Where the bytes from an offset on, so many, are received.
 PlaceAt = Callable[[int, int], memoryview]
@@ -67,6 +68,7 @@ class RangePass:
         self._store = store
         self._line = Line(pool, cancellation)
         self._opening: Opening | None = None
+        self._home: Peer | None = None
         self._answered: Span | None = None
 
     def __enter__(self) -> Self:
@@ -132,7 +134,7 @@ class RangePass:
         return opening
 
     def _sized(self, opening: Opening) -> tuple[ObjectInfo, int]:
-        self._opening = opening
+        self._opening, self._home = opening, self._line.peer
         if opening.info.size is None:
             raise self._no_ranges("the server does not tell the object's size")
         return opening.info, opening.info.size
@@ -184,7 +186,7 @@ class RangePass:
             ) from None
 
     def _fetch(self, job: _RangeJob, write: Write, place_at: PlaceAt | None) -> None:
-        plan = job.task.plan
+        plan, job.givers.home = job.task.plan, self._home
         first = job.take_first(self._answered)
         if first is None:
             self._line.drop()
