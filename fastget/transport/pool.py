@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import ssl
 
     from fastget.config import Config
+    from fastget.core.addresses import Address
     from fastget.core.urls import Origin
     from fastget.transport.protocol import Connection
     from fastget.transport.resolver import Peer, Resolver
@@ -60,6 +61,12 @@ class Pool:
             response_timeout=self._config.response_timeout,
             stall_timeout=self._config.stall_timeout,
         )
+
+    def peer(self, name: str, port: int, address: Address) -> Peer:
+        """An address of a host, as the connections of this pool know it."""
+        from fastget.transport.resolver import Peer
+
+        return Peer(self._known_hosts().host(name, port), address)
 
     def _known_hosts(self) -> Resolver:
         if self._resolver is None:

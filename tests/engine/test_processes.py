@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -384,6 +385,34 @@ def test_a_redirect_to_a_url_that_ends_while_all_processes_are_at_work_is_follow
     assert destination.read_bytes() == large_bytes
     assert (result.processes, result.retries) == (2, 0)
     assert len(set(seen)) == 2
+
+
+# The module that a child runs, where names lead to several machines; its path is what a child is known by here.
+LED = """
+import socket
+from fastget.engine.processes.child import main
+socket.getaddrinfo = lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 0, "", name) for name in {names}]
+"""
+
+
+def test_an_address_with_another_version_is_left_alone_by_every_process(
+    large: Content, large_bytes: bytes, destination: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer = StoredObject(Content.generated(SIZE, seed=24))
+    stage = Stage(StoredObject(large), behaviour=Behaviour(rate_per_connection=8 * MIB))
+    with stage, ObjectServer({"/b/object": newer}) as other, Client(**OPTIONS) as client:
+        names = [("127.0.0.1", stage.server.port), ("127.0.0.1", other.port)]
+        path = tmp_path / "fastget.engine.processes.child"
+        path.mkdir()
+        (path / "led_to_several.py").write_text(LED.format(names=names))
+        monkeypatch.syspath_prepend(path)
+        monkeypatch.setattr("fastget.engine.processes.company._CHILD", "led_to_several")
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", name) for name in names]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        result = client.download("http://store.example/b/object", destination, on_event=stage.handle, resume=False)
+        assert other.requests
+    assert result.processes == 2
+    assert destination.read_bytes() == large_bytes
 
 
 @pytest.mark.parametrize("most", [1, 2, 3])

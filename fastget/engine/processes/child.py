@@ -56,6 +56,8 @@ class _Child:
         pool = Pool(assignment.config)
         self._channel.open()
         job = RemoteJob(self._task(assignment), assignment, self._tally, self._office, self._cancellation)
+        if assignment.home is not None:
+            job.givers.home = pool.peer(*assignment.home)
         Thread(lambda: self._listen(messages, job), "fastget-listener").start()
         self._channel.post(Ready())
         with suppress(FastgetError):

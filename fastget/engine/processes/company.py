@@ -123,7 +123,7 @@ class Company:
         return True
 
     def _assignment(self) -> Assignment:
-        task = self._job.task
+        task, home = self._job.task, self._job.givers.home
         return Assignment(
             config=without_secrets(task.config).merged(max_memory=self._memory),
             display_url=task.source.display_url,
@@ -137,6 +137,7 @@ class Company:
             algorithms=self._algorithms,
             block=self._block,
             processes=self.count,
+            home=None if home is None else (home.host.name, home.host.port, home.address),
         )
 
     def _end(self) -> None:

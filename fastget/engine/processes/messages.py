@@ -9,6 +9,7 @@ from fastget.records import record
 
 if TYPE_CHECKING:
     from fastget.config import Config
+    from fastget.core.addresses import Address
     from fastget.core.checksums.algorithms import Algorithm
     from fastget.core.objectinfo import ObjectInfo, Pin
     from fastget.core.planner import Chunk, Plan
@@ -23,7 +24,8 @@ class Assignment:
     """To a child, first of all: what is fetched and how. `config` has no secrets but the proxy's.
 
     `plan` comes without the layout of parts, `info` without its headers. `block` is the size of a claim of the
-    journal, 0 where none is kept. `processes` share the machine.
+    journal, 0 where none is kept. `processes` share the machine. `home` is the host, its port and the address that have
+    answered first, None behind what hides it.
     """
 
     config: Config = field(repr=False)
@@ -38,6 +40,7 @@ class Assignment:
     algorithms: tuple[Algorithm, ...]
     block: int
     processes: int
+    home: tuple[str, int, Address] | None
 
 
 @record
