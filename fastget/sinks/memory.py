@@ -217,8 +217,8 @@ class BufferSink(_InMemory):
 
     It must be C-contiguous and as large as the object or larger; bytes behind the object are left alone. What
     it holds is undefined until `publish`: memory that the caller sees cannot be hidden, and `discard` gives
-    back none of what was there. The buffer is let go of by `publish` and `discard`. Raises ConfigError for a
-    buffer that cannot serve.
+    back none of what was there. After that it may be opened again; the buffer is let go of by `publish`, and by leaving
+    the sink as a context manager. Raises ConfigError for a buffer that cannot serve.
     """
 
     def __init__(self, buffer: WriteableBuffer) -> None:
@@ -231,6 +231,7 @@ class BufferSink(_InMemory):
 
     def __exit__(self, *exc: object) -> None:
         self.discard()
+        self._target = None
 
     def open(self, size: int | None) -> None:
         """Refuse a buffer of fewer than `size` bytes, with DestinationError."""
@@ -269,10 +270,6 @@ class BufferSink(_InMemory):
         """Leave the first `size` bytes to the caller. Raises DestinationError, Cancelled after `abort`."""
         self._opened().finished(size)
         self.discard()
-
-    def discard(self) -> None:
-        """Let go of the buffer. Safe to call at any time."""
-        super().discard()
         self._target = None
 
 

@@ -192,7 +192,10 @@ class Sink(Protocol):
         ...
 
     def discard(self) -> None:
-        """Take back everything that is not published. Safe to call at any time, and after `publish`."""
+        """Take back everything that is not published. Safe to call at any time, and after `publish`.
+
+        A sink that `is_seekable` may be opened again, for another try.
+        """
         ...
 
     def abort(self) -> None:

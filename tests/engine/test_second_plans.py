@@ -1,4 +1,4 @@
-"""A second plan for a small object: nothing of the first one is left open."""
+"""A second plan, after a first one that broke: it gets the object, and nothing of the first one is left."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import fastget
 from fastget.core.checksums.algorithms import Algorithm
 from fastget.errors import FastgetError
-from fastget.testing import Behaviour, Content, Fault, ObjectServer, StoredObject, faults
+from fastget.testing import Behaviour, Content, ETags, Fault, ObjectServer, StoredObject, faults
 
 MIB = 1024 * 1024
 
@@ -26,6 +26,29 @@ def test_an_answer_that_was_unusual_and_broke_leaves_no_file_open(fault: Fault, 
 
     assert destination.read_bytes() == stored.content.read()
     assert left == []
+
+
+@pytest.mark.fault("N4")
+@pytest.mark.parametrize("etags", [ETags.STRONG, ETags.NONE])
+@pytest.mark.parametrize("after", [0, 5 * MIB])
+def test_memory_of_the_caller_is_filled_by_a_second_plan_that_learns_the_size(after: int, etags: ETags) -> None:
+    stored = StoredObject(Content.generated(9 * MIB + 5, seed=54))
+    into = bytearray(stored.content.size)
+    fault = faults.chunked_without_end(after=after)
+    with ObjectServer({"/o": stored}, behaviour=Behaviour(etags=etags), faults=[fault]) as server:
+        result = fastget.read_into(server.url("/o"), into)
+    into.append(0)  # which nobody can, while there is a view of it
+    assert into == stored.content.read() + b"\0"
+    assert result.size == stored.content.size
+
+
+@pytest.mark.fault("N4")
+def test_a_stream_that_broke_before_its_first_byte_is_begun_anew_where_only_then_its_size_is_told() -> None:
+    stored = StoredObject(Content.generated(9 * MIB + 5, seed=55))
+    fault = faults.chunked_without_end(after=0)
+    with ObjectServer({"/o": stored}, behaviour=Behaviour(etags=ETags.NONE), faults=[fault]) as server:
+        found = b"".join(bytes(view) for view in fastget.stream(server.url("/o")))
+    assert found == stored.content.read()
 
 
 @pytest.mark.fault("H1", "X25")

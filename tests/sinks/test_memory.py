@@ -170,7 +170,7 @@ def test_a_buffer_that_cannot_serve_is_an_error_in_the_argument(buffer: bytearra
     assert failure.value.hint
 
 
-@pytest.mark.parametrize("ending", ["publish", "discard"])
+@pytest.mark.parametrize("ending", ["publish", "exit"])
 def test_the_callers_buffer_is_let_go_of(ending: str) -> None:
     target = bytearray(5)
     sink = BufferSink(target)
@@ -181,7 +181,7 @@ def test_the_callers_buffer_is_let_go_of(ending: str) -> None:
     if ending == "publish":
         sink.publish(5)
     else:
-        sink.discard()
+        sink.__exit__()
     target.append(0)
     assert len(target) == 6
     with pytest.raises(DestinationError):

@@ -177,6 +177,17 @@ def test_seekable_sinks_read_back_and_write_again(subject: Any) -> None:
 
 
 @seekable_only
+def test_seekable_sinks_are_opened_again_once_they_were_discarded(subject: Any) -> None:
+    subject.sink.open(10)
+    _fill(subject, b"0123456789")
+    subject.sink.discard()
+    subject.sink.open(5)
+    _fill(subject, b"bytes")
+    subject.sink.publish(5)
+    assert subject.visible()[:5] == b"bytes"
+
+
+@seekable_only
 def test_reading_back_stops_at_the_end(subject: Any) -> None:
     size = 3 << 20
     subject.sink.open(size)

@@ -235,7 +235,8 @@ class Transfer:
 
     def _open_sink(self, prepared: Prepared) -> None:
         """Make room once: a second plan writes over what the first one left, unless the object is another one now."""
-        if self._is_open and not self._earlier.has_begun(prepared.task.info):
+        # Of a stream nothing has left yet: there is no second plan where anything has.
+        if self._is_open and self._sink.is_seekable and not self._earlier.has_begun(prepared.task.info):
             self._sink.discard()
             self._is_open = False
         if not self._is_open:
