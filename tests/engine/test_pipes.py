@@ -12,8 +12,9 @@ import pytest
 
 import fastget
 from fastget.core.checksums.algorithms import Algorithm
+from fastget.engine.pieces.job import BYTES_ARE_OUT
 from fastget.engine.workers import crew
-from fastget.errors import ChecksumMismatch, SourceChanged
+from fastget.errors import ChecksumMismatch, ProtocolError, SourceChanged
 from fastget.events import Method
 from fastget.sinks.stream import StreamSink
 from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults
@@ -151,3 +152,19 @@ def test_a_body_of_unknown_length_does_not_go_on_with_another_version(content: C
     ):
         got.extend(byte for view in stream for byte in view)
     assert content.read().startswith(got)
+
+
+@pytest.mark.fault("H7")
+@pytest.mark.parametrize("start", [None, 100], ids=["whole", "slice"])
+def test_a_range_that_goes_on_behind_its_end_is_told_where_its_bytes_have_gone_out(
+    content: Content, start: int | None
+) -> None:
+    longer = [fault.on(request=2) for fault in (faults.body_longer(), faults.chunked())]
+    stored = StoredObject(content, etag='"opaque"')
+    with ObjectServer({"/b/k": stored}, faults=[faults.close_mid_body(after=MIB), *longer]) as server:
+        url = server.url("/b/k")
+        with pytest.raises(ProtocolError, match="more bytes than it declared") as caught:
+            for _ in fastget.stream(url, start, connections=1):
+                pass
+    assert caught.value.hint == BYTES_ARE_OUT
+    assert caught.value.url == url

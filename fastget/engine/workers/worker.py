@@ -19,6 +19,7 @@ from fastget.core.ranges import ContentRange, Span
 from fastget.core.validators import GONE
 from fastget.engine.descriptors import are_exhausted
 from fastget.engine.exchange.asking import ask
+from fastget.engine.pieces.job import BYTES_ARE_OUT
 from fastget.engine.pieces.piece import Piece
 from fastget.engine.pieces.task import Replan
 from fastget.engine.workers.cut import Cut
@@ -315,7 +316,12 @@ class Worker:
             piece.chunk = replace(piece.chunk, span=Span(piece.chunk.span.start, place.total))
 
     def _check_end(self, piece: Piece) -> None:
-        self.line.check_end(undo=lambda: self._job.restart(piece))
+        if self._job.task.sink.is_seekable:
+            self.line.check_end(undo=lambda: self._job.restart(piece))
+        elif not self.line.is_at_end():
+            url = self._job.task.source.display_url
+            reason = f"{url}: the answer holds more bytes than it declared"
+            raise ProtocolError(reason, hint=BYTES_ARE_OUT, url=url, is_transient=False)
 
     def _ask(self, piece: Piece, *, by_number: bool) -> ResponseHead:
         pin = self._job.pin
