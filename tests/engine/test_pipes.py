@@ -72,6 +72,20 @@ def test_a_pipe_gets_the_bytes_in_order_and_verified(
     assert result.verification.verified
 
 
+@pytest.mark.parametrize("split", ["auto", "range", "part"])
+@pytest.mark.parametrize("kind", ["composite-crc32c", "etag-md5-parts"])
+def test_a_pipe_gets_what_is_held_to_a_digest_of_ones_own(
+    content: Content, content_digest: str, destination: Path, kind: str, split: str
+) -> None:
+    """It is hashed in order, beside which a composite of the store's cannot be added up."""
+    reader = Reader(destination)
+    with ObjectServer({"/b/k": StoredObject(content, **KINDS[kind])}) as server:
+        own = f"sha-256={content_digest}"
+        result = fastget.download(server.url("/b/k"), destination, checksum=own, split=split, connections=3)
+    assert reader.join() == content_digest
+    assert (result.verification.method, result.verification.actual) == (Method.USER_DIGEST, content_digest)
+
+
 @pytest.mark.parametrize(
     ("kind", "request_number"),
     [*((kind, 1) for kind in KINDS), *((kind, 2) for kind in KINDS if kind not in ALONE)],

@@ -71,6 +71,9 @@ def prepare(
     """
     info, traits = opening.info, opening.source.traits(opening.info)
     rungs = rungs_of(info, traits, config.checksum)
+    if _is_hashed_as_it_comes(sink, choose(rungs, layout_is_known=True)):
+        # Then there are no parts to add up.
+        rungs = tuple(rung for rung in rungs if rung.parts is None)
     best = next(iter(choose(rungs, layout_is_known=True)[-1:]), None)
     by_force = config.split == "part"
     layout, checks = None, choose(rungs, layout_is_known=False)
@@ -142,6 +145,11 @@ def _can_resume(info: ObjectInfo, checks: tuple[Check, ...]) -> bool:
     return info.size is not None and info.accepts_ranges is not False and (info.pin.can_be_combined or bool(checks))
 
 
+def _is_hashed_as_it_comes(sink: Sink, checks: tuple[Check, ...]) -> bool:
+    """Whether it takes one stream in one piece: a sink that keeps order cannot be read back to follow its front."""
+    return not sink.is_seekable and any(check.is_ordered for check in checks)
+
+
 def _plan(
     info: ObjectInfo,
     sink: Sink,
@@ -164,9 +172,9 @@ def _plan(
             hint="use --split auto or --split range",
             url=info.url,
         )
-    # A sink that keeps order cannot be read back by a hasher that follows the front: the stream is hashed as it comes.
-    alone = not can_resume or (not sink.is_seekable and any(check.is_ordered for check in checks))
-    if layout is not None and (composite or config.split == "part"):
+    is_hashed_as_it_comes = _is_hashed_as_it_comes(sink, checks)
+    alone = not can_resume or is_hashed_as_it_comes
+    if layout is not None and not is_hashed_as_it_comes and (composite or config.split == "part"):
         whole = config.split == "part" or any(check.needs_whole_parts for check in checks)
         small = layout.size <= SMALLEST_CHUNK and config.part_size is None
         connections = 1 if alone or small else config.connections
