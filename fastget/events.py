@@ -78,7 +78,9 @@ class Result:
 class Started:
     """The object is known and its bytes flow. `size` is None where the server does not say.
 
-    `split` is part, range or stream; `verification` is the method that the download is going to be checked by.
+    `split` is part, range or stream, and `pieces` their number, as planned: a server that serves no ranges brings it in
+    one stream all the same, as `split` of the `Result` says. `verification` is the method that the download is going to
+    be checked by.
     """
 
     url: str

@@ -146,7 +146,8 @@ class Transfer:
         if opening.least is not None and size < opening.least:
             raise Replan(stream=True) from NetworkError(f"the connection ended after {size} of {opening.least} bytes")
         if ranges_refused:
-            prepared = replace(prepared, task=replace(task, can_resume=False))
+            in_one = replace(task.plan, split="stream")
+            prepared = replace(prepared, task=replace(task, plan=in_one, can_resume=False))
         verification = self._verify(prepared, ledger, size, known)
         self._sink.publish(size)
         return self._result(prepared, size, verification)
