@@ -24,6 +24,7 @@ from fastget.sources.resolve import is_in_store
 from fastget.transport import limit
 from fastget.transport.authorities import bundle_for_servers
 from fastget.transport.pools import Pools
+from fastget.variables import merged, wrong_variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -53,11 +54,9 @@ class Client:
     """
 
     def __init__(self, config: Config | None = None, **options: Any) -> None:
-        """`config` defaults to the `FASTGET_*` variables; `options` are fields of Config and come on top.
-
-        Raises ConfigError.
-        """
+        """`config` defaults to the `FASTGET_*` variables, `options` are fields of Config on top. Raises ConfigError."""
         self.config = Config.of(config, **options)
+        self._wrong = wrong_variables(self.config, options) if config is None else {}
         self._forget()
         forks.tell(self)
 
@@ -245,7 +244,7 @@ class Client:
         from fastget.bulk.means import Lent, check_options, items_of
         from fastget.bulk.pull import Pull
 
-        config = self.settled(what, given := self.config.merged(**options))
+        config = self.settled(what, given := merged(self.config, options, self._wrong))
         check_options(config)
         with ExitStack() as held:
             pools = {config.ca_bundle: held.enter_context(self._pools.lend(config))}
@@ -366,7 +365,7 @@ class Client:
         return config if bundle is None else self._pools.trusting(config, bundle)
 
     def _options(self, url: object, options: dict[str, Any]) -> Config:
-        return self.settled(url, self.config.merged(**options))
+        return self.settled(url, merged(self.config, options, self._wrong))
 
     @contextmanager
     def lend(self, config: Config) -> Iterator[tuple[Pool, S3Endpoints]]:

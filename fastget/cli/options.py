@@ -6,7 +6,6 @@ lists.
 
 from __future__ import annotations
 
-import os
 from dataclasses import MISSING, Field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,10 @@ import click
 from fastget.config import CHOICES, KINDS, SIZES, Config, environment_names, parse_size
 from fastget.core.checksums.declared import user_digest
 from fastget.errors import ConfigError
+from fastget.variables import wrong_variables
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from click.shell_completion import CompletionItem
 
@@ -249,30 +249,11 @@ def read_config(values: Mapping[str, Any], on_event: EventHandler | None = None)
     if "headers" in given:
         given["headers"] = dict(given["headers"])
     config = Config.from_environment(**given, on_event=on_event)
-    _check_variables(config, given)
+    for error in wrong_variables(config, given).values():
+        raise error
     if config.checksum is not None:
         user_digest(config.checksum)  # a digest that cannot be read is told before the first request
     return config
-
-
-def _check_variables(config: Config, flags: Collection[str]) -> None:
-    """Name the variable of a value that would otherwise be read, and refused, where it is used."""
-    set_ones = {name: at for name, at in environment_names().items() if name not in flags and os.environ.get(at)}
-    if not set_ones:
-        return
-    from fastget.sources.parameters import Parameters
-    from fastget.transport.proxies import Proxy
-
-    for name, variable in set_ones.items():
-        alone = Config(**{name: getattr(config, name)})
-        try:
-            if alone.checksum is not None:
-                user_digest(alone.checksum)
-            if alone.proxy is not None:
-                Proxy.parse(alone.proxy)
-            Parameters.of(alone)
-        except ConfigError as error:
-            raise ConfigError(f"{variable}: {error.message}", hint=error.hint) from None
 
 
 def environment_help(params: Sequence[click.Parameter]) -> str | None:

@@ -375,3 +375,27 @@ def test_a_client_may_end_after_the_names_of_its_module(monkeypatch: pytest.Monk
     client = fastget.Client()
     monkeypatch.setattr("fastget.client.sys", None)
     client.__del__()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("checksum", "foo"), ("proxy", "gopher://proxy.example:70"), ("version_id", "a\nb")]
+)
+def test_a_variable_whose_value_cannot_be_meant_is_named_unless_the_call_says_otherwise(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"FASTGET_{name.upper()}", value)
+    url = serve({"/b/k": StoredObject(Content.of(b"hello"))}).url("/b/k")
+    given: dict[str, Any] = {name: value}
+    calls: list[Callable[[], object]] = [
+        lambda: fastget.download(url, tmp_path / "k"),
+        lambda: fastget.Client(retries=1).read(url),
+        lambda: fastget.pull([url], tmp_path),
+    ]
+    for call in calls:
+        with pytest.raises(ConfigError, match=rf"^FASTGET_{name.upper()}: "):
+            call()
+    assert fastget.read(url, **dict.fromkeys(given)) == b"hello"
+    assert fastget.Client(**dict.fromkeys(given)).read(url) == b"hello"
+    with pytest.raises(ConfigError) as caught:
+        fastget.Client(fastget.Config(**given)).read(url)
+    assert "FASTGET" not in str(caught.value)
