@@ -21,6 +21,7 @@ from fastget.errors import (
     ConfigError,
     CredentialsError,
     FastgetError,
+    InvalidURL,
     NetworkError,
     ProtocolError,
     ServerError,
@@ -72,7 +73,11 @@ class TokenEndpoint:
     response_timeout: float = 60.0
 
     def __post_init__(self) -> None:
-        url = URL.parse(self.url)
+        try:
+            url = URL.parse(self.url)
+        except InvalidURL as error:
+            said = f"ibm_auth_endpoint is no address: {error.message}"
+            raise ConfigError(said, hint="write it as https://host/path") from None
         if url.userinfo is not None:
             raise ConfigError(
                 "ibm_auth_endpoint holds a user name or password", hint="the API key is all that it takes"
@@ -92,6 +97,9 @@ class TokenEndpoint:
         try:
             with botocore_failures(name):
                 status, headers, body = self._post()
+        except NetworkError as error:
+            error.hint = "check the network and ibm_auth_endpoint"
+            raise
         except HTTPError as error:
             raise NetworkError(f"{name}: the answer broke off ({type(error).__name__})", hint="try again") from None
         if status != 200:

@@ -457,6 +457,23 @@ def test_keys_that_contradict_each_other_or_go_over_plain_http_are_refused(
     assert "marked" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "address", ["iam.example", "iam.example:443/token", "s3://iam/token", "https://", "https://a:b:c/"]
+)
+def test_an_address_of_tokens_that_is_none_is_told_as_that(address: str, endpoints: S3Endpoints) -> None:
+    config = Config(region="us", ibm_api_key_id=KEY, ibm_auth_endpoint=address)
+    with pytest.raises(ConfigError, match=r"^ibm_auth_endpoint ") as caught:
+        resolve("cos://bucket/key", config, endpoints).get()
+    assert caught.value.hint == "write it as https://host/path"
+
+
+def test_tokens_that_nobody_gives_are_told_with_who_named_the_place(endpoints: S3Endpoints) -> None:
+    config = Config(region="us", ibm_api_key_id=KEY, ibm_auth_endpoint="http://127.0.0.1:1/token")
+    with pytest.raises(NetworkError, match=r"token endpoint 127\.0\.0\.1") as caught:
+        resolve("cos://bucket/key", config, endpoints).get()
+    assert caught.value.hint == "check the network and ibm_auth_endpoint"
+
+
 @pytest.mark.row(19, 20)
 def test_what_cos_ignores_is_said_once(endpoints: S3Endpoints, caplog: pytest.LogCaptureFixture) -> None:
     config = Config(region="us-south", request_payer="requester", expected_bucket_owner="123456789012")
