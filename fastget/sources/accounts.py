@@ -7,7 +7,7 @@ import re
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
-from fastget.errors import CredentialsError
+from fastget.errors import ConfigError, CredentialsError
 from fastget.records import record
 from fastget.sources.failures import NO_CREDENTIALS_HINT, NO_IBM_CREDENTIALS_HINT, botocore_failures
 from fastget.sources.plain_routes import DEFAULT_REGION
@@ -94,6 +94,7 @@ def make_account(settings: S3Settings, tokens: Tokens | None, display_url: str) 
 
     with botocore_failures(display_url):
         session = Session(profile=settings.profile)
+        _check_s3_section(session, display_url)
         if settings.access_key_id is not None:
             session.set_credentials(settings.access_key_id, settings.secret_access_key, settings.session_token)
     # Asked before the client is, which would ask too: what keeps them away is no matter of its settings.
@@ -119,6 +120,16 @@ def make_account(settings: S3Settings, tokens: Tokens | None, display_url: str) 
             client.close()
             raise
     return BotocoreAccount(account, CapturingClient(client))
+
+
+def _check_s3_section(session: Any, display_url: str) -> None:
+    """Raises ConfigError where a profile has a value for `s3`, which botocore takes for a section unseen."""
+    if isinstance(session.get_scoped_config().get("s3", {}), str):
+        raise ConfigError(
+            f"{display_url}: s3 is no section in the AWS config file: a value, or nothing, stands in its place",
+            hint="write its settings on indented lines below `s3 =`, such as `addressing_style = path`, or take s3 out",
+            url=display_url,
+        )
 
 
 def _default_region(session: Any) -> str:

@@ -294,6 +294,17 @@ def test_an_aws_config_file_that_is_none_is_no_matter_of_credentials(endpoints: 
     assert "AWS config file" in str(caught.value.hint)
 
 
+@pytest.mark.parametrize("line", ["s3 = foo", "s3 ="])
+@pytest.mark.parametrize("options", [{}, {"no_sign_request": True}, {"access_key_id": "a", "secret_access_key": "b"}])
+def test_an_s3_section_that_is_none_is_no_matter_of_credentials(
+    endpoints: S3Endpoints, line: str, options: dict[str, Any]
+) -> None:
+    Path(environ["AWS_CONFIG_FILE"]).write_text(f"[default]\n{line}\nregion = eu-central-1\n")
+    with pytest.raises(ConfigError, match="s3 is no section in the AWS config file") as caught:
+        S3Source.of("s3://bucket/key", Config(**options), endpoints).get()
+    assert "below `s3 =`" in str(caught.value.hint)
+
+
 def test_a_bucket_name_that_cannot_be_is_an_invalid_url(endpoints: S3Endpoints) -> None:
     with pytest.raises(InvalidURL, match="bucket"):
         S3Source.of("s3://no_such*bucket/key", Config(), endpoints).get()
