@@ -50,6 +50,8 @@ def destinations(urls: Sequence[str], output: str | None, directory: str | None)
         raise ConfigError("-o and -d contradict each other", hint="give the directory in -o DIR/FILE")
     if output is not None:
         return [output]
+    if directory == "":
+        raise ConfigError("'' is not the name of a directory", hint="give the path of a directory, or leave -d out")
     folder = Path(directory or "")
     paths = [_as_file(folder / file_name(url)) for url in urls]
     twice = next((path for position, path in enumerate(paths) if path in paths[:position]), None)

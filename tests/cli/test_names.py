@@ -133,6 +133,11 @@ def test_flags_that_cannot_be_meant_are_refused_before_anything_is_made(
         destinations(urls, output, directory)
 
 
+def test_a_directory_without_a_name_is_refused() -> None:
+    with pytest.raises(ConfigError, match="'' is not the name of a directory"):
+        destinations(["http://h/a.bin"], None, "")
+
+
 def test_a_directory_that_cannot_be_made_is_a_destination_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(DestinationError, match="cannot make the directory"):
