@@ -80,11 +80,10 @@ def stat(urls: tuple[str, ...], verbose: bool, as_json: bool, **options: Any) ->
     except FastgetError as error:
         return _failed(error, None, verbose=verbose, as_json=as_json)
     with Client(config) as client:
-        codes = []
-        for position, url in enumerate(urls):
-            if position and not as_json:
-                sys.stdout.write("\n")
-            codes.append(_stat(client, url, verbose=verbose, as_json=as_json))
+        codes: list[ExitCode] = []
+        for url in urls:
+            between = "\n" if ExitCode.DONE in codes else ""
+            codes.append(_stat(client, url, between, verbose=verbose, as_json=as_json))
     return exit_codes.of_outcomes(codes)
 
 
@@ -142,7 +141,7 @@ def fact_lines(info: ObjectInfo) -> Iterator[tuple[str, str]]:
     yield from (("metadata", f"{name}: {value}") for name, value in _metadata(info))
 
 
-def _stat(client: Client, url: str, *, verbose: bool, as_json: bool) -> ExitCode:
+def _stat(client: Client, url: str, between: str, *, verbose: bool, as_json: bool) -> ExitCode:
     try:
         info = client.head(url)
     except FastgetError as error:
@@ -151,7 +150,7 @@ def _stat(client: Client, url: str, *, verbose: bool, as_json: bool) -> ExitCode
         write_line("object", facts(info))
         return ExitCode.DONE
     lines = [*fact_lines(info), *(_identifiers(info) if verbose else ())]
-    sys.stdout.write("".join(f"{label:<{_WIDTH}}{printable(value)}\n" for label, value in lines))
+    sys.stdout.write(between + "".join(f"{label:<{_WIDTH}}{printable(value)}\n" for label, value in lines))
     return ExitCode.DONE
 
 

@@ -180,6 +180,15 @@ def test_several_objects_come_one_after_another(run: Run, serve: Serve, stored: 
     assert "\nrequest        " in second
 
 
+def test_an_empty_line_stands_between_objects_and_for_no_failure(run: Run, serve: Serve, stored: StoredObject) -> None:
+    server = serve({"/b/x": stored, "/b/y": stored})
+    urls = [server.url(f"/b/{name}") for name in ("none", "x", "none", "y", "none")]
+    shown = run("stat", *urls).stdout.decode()
+    assert [block.partition("\n")[0].split() for block in shown.split("\n\n")] == [["URL", urls[1]], ["URL", urls[3]]]
+    assert shown.endswith("\n")
+    assert not shown.endswith("\n\n")
+
+
 def test_what_failed_stands_between_the_others_where_both_streams_are_one(
     start: Start, serve: Serve, stored: StoredObject
 ) -> None:
