@@ -21,8 +21,8 @@ from fastget.testing import Behaviour, Content, ObjectServer, StoredObject
 Start = Callable[..., "Popen[bytes]"]
 Serve = Callable[..., ObjectServer]
 
-# So slow that nothing worth keeping lands meanwhile.
-SLOW = Behaviour(rate_per_connection=2e5)
+# So slow that nothing worth keeping lands meanwhile, on a busy machine too.
+SLOW = Behaviour(rate_per_connection=1e4)
 
 
 @pytest.fixture
