@@ -66,12 +66,12 @@ class PullResult:
 
 
 class Sum:
-    """Adds outcomes up; for one thread at a time."""
+    """Adds outcomes up; for one thread at a time. The first failures are kept in `failures`, which several share."""
 
-    def __init__(self) -> None:
+    def __init__(self, failures: list[PullFailure] | None = None) -> None:
         self.done = self.skipped = self.failed = self.verified = 0
         self.size = self.received = self.requests = self.retries = 0
-        self._failures: list[PullFailure] = []
+        self._failures: list[PullFailure] = [] if failures is None else failures
 
     def add(self, result: Result) -> None:
         """An object that is here."""
@@ -86,17 +86,17 @@ class Sum:
     def fail(self, failure: PullFailure) -> None:
         """One that is not."""
         self.failed += 1
+        _forget_frames(failure.error)  # a slow handler of events may have two thousand errors to come
         if len(self._failures) < MOST_KEPT:
             self._failures.append(failure)
 
     @classmethod
-    def of(cls, sums: Iterable[Sum]) -> Self:
-        """All of them together; others may go on adding to them."""
-        total = cls()
+    def of(cls, sums: Iterable[Sum], failures: list[PullFailure]) -> Self:
+        """All of them together, which share `failures`; others may go on adding to them."""
+        total = cls(failures)
         for one in sums:
             for name in _COUNTED:
                 setattr(total, name, getattr(total, name) + getattr(one, name))
-            total._failures += one._failures[: MOST_KEPT - len(total._failures)]
         return total
 
     def result(self, directory: str, seconds: float, jobs: int, processes: int) -> PullResult:
@@ -114,5 +114,17 @@ class Sum:
             seconds,
             jobs,
             processes,
-            tuple(self._failures),
+            tuple(self._failures[:MOST_KEPT]),
         )
+
+
+def _forget_frames(error: BaseException) -> None:
+    """Let go of all that the transfer had, which the tracebacks hold: of a thousand failures, tens of megabytes."""
+    left: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while left:
+        one = left.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            one.__traceback__ = None
+            left += (one.__cause__, one.__context__)

@@ -91,8 +91,9 @@ class Pull:
         self._cancellation = cancellation
         self._announcer = Announcer(config.on_event)
         self._heard: deque[Event] = deque()
-        self._sums: list[Sum] = []
-        self._refused = Sum()
+        self._failures: list[PullFailure] = []
+        self._refused = Sum(self._failures)
+        self._sums: list[Sum] = [self._refused]
         self._found = self._received = 0
         self._is_listed = False
         self._may_be_short = True
@@ -231,7 +232,7 @@ class Pull:
 
     def _result(self) -> PullResult:
         seconds = time.monotonic() - self._began
-        total = Sum.of((self._refused, *self._sums, *self._company.sums))
+        total = Sum.of((*self._sums, *self._company.sums), self._failures)
         return total.result(self._folder.path, seconds, self._jobs, self._company.worked)
 
     @property
@@ -239,7 +240,7 @@ class Pull:
         return len(self._crew.hands) + self._company.threads
 
     def _recruit(self) -> Puller[Source]:
-        own = Sum()
+        own = Sum(self._failures)
         self._sums.append(own)
         fetcher = self._means.fetcher(self._cancellation)
         batch = Batch(self._folder, self._places) if self._config.fsync else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import tracemalloc
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,3 +109,38 @@ def test_twenty_times_the_objects_take_no_more_memory(tmp_path: Path) -> None:
 def test_failures_are_kept_up_to_a_number_and_counted(tmp_path: Path) -> None:
     _, result = peak(tmp_path, FEW, fails=True)
     assert (result.done, result.failed, len(result.failures)) == (0, FEW, MOST_KEPT)
+
+
+class _Held:
+    """What a transfer holds when it fails."""
+
+
+class _Failing(Fetched):
+    """Two threads fail in turns; of what they have held, and of their errors, it knows what is still there."""
+
+    def __init__(self) -> None:
+        super().__init__(fails=True)
+        self._both = threading.Barrier(2, timeout=60)
+        self.errors: weakref.WeakSet[NotFound] = weakref.WeakSet()
+        self.held: weakref.WeakSet[_Held] = weakref.WeakSet()
+        self.most_errors = self.most_held = 0
+
+    def fetch_small(self, *_: Any, **__: Any) -> Result:
+        self._both.wait()
+        held, error = _Held(), NotFound("there is no such object")
+        self.most_errors = max(self.most_errors, len(self.errors))
+        self.most_held = max(self.most_held, len(self.held))
+        self._both.wait()
+        self.errors.add(error)
+        self.held.add(held)
+        raise error from ValueError(held.__class__.__name__)
+
+
+def test_all_threads_together_keep_a_thousand_failures_and_nothing_of_what_the_transfers_had(tmp_path: Path) -> None:
+    failing = _Failing()
+    with Folder(tmp_path) as folder:
+        items = from_listing(listing(4 * MOST_KEPT), "data/")
+        result = Pull(items, folder, Config(jobs=2), failing, Cancellation()).run()
+    assert (result.failed, len(result.failures)) == (4 * MOST_KEPT, MOST_KEPT)
+    assert failing.most_errors < MOST_KEPT + 50
+    assert failing.most_held < 50
