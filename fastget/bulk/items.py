@@ -41,12 +41,27 @@ class Pause:
     """In the place of an item: there is none at the moment, and more may come."""
 
 
+@record
+class Broken:
+    """In the place of all further items: the caller's own iterable has raised this."""
+
+    error: Exception
+
+
 Pullable = str | Iterable[str | tuple[str, str] | Item | Pause]
 
 
-def from_urls(urls: Iterable[str | tuple[str, str] | Item | Pause]) -> Iterator[Item | Pause]:
+def from_urls(urls: Iterable[str | tuple[str, str] | Item | Pause]) -> Iterator[Item | Pause | Broken]:
     """An item for each URL, or pair of a URL and its path below the directory. Raises ConfigError for anything else."""
-    for given in urls:
+    left = iter(urls)
+    while True:
+        try:
+            given = next(left)
+        except StopIteration:
+            return
+        except Exception as error:  # noqa: BLE001 - raised again once what was named before is done
+            yield Broken(error)
+            return
         match given:
             case Item() | Pause():
                 yield given

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fastget.bulk.items import Item, Pause, Pullable, from_listing, from_urls
+from fastget.bulk.items import Broken, Item, Pause, Pullable, from_listing, from_urls
 from fastget.bulk.lines import Lines
 from fastget.core.governor import limit_for, start_for
 from fastget.engine.download.transfer import Transfer
@@ -140,7 +140,7 @@ def check_options(config: Config) -> None:
             )
 
 
-def items_of(what: Pullable, pages: Callable[[str], Iterator[list[ObjectInfo]]]) -> Iterable[Item | Pause]:
+def items_of(what: Pullable, pages: Callable[[str], Iterator[list[ObjectInfo]]]) -> Iterable[Item | Pause | Broken]:
     """The items that the caller names: those of a prefix, by `pages` of its listing, or of an iterable.
 
     Raises InvalidURL for what is no prefix, ConfigError for what is neither.

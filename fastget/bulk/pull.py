@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from fastget.buffers import LEAST
 from fastget.bulk.batch import Batch, places
 from fastget.bulk.crew import Crew
-from fastget.bulk.items import Item, Pause
+from fastget.bulk.items import Broken, Item, Pause
 from fastget.bulk.outcome import PullFailure, PullResult, Sum
 from fastget.bulk.processes.alone import company_for
 from fastget.bulk.puller import Order, Puller
@@ -82,7 +82,12 @@ class Pull:
     """
 
     def __init__(
-        self, items: Iterable[Item | Pause], folder: Folder, config: Config, means: Means, cancellation: Cancellation
+        self,
+        items: Iterable[Item | Pause | Broken],
+        folder: Folder,
+        config: Config,
+        means: Means,
+        cancellation: Cancellation,
     ) -> None:
         self._items = items
         self._folder = folder
@@ -118,20 +123,11 @@ class Pull:
     def run(self) -> PullResult:
         """Fetch everything. What fails is in the result, and keeps nothing else from being fetched.
 
-        Raises what the items raise (a listing that fails), once what is on its way has come to its end, and what
-        interrupted it, at once; what is complete stays.
+        Raises what the items raise (a listing that fails, an iterable of the caller), once what is on its way has come
+        to its end, and what interrupted it, at once; what is complete stays.
         """
         try:
-            try:
-                for item in self._items:
-                    if isinstance(item, Pause):
-                        self._crew.look()
-                    else:
-                        self._begin(item)
-            except FastgetError:
-                self._crew.finish()
-                raise
-            self._is_listed = True
+            broken = self._hand_out()
             self._crew.finish()
         except BaseException:
             self._cancellation.cancel()
@@ -140,9 +136,29 @@ class Pull:
         finally:
             self._deliver()
         self._folder.flush()
+        if broken is not None:
+            try:
+                raise broken
+            finally:
+                del broken  # whose traceback has this frame
         return self._result()
 
     # In the caller's thread ------------------------------------------------------------------------------------------
+
+    def _hand_out(self) -> Exception | None:
+        """Begin all items; what has broken them off, None where they came to their end."""
+        try:
+            for item in self._items:
+                if isinstance(item, Broken):
+                    return item.error
+                if isinstance(item, Pause):
+                    self._crew.look()
+                else:
+                    self._begin(item)
+        except FastgetError as error:
+            return error
+        self._is_listed = True
+        return None
 
     def _begin(self, item: Item) -> None:
         self._cancellation.check()

@@ -268,6 +268,24 @@ def test_a_list_that_breaks_off_leaves_what_was_named_before(serve_bucket: Serve
     assert files(directory) == {"a": b"1"}
 
 
+@pytest.mark.parametrize("error", [ValueError("no more"), OSError(5, "no more"), TimeoutError("no more")])
+def test_what_an_iterable_raises_comes_once_what_it_has_named_is_here(
+    serve_bucket: ServeBucket, directory: Path, error: Exception
+) -> None:
+    keys = {f"{number:02}": b"1" for number in range(40)}
+    server = serve_bucket(keys)
+
+    def urls() -> Iterator[str]:
+        for key in keys:
+            yield server.url(f"/b/{key}")
+        raise error
+
+    with pytest.raises(type(error), match="no more") as caught:
+        fastget.pull(urls(), directory, jobs=1)
+    assert caught.value is error
+    assert files(directory) == keys
+
+
 @pytest.mark.usefixtures("no_leaks")
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_an_interrupt_ends_everything_and_leaves_whole_files(
