@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from hashlib import blake2b
 
 from fastget.records import record
 
@@ -17,6 +18,8 @@ LONGEST_NAME = 255
 # PATH_MAX of Linux, in bytes, with room for the directory before it.
 LONGEST_PATH = 3072
 DEEPEST = 128
+# Letters of a path that is remembered as it is; of a longer one, a digest takes less memory.
+_REMEMBERED = 32
 # What nearly all keys are like: no name begins with a dot, and nothing in it means anything to any system but Windows.
 _PLAIN_PATH = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*+/)*+[A-Za-z0-9_][A-Za-z0-9_.-]*+")
 _RESERVED = frozenset(
@@ -72,13 +75,13 @@ class Taken:
 
     def __init__(self, *, folds: bool = False) -> None:
         self._folds = folds
-        self._files: set[str] = set()
-        self._directories: set[str] = set()
+        self._files: set[str | bytes] = set()
+        self._directories: set[str | bytes] = set()
 
     def take(self, path: str) -> str | None:
         """Take `path`; None, or why it cannot be taken."""
-        name = self._name(path)
-        above = list(_above(name))
+        whole = self._name(path)
+        name, above = _mark(whole), [_mark(directory) for directory in _above(whole)]
         if name in self._files:
             return "another object has the same name on this file system"
         if name in self._directories:
@@ -91,6 +94,11 @@ class Taken:
 
     def _name(self, path: str) -> str:
         return unicodedata.normalize("NFC", path).casefold() if self._folds else path
+
+
+def _mark(path: str) -> str | bytes:
+    """What a path is remembered by: a list may hold a million of them, each in a directory of its own."""
+    return path if len(path) <= _REMEMBERED else blake2b(path.encode(), digest_size=16).digest()
 
 
 def _above(path: str) -> list[str]:

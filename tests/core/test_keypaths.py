@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -123,3 +124,18 @@ def test_names_that_a_file_system_folds_into_one_are_found(one: str, other: str)
     assert folding.take(other) is not None
     assert exact.take(one) is None
     assert exact.take(other) is None
+
+
+def test_long_paths_in_directories_of_their_own_take_some_hundred_bytes_each() -> None:
+    count = 2000
+    paths = [f"{number:08}" * 12 + "/" + "/".join(["d" * 100] * 4 + ["x" * 200]) for number in range(count)]
+    tracemalloc.start()
+    try:
+        taken = Taken()
+        assert all(taken.take(path) is None for path in paths)
+        assert tracemalloc.get_traced_memory()[0] < 900 * count
+    finally:
+        tracemalloc.stop()
+    assert all(taken.take(path) for path in paths[:10])
+    assert taken.take(paths[0] + "/below") is not None
+    assert taken.take(paths[0].rpartition("/")[0]) is not None
