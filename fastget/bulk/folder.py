@@ -171,12 +171,24 @@ class Folder:
         except FileExistsError:
             pass
         except (OSError, UnicodeEncodeError):
-            return True  # nothing can be written, or not this name: assume the worse
+            return self._seems_to_fold()
         try:
             return self._has(_PROBE.upper()) or self._has(_PROBE.replace("\u00e9", "e\u0301"))
         finally:
             with suppress(OSError):
                 os.unlink(_PROBE, dir_fd=self._root)
+
+    def _seems_to_fold(self) -> bool:
+        """The same where nothing can be written: told by a name that is there; without one, assume the worse."""
+        with suppress(OSError), os.scandir(self._root) as entries:
+            for entry in entries:
+                if entry.name.isascii() and (other := entry.name.swapcase()) != entry.name:
+                    there = entry.stat(follow_symlinks=False)
+                    try:
+                        return os.path.samestat(there, os.stat(other, dir_fd=self._root, follow_symlinks=False))
+                    except FileNotFoundError:
+                        return False
+        return True
 
     def _has(self, name: str) -> bool:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -124,6 +125,33 @@ def test_a_file_system_that_keeps_names_apart_has_both(serve_bucket: ServeBucket
 
 
 @pytest.mark.fault("S6")
+def test_a_directory_that_is_read_only_has_both_still(
+    serve_bucket: ServeBucket, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve_bucket({"A": b"1", "a": b"2"})
+    assert pull(server, directory).done == 2
+    opened = os.open
+
+    def read_only(path: Any, flags: int, *more: Any, **named: Any) -> int:
+        if flags & os.O_CREAT:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", read_only)
+    result = pull(server, directory)
+    assert (result.done, result.skipped, result.failed) == (2, 2, 0)
+
+
+def test_an_empty_directory_that_is_read_only_may_take_two_names_for_one(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Folder(directory) as folder:
+        monkeypatch.setattr("fastget.bulk.folder._PROBE", "no/such/directory")
+        assert folder.folds_names()
+        (directory / "Name").touch()
+        assert not folder.folds_names()
+
+
 def test_a_key_that_is_a_file_and_a_directory_is_one_of_them(serve_bucket: ServeBucket, directory: Path) -> None:
     server = serve_bucket({"a": b"1", "a/b": b"2", "dir/": b"", "full/": b"bytes"})
     result = pull(server, directory)
