@@ -218,6 +218,25 @@ def test_ranges_with_another_total_are_asked_of_another_address(
 
 
 @pytest.mark.fault("N15", "N5")
+def test_an_address_that_never_answers_is_not_taken_for_a_server_that_serves_few_at_once(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = StoredObject(Content.generated(12 * MIB, seed=91), checksum=Algorithm.CRC64NVME)
+    silent = serve({"/k": stored}, faults=[faults.silence().always()])
+    good = serve({"/k": stored}, behaviour=Behaviour(rate_per_connection=1.2e6))
+    addresses = [("127.0.0.1", good.port), ("127.0.0.1", silent.port)]
+    with (
+        resolving(monkeypatch, lambda *_: addresses),
+        fastget.Client(connections=4, part_size=MIB, resume=False, fsync=False) as client,
+    ):
+        results = [client.download("http://store.example/k", tmp_path / name) for name in ("one", "two")]
+    assert [result.connections for result in results] == [4, 4]
+    assert [result.retries for result in results] == [0, 0]
+    assert all(result.verification.verified for result in results)
+    assert 1 <= len(silent.requests) <= 2
+
+
+@pytest.mark.fault("N15", "N5")
 def test_an_address_that_falls_silent_is_left_for_another(
     serve: Serve, stored: StoredObject, fetch: Fetch, monkeypatch: pytest.MonkeyPatch, assert_arrived: Check
 ) -> None:

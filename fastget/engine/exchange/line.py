@@ -88,6 +88,12 @@ class Line:
         self._hold(connection)
         return True
 
+    @property
+    def asked_peer(self) -> Peer | None:
+        """The address that the first answer of a connection is waited for from, where one is. For any thread."""
+        connection = self._connection
+        return connection.peer if connection is not None and self.asked is not None else None
+
     def has_asked(self, request: Request) -> bool:
         """Whether this very request went out ahead of its turn."""
         return self._asked is request

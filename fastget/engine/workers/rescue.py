@@ -10,6 +10,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from fastget.core.addresses import Trouble
 from fastget.core.straggler import (
     FLOOR,
     WINDOW,
@@ -95,20 +96,33 @@ class Watch:
                 worker.cut(Cut(shares=rescue.shares))
 
     def _dismiss_unserved(self, workers: Sequence[Worker], streams: Sequence[Stream]) -> bool:
-        """Let go of connections that were never answered while others are: the server serves no more at once."""
+        """Let go of connections that were never answered while others are: the server serves no more at once.
+
+        Or else it is their address that serves nobody, while others of the host do: then they go there.
+        """
         if not any(map(_is_alive, workers, streams)):
             return False
         now = time.monotonic()
         late = [
             worker for worker in workers if not (worker.is_served or worker.is_dismissed) and self._is_late(worker, now)
         ]
-        for worker in late:
+        unserved = [worker for worker in late if not self._blame_silent(worker)]
+        for worker in unserved:
             worker.is_dismissed = True
+        for worker in late:
             worker.cut(Cut())
         self.rescues += len(late)
-        if late:
+        if unserved:
             self.bears = max(1, sum(worker.is_served for worker in workers))
         return bool(late)
+
+    def _blame_silent(self, worker: Worker) -> bool:
+        """Whether the address that was asked serves nobody, which is held against it then."""
+        peer = worker.line.asked_peer
+        if peer is None or not self._job.givers.brings_nothing(peer):
+            return False
+        peer.blame(Trouble.SILENT)
+        return True
 
     def _is_late(self, worker: Worker, now: float) -> bool:
         """Whether a request has been waiting for its answer for far longer than others did."""
