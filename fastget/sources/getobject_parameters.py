@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from fastget.config import Config
     from fastget.core.messages import ResponseHead
+    from fastget.core.ranges import Span
     from fastget.sources.endpoints import S3Endpoints
     from fastget.sources.s3 import S3Source
 
@@ -125,15 +126,32 @@ class Selection:
                 url=display_url,
                 is_transient=False,
             )
+        span, length = _span_of(head), head.content_length
+        if not self.is_of_whole and span is not None and length not in (None, span.length):
+            raise ProtocolError(
+                f"{display_url}: a body of {length} bytes came as the bytes {span.start}-{span.stop - 1} of the object",
+                hint="the store, or something before it, sends something else under their name: ask again",
+                url=display_url,
+            )
         self.parameters.check_answer(head.headers, display_url)
+
+
+def _content_range(head: ResponseHead) -> ContentRange | None:
+    values = head.headers.get_all("content-range")
+    return ContentRange.parse(values[0]) if len(values) == 1 else None
+
+
+def _span_of(head: ResponseHead) -> Span | None:
+    """The bytes of the object that an answer says to hold; None where it does not tell."""
+    found = _content_range(head)
+    return None if found is None else found.span
 
 
 def _answers(head: ResponseHead, first: str, last: str) -> bool:
     """Whether the Content-Range of a 206 is the range from `first` to `last`, as far as there are bytes."""
-    values = head.headers.get_all("content-range")
-    if values == (_OF_NOTHING,) and head.content_length == 0:
+    if head.headers.get_all("content-range") == (_OF_NOTHING,) and head.content_length == 0:
         return not (first and int(first))
-    found = ContentRange.parse(values[0]) if len(values) == 1 else None
+    found = _content_range(head)
     if found is None or found.span is None or found.total is None or not (first or last):
         return False
     start = int(first) if first else max(found.total - int(last), 0)

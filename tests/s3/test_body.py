@@ -264,6 +264,21 @@ def test_an_empty_answer_to_a_range_that_has_bytes_is_refused(serve: Serve, get:
         get(serve(operations=[lambda _: nothing]), Range=text)
 
 
+@pytest.mark.fault("H6", "H7", "H42")
+@pytest.mark.row(30, 49)
+@pytest.mark.parametrize("asked", [{"Range": "bytes=100-99999"}, {"Range": "bytes=-5000"}, {"PartNumber": 3}], ids=str)
+@pytest.mark.parametrize("status", [206, 200])
+@pytest.mark.parametrize(
+    "fault", [faults.error_document_as_body(), faults.short_of_content_range(50), faults.body_longer(50)]
+)
+def test_a_body_of_another_length_than_its_content_range_is_refused(
+    serve: Serve, get: Ask, asked: dict[str, Any], status: int, fault: Any
+) -> None:
+    server = serve({"/b/k": in_parts()}, behaviour=Behaviour(partial_status=status), faults=[fault])
+    with pytest.raises(ProtocolError, match=r"a body of \d+ bytes came as the bytes \d+-\d+ of the object"):
+        get(server, **asked)
+
+
 @pytest.mark.row(49)
 def test_a_part_of_the_object_is_no_answer_where_all_of_it_was_asked_for(serve: Serve, get: Ask) -> None:
     some = Answer(206, (("Content-Range", "bytes 0-9/300000"),), (literal(DATA[:10]),))
