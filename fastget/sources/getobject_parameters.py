@@ -119,10 +119,18 @@ class Selection:
                 is_transient=False,
             )
         asked = _SPAN.fullmatch(self.range or "")
-        if head.status == 206 and asked is not None and not _answers(head, asked[1], asked[2]):
+        is_range = head.status == 206 or "content-range" in head.headers
+        if is_range and asked is not None and not _answers(head, asked[1], asked[2]):
             raise ProtocolError(
                 f"{display_url}: other bytes came than were asked for by {self.range}",
                 hint="the store, or something before it, has ranges wrong",
+                url=display_url,
+                is_transient=False,
+            )
+        if asked is not None and _is_of_more(head, asked[1], asked[2]):
+            raise ProtocolError(
+                f"{display_url}: the whole object came, and not {self.range} of it",
+                hint="the store ignores ranges: ask for the object without Range",
                 url=display_url,
                 is_transient=False,
             )
@@ -148,7 +156,7 @@ def _span_of(head: ResponseHead) -> Span | None:
 
 
 def _answers(head: ResponseHead, first: str, last: str) -> bool:
-    """Whether the Content-Range of a 206 is the range from `first` to `last`, as far as there are bytes."""
+    """Whether the Content-Range of an answer is the range from `first` to `last`, as far as there are bytes."""
     if head.headers.get_all("content-range") == (_OF_NOTHING,) and head.content_length == 0:
         return not (first and int(first))
     found = _content_range(head)
@@ -157,6 +165,23 @@ def _answers(head: ResponseHead, first: str, last: str) -> bool:
     start = int(first) if first else max(found.total - int(last), 0)
     stop = min(int(last) + 1, found.total) if first and last else found.total
     return (found.span.start, found.span.stop) == (start, stop)
+
+
+def _is_of_more(head: ResponseHead, first: str, last: str) -> bool:
+    """Whether a 200 brings all of an object of which less was asked for.
+
+    A range that none can be (`9-0`, `-`) asks for nothing less (RFC 9110 §14.2).
+    """
+    if head.status != 200 or "content-range" in head.headers or not (first or last):
+        return False
+    if first and last and int(last) < int(first):
+        return False
+    size = head.content_length
+    if size == 0:
+        return False
+    if not first:
+        return size is None or int(last) < size
+    return int(first) > 0 or (bool(last) and (size is None or int(last) + 1 < size))
 
 
 def _needed(given: Mapping[str, Any], name: str) -> str:

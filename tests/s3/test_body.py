@@ -238,8 +238,9 @@ def test_a_range_brings_its_bytes(serve: Serve, get: Ask, text: str, expected: b
         faults.content_range("items 100-199/300000"),
     ],
 )
-def test_other_bytes_than_were_asked_for_are_refused(serve: Serve, get: Ask, fault: Any) -> None:
-    server = serve({"/b/k": whole()}, faults=[fault.always()])
+@pytest.mark.parametrize("status", [206, 200])
+def test_other_bytes_than_were_asked_for_are_refused(serve: Serve, get: Ask, fault: Any, status: int) -> None:
+    server = serve({"/b/k": whole()}, behaviour=Behaviour(partial_status=status), faults=[fault.always()])
     with pytest.raises(ProtocolError, match="bytes=100-199"):
         get(server, Range="bytes=100-199")
 
@@ -277,6 +278,35 @@ def test_a_body_of_another_length_than_its_content_range_is_refused(
     server = serve({"/b/k": in_parts()}, behaviour=Behaviour(partial_status=status), faults=[fault])
     with pytest.raises(ProtocolError, match=r"a body of \d+ bytes came as the bytes \d+-\d+ of the object"):
         get(server, **asked)
+
+
+@pytest.mark.fault("H1")
+@pytest.mark.row(7, 49)
+@pytest.mark.parametrize("has_length", [True, False])
+@pytest.mark.parametrize("text", ["bytes=100-199", "bytes=0-99", "bytes=100-", "bytes=-7"])
+def test_a_range_that_a_store_without_ranges_answers_with_the_whole_object_is_refused(
+    serve: Serve, get: Ask, text: str, has_length: bool
+) -> None:
+    server = serve({"/b/k": whole()}, behaviour=Behaviour(ranges=False, send_length=has_length))
+    with pytest.raises(ProtocolError, match=f"the whole object came, and not {text} of it") as caught:
+        get(server, Range=text)
+    assert "ignores ranges" in (caught.value.hint or "")
+
+
+@pytest.mark.row(7, 49)
+@pytest.mark.parametrize("text", ["bytes=0-", "bytes=0-299999", "bytes=-300000", "bytes=0-999999", "bytes=9-0"])
+def test_a_range_of_all_there_is_may_be_answered_with_the_whole_object(serve: Serve, get: Ask, text: str) -> None:
+    answer = get(serve({"/b/k": whole()}, behaviour=Behaviour(ranges=False)), Range=text)
+    assert answer["Body"].read() == DATA
+    assert answer["Body"].verification.verified
+
+
+@pytest.mark.row(7, 49)
+@pytest.mark.parametrize("text", ["bytes=0-99", "bytes=5-", "bytes=-7"])
+def test_an_empty_object_may_come_whole_whatever_the_range(serve: Serve, get: Ask, text: str) -> None:
+    behaviour = Behaviour(empty_range=EmptyRange.WHOLE)
+    answer = get(serve({"/b/k": StoredObject(Content.of(b""))}, behaviour=behaviour), Range=text)
+    assert answer["Body"].read() == b""
 
 
 @pytest.mark.row(49)
