@@ -41,8 +41,8 @@ class Tool(Protocol[T]):
     on, so before any wait, and at the end. `take_following` gives the piece that it has taken ahead, if it has, to be
     worked on next. `rest` lets go of the connection until there is more to do.
 
-    From another thread: `asker` shows what it waits for, `give_up` ends that; `served` threads fare better. `make_room`
-    closes connections that nobody uses.
+    From another thread: `asker` shows what it waits for, `give_up` ends that; `served` threads fare better, and it says
+    whether no more than those can. `make_room` closes connections that nobody uses.
     """
 
     @property
@@ -58,7 +58,7 @@ class Tool(Protocol[T]):
 
     def close(self) -> None: ...
 
-    def give_up(self, served: int) -> None: ...
+    def give_up(self, served: int) -> bool: ...
 
     def make_room(self) -> None: ...
 
@@ -248,8 +248,7 @@ class Crew(Generic[T]):
                 hand.tool.make_room()
                 continue
             hand.is_dismissed = True
-            self._is_full = True
-            hand.tool.give_up(one.served)
+            self._is_full = hand.tool.give_up(one.served) or self._is_full
 
     def _start(self) -> bool:
         hand = Hand(self._recruit())

@@ -157,11 +157,16 @@ class Puller(Generic[S]):
     def asker(self) -> Asking:
         return self._fetcher.asking
 
-    def give_up(self, served: int) -> None:
-        """From another thread: end the request that waits; `served` others are answered."""
+    def give_up(self, served: int) -> bool:
+        """From another thread: end the request that waits; `served` others are answered.
+
+        Whether they are all that the server answers at once; False where it is one address of it that answers nobody.
+        """
+        is_mute = self._fetcher.asking.blame_mute()
         self._fetcher.asking.give_up()
-        if self._learn is not None and self._source is not None:
+        if not is_mute and self._learn is not None and self._source is not None:
             self._learn(self._source, served)
+        return not is_mute
 
     def make_room(self) -> None:
         """From another thread: close connections that nobody uses."""

@@ -109,6 +109,10 @@ class Asking:
     def server(self) -> Origin | None:
         return line.origin if (line := self._current) is not None else None
 
+    def blame_mute(self) -> bool:
+        """As `Line.blame_mute`, of what is waited for."""
+        return (line := self._current) is not None and line.blame_mute()
+
     def give_up(self) -> None:
         """From another thread: end the request that waits, with Cancelled."""
         self.is_given_up = True

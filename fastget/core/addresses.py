@@ -78,6 +78,7 @@ class AddressBook:
         self._found: tuple[Address, ...] = ()
         self._open: dict[Address, int] = {}
         self._records: dict[Address, _Record] = {}
+        self._answered: set[Address] = set()
         self._last_trouble = float("-inf")
 
     @property
@@ -98,6 +99,7 @@ class AddressBook:
             for address, record in self._records.items()
             if address in self._found or record.until > now  # a store shows a few of its many addresses at a time
         }
+        self._answered &= {*self._found, *self._open, *self._records}
 
     def order(self, now: float, avoiding: Address | None = None) -> list[Address]:
         """All addresses, in the order in which to try them: the good ones, least loaded first, then the bad ones.
@@ -124,6 +126,14 @@ class AddressBook:
         left = self._open.pop(address, 0) - 1
         if left > 0:
             self._open[address] = left
+
+    def answered(self, address: Address) -> None:
+        """A request to the address was answered, whatever with."""
+        self._answered.add(address)
+
+    def is_mute(self, address: Address) -> bool:
+        """Whether the address has never answered, and another one has."""
+        return bool(self._answered) and address not in self._answered
 
     def blame(self, address: Address, trouble: Trouble, now: float) -> None:
         """Hold something against an address. What weighs more already goes on doing so."""

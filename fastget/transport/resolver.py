@@ -53,6 +53,15 @@ class Peer(NamedTuple):
         """Whether the host has another address than this."""
         return self.host.knows(lambda address: address != self.address)
 
+    def has_answered(self) -> None:
+        """A new connection has brought its first answer."""
+        self.host.has_answered(self.address)
+
+    @property
+    def is_mute(self) -> bool:
+        """Whether the address has never answered, while another one of the host has."""
+        return self.host.is_mute(self.address)
+
     @property
     def is_shunned(self) -> bool:
         """Whether the address has turned out bad, and the host has a better one."""
@@ -183,6 +192,16 @@ class Host:
         """One of them is not any more."""
         # Without the lock, which this very thread may hold: the garbage collector closes what nobody has closed.
         self._closed.append(address)
+
+    def has_answered(self, address: Address) -> None:
+        """See AddressBook.answered."""
+        with self._lock:
+            self._book.answered(address)
+
+    def is_mute(self, address: Address) -> bool:
+        """See AddressBook.is_mute."""
+        with self._lock:
+            return self._book.is_mute(address)
 
     def blame(self, address: Address, trouble: Trouble) -> None:
         """See AddressBook.blame."""

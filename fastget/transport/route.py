@@ -148,6 +148,8 @@ class Route:
     def remember(self, wire: Wire) -> None:
         """The first answer has come over a wire, and with it, in TLS 1.3, what further ones can go on from."""
         self._sessions.learn(self._end, wire.new_session)
+        if self.peer is not None:
+            self.peer.has_answered()
 
     def leave(self) -> None:
         """The wire is closed, or about to be."""

@@ -98,6 +98,26 @@ def test_where_all_are_bad_all_are_tried_and_the_latest_last() -> None:
     assert not any(book.is_shunned(one, 3.0) for one in (A, B, C))
 
 
+def test_an_address_is_mute_that_has_never_answered_while_another_has() -> None:
+    book = book_of(A, B)
+    assert not book.is_mute(A)
+    book.answered(B)
+    assert book.is_mute(A)
+    assert not book.is_mute(B)
+    book.answered(A)
+    assert not book.is_mute(A)
+
+
+def test_what_has_answered_is_remembered_while_it_is_found_or_has_connections() -> None:
+    book = book_of(A, B)
+    book.answered(A)
+    book.answered(B)
+    book.opened(A)
+    book.update([C], 1.0)
+    assert book.is_mute(B)
+    assert not book.is_mute(A)
+
+
 def test_the_only_address_is_never_shunned() -> None:
     book = book_of(A)
     book.blame(A, Trouble.DAMAGED, 0.0)

@@ -237,6 +237,24 @@ def test_an_address_that_never_answers_is_not_taken_for_a_server_that_serves_few
 
 
 @pytest.mark.fault("N15", "N5")
+def test_a_pull_asks_an_address_that_never_answers_no_more(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = {f"/{number}": StoredObject(Content.generated(20_000, seed=number)) for number in range(60)}
+    silent = serve(stored, faults=[faults.silence().always()])
+    good = serve(stored, behaviour=Behaviour(first_byte_delay=(0.02, 0.03)))
+    addresses = [("127.0.0.1", good.port), ("127.0.0.1", silent.port)]
+    urls = [f"http://store.example{path}" for path in stored]
+    with resolving(monkeypatch, lambda *_: addresses), fastget.Client(jobs=8, processes=1, fsync=False) as client:
+        first = client.pull(urls, tmp_path / "first")
+        asked = len(silent.requests)
+        second = client.pull(urls, tmp_path / "second")
+    assert asked
+    assert len(silent.requests) == asked
+    assert [(result.done, result.failed) for result in (first, second)] == [(60, 0)] * 2
+
+
+@pytest.mark.fault("N15", "N5")
 def test_an_address_that_falls_silent_is_left_for_another(
     serve: Serve, stored: StoredObject, fetch: Fetch, monkeypatch: pytest.MonkeyPatch, assert_arrived: Check
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol, Self
 
+from fastget.core.addresses import Trouble
 from fastget.core.messages import Framing, Request, ResponseHead
 from fastget.engine.exchange.stopwatch import Stopwatch
 from fastget.errors import FastgetError, NetworkError, ProtocolError
@@ -12,7 +13,6 @@ from fastget.errors import FastgetError, NetworkError, ProtocolError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fastget.core.addresses import Trouble
     from fastget.core.urls import Origin
     from fastget.engine.cancellation import Cancellation
     from fastget.transport.protocol import Connection
@@ -87,12 +87,6 @@ class Line:
             return False
         self._hold(connection)
         return True
-
-    @property
-    def asked_peer(self) -> Peer | None:
-        """The address that the first answer of a connection is waited for from, where one is. For any thread."""
-        connection = self._connection
-        return connection.peer if connection is not None and self.asked is not None else None
 
     def has_asked(self, request: Request) -> bool:
         """Whether this very request went out ahead of its turn."""
@@ -187,6 +181,15 @@ class Line:
         """Hold the last answer against the address that it came from: others of the same host go first for a while."""
         if self.peer is not None:
             self.peer.blame(trouble)
+
+    def blame_mute(self) -> bool:
+        """From any thread: whether it waits for an address that serves nobody, which is held against it then."""
+        connection = self._connection
+        peer = connection.peer if connection is not None and self.asked is not None else None
+        if peer is None or not peer.is_mute:
+            return False
+        peer.blame(Trouble.SILENT)
+        return True
 
     def cut(self) -> None:
         """From any thread: end the running exchange, with Cancelled; the next one takes another connection."""

@@ -35,11 +35,6 @@ class Givers:
         """The number of addresses that have brought anything."""
         return len(self._seen)
 
-    def brings_nothing(self, peer: Peer) -> bool:
-        """Whether nothing has ever come from an address, while others of its host bring something."""
-        seen = self._seen.copy()  # other threads add to it
-        return peer not in seen and any(other.host is peer.host for other in seen)
-
     def begin_pass(self) -> None:
         """What was fetched up to now is going to be fetched again, from others."""
         self._before = {**self._before, **self._now}

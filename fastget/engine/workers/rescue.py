@@ -10,7 +10,6 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from fastget.core.addresses import Trouble
 from fastget.core.straggler import (
     FLOOR,
     WINDOW,
@@ -106,7 +105,7 @@ class Watch:
         late = [
             worker for worker in workers if not (worker.is_served or worker.is_dismissed) and self._is_late(worker, now)
         ]
-        unserved = [worker for worker in late if not self._blame_silent(worker)]
+        unserved = [worker for worker in late if not worker.line.blame_mute()]
         for worker in unserved:
             worker.is_dismissed = True
         for worker in late:
@@ -115,14 +114,6 @@ class Watch:
         if unserved:
             self.bears = max(1, sum(worker.is_served for worker in workers))
         return bool(late)
-
-    def _blame_silent(self, worker: Worker) -> bool:
-        """Whether the address that was asked serves nobody, which is held against it then."""
-        peer = worker.line.asked_peer
-        if peer is None or not self._job.givers.brings_nothing(peer):
-            return False
-        peer.blame(Trouble.SILENT)
-        return True
 
     def _is_late(self, worker: Worker, now: float) -> bool:
         """Whether a request has been waiting for its answer for far longer than others did."""
