@@ -60,8 +60,9 @@ on with it. Tries of each: {tries}; where they ended differently, the number sta
 - **wrong**: success, and other bytes
 - **hangs**: not done after 60 seconds
 
-503 to every range: fastget goes on over the connection that brought the first answer. Where a server begins to refuse
-ranges only after that one has been let go, it ends in an error, keeps what it has, and the same command goes on later.
+503 or 500 to every range: fastget goes on over the connection that brought the first answer. Where a server begins to
+refuse ranges only after that one has been let go, it ends in an error, keeps what it has, and the same command goes on
+later.
 
 """
 

@@ -154,7 +154,8 @@ PROTOCOL = (
     Row(
         "H41",
         "500 among many objects",
-        "tried again, out of one budget for all requests to an endpoint; others are unaffected, and the exit status tells",
+        "tried again, out of one budget for all requests to an endpoint; others are unaffected, and the exit status tells; "
+        "where every range fails so, the first answer is read to its end",
     ),
     Row("H42", "S3 error document as the body of a range", "caught by length and checksum; never written as content"),
     Row("H43", "object that is an error document", "fetched as it is"),

@@ -41,6 +41,11 @@ def is_transient(error: FastgetError) -> bool:
     return False
 
 
+def is_failing_server(error: FastgetError) -> bool:
+    """Whether the server, or what is before it, has answered that it fails, maybe for a while only (500, 502, 504)."""
+    return isinstance(error, ServerError) and is_transient(error)
+
+
 def is_refusal(error: FastgetError) -> bool:
     """Whether the server only puts the request off: that says nothing against it while it serves others."""
     too_early = isinstance(error, ServerError) and error.reply is not None and error.reply.status == _TOO_EARLY

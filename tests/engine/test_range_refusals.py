@@ -11,7 +11,7 @@ import pytest
 
 import fastget
 from fastget.engine.cancellation import Cancellation
-from fastget.errors import AccessDenied, Cancelled, NetworkError, NotFound, SourceChanged
+from fastget.errors import AccessDenied, Cancelled, NetworkError, NotFound, ServerError, SourceChanged
 from fastget.events import Event, Progress, Started
 from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults
 
@@ -20,6 +20,8 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 MIB = 1024 * 1024
 OPTIONS: dict[str, Any] = {"part_size": MIB, "connections": 4, "retries": 1}
 STATUSES = (400, 403, 404, 405, 406, 409, 410, 413, 416, 451, 501, 505)
+# What may be over in a moment: it is asked again, and the first answer flows on meanwhile.
+FAILURES = (408, 425, 429, 500, 502, 503, 504, 520, 529, 598)
 
 
 def _refusing(status: int = 403) -> Behaviour:
@@ -41,6 +43,59 @@ def test_whatever_a_range_is_refused_with_the_first_answer_brings_it_all(
     assert _plain_gets(server) == 1
     assert (result.bytes_received, result.split) == (content.size, "stream")
     assert any(request.range for request in server.requests)
+
+
+@pytest.mark.fault("H35", "H41")
+@pytest.mark.parametrize("status", FAILURES)
+@pytest.mark.parametrize("retries", [0, 1])
+def test_a_server_that_fails_at_every_range_is_read_in_the_first_answer(
+    content: Content, content_digest: str, destination: Path, status: int, retries: int
+) -> None:
+    with ObjectServer({"/k": StoredObject(content)}, behaviour=_refusing(status)) as server:
+        result = fastget.download(server.url("/k"), destination, **{**OPTIONS, "retries": retries})
+    assert hashlib.sha256(destination.read_bytes()).hexdigest() == content_digest
+    assert _plain_gets(server) == 1
+    assert result.bytes_received == content.size
+    assert any(request.range for request in server.requests)
+
+
+@pytest.mark.fault("H41")
+def test_a_server_that_fails_at_ranges_for_a_while_serves_them_then(content: Content, destination: Path) -> None:
+    failing = faults.internal_error().on(ranged=True).times(4)
+    behaviour = Behaviour(rate_per_connection=4 * MIB)
+    with ObjectServer({"/k": StoredObject(content)}, behaviour=behaviour, faults=[failing]) as server:
+        result = fastget.download(server.url("/k"), destination, **{**OPTIONS, "retries": 0})
+        served = [request for request in server.requests if request.range and request.status == 206]
+    assert destination.read_bytes() == content.read()
+    assert served
+    assert result.bytes_received == content.size
+
+
+@pytest.mark.fault("H41")
+def test_a_server_that_fails_at_ranges_once_its_first_answer_has_broken_ends_the_download(
+    content: Content, destination: Path
+) -> None:
+    broken = faults.close_mid_body(after=2 * MIB).on(ranged=False)
+    with (
+        ObjectServer({"/k": StoredObject(content)}, behaviour=_refusing(500), faults=[broken]) as server,
+        pytest.raises(ServerError, match="500"),
+    ):
+        fastget.download(server.url("/k"), destination, **OPTIONS)
+    assert not destination.exists()
+
+
+@pytest.mark.fault("H41")
+def test_a_server_that_fails_at_ranges_after_it_has_served_some_ends_the_download(
+    content: Content, destination: Path
+) -> None:
+    failing = faults.internal_error().on(request=2, ranged=True).always()
+    behaviour = Behaviour(rate_per_connection=4 * MIB)
+    with (
+        ObjectServer({"/k": StoredObject(content)}, behaviour=behaviour, faults=[failing]) as server,
+        pytest.raises(ServerError),
+    ):
+        fastget.download(server.url("/k"), destination, **{**OPTIONS, "connections": 2, "retries": 0})
+    assert not destination.exists()
 
 
 def _into(url: str) -> bytes:

@@ -323,11 +323,11 @@ class Job:
     def retry(self, piece: Piece, error: FastgetError, *, may_leave: bool = True) -> Retried | None:
         """Count a failure of a piece; the event says how long to wait before it is asked for again.
 
-        None where the store refuses it, and it was left to those who are served, if it `may`. Raises `error` when
-        another try is not worth it, or nobody has one left.
+        None where the store refuses it, or fails with all ranges, and it was left to those who are served, if it `may`.
+        Raises `error` when another try is not worth it, or nobody has one left.
         """
         with self._lock:
-            is_refusal = isinstance(error, Throttled)
+            is_refusal = isinstance(error, Throttled) or self._may_fail_for_ranges(error)
             may_leave = may_leave and is_refusal
             if is_refusal:
                 self._stock.refuse(piece)
@@ -342,6 +342,10 @@ class Job:
         delay = retry.delay_before(piece.attempts, random.random(), error)
         stop = None if self.task.plan.size is None else piece.chunk.span.stop
         return Retried(self.task.source.display_url, piece.position, stop, piece.attempts, delay, error.message)
+
+    def _may_fail_for_ranges(self, error: FastgetError) -> bool:
+        """Whether the server fails with ranges alone, as far as is known: the whole object flows, no range ever did."""
+        return self.stream.flows and not self._ranges_proven and retry.is_failing_server(error)
 
     def _may_retry(self, piece: Piece, error: FastgetError) -> bool:
         retries, is_lean_refusal = self.task.config.retries, isinstance(error, Throttled) and self.stream.is_lean
