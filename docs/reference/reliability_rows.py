@@ -226,7 +226,12 @@ LOCAL = (
     Row("X4", "input/output error while flushing", "fails for good: a second flush proves nothing"),
     Row("X5", "short writes, interrupted calls", "written on"),
     Row("X6", "no inodes left", "an error before anything is fetched"),
-    Row("X7", "directory that cannot be written, or is not there", "said before the first request"),
+    Row(
+        "X7",
+        "directory that cannot be written, or is not there",
+        "said before the first request; before the first byte, where a file there cannot be replaced (immutable, or "
+        "another's with the sticky bit)",
+    ),
     Row("X8", "destination is a directory", "refused, with the way to write into it"),
     Row("X9", "destination is a symbolic link", "the link is replaced, never written through"),
     Row("X10", "destination is a pipe, a device, standard output", "written in order, never replaced"),

@@ -16,6 +16,7 @@ from fastget.sinks.failures import destination_error
 from fastget.sinks.modes import set_mode
 from fastget.sinks.names import Names
 from fastget.sinks.publishing import CREATE, flush, rename_to_free
+from fastget.sinks.replacing import check_replaceable
 from fastget.sinks.space import reserve
 from fastget.sinks.writeback import WriteBack
 
@@ -96,6 +97,7 @@ class FileSink:
             raise DestinationError(f"{self._path} is already being written by this transfer", path=self._path)
         try:
             self._directory = self._open_directory()
+            check_replaceable(self._name, self._directory, self._path)
             descriptor = make(self._directory)
             if size:
                 reserve(descriptor, size, self._path)
