@@ -69,7 +69,12 @@ NETWORK = (
     Row("N27", "ports or descriptors exhausted", "few connections, used again; where none can be had, waits and fewer"),
 )
 PROTOCOL = (
-    Row("H1", "200 with the whole object to a range", "never written at an offset; the first stream goes on alone"),
+    Row(
+        "H1",
+        "200 with the whole object to a range",
+        "never written at an offset; the first stream goes on alone. Where that breaks, the whole is asked for again: a "
+        "file begins anew, a pipe passes over what has left, if the ETag is strong",
+    ),
     Row("H2", "200 with an exact Content-Range", "accepted of S3 stores only, where servers are known to do it"),
     Row("H3", "206 with another start", "discarded, asked for again"),
     Row(

@@ -70,6 +70,17 @@ def judge(head: ResponseHead, asked: Expectation) -> Accepted | Refused:
     return verdict if isinstance(verdict, Refused) else _judge_silence(head, asked) or verdict
 
 
+def judge_whole(head: ResponseHead, pin: Pin) -> Refused | None:
+    """Why the answer to a plain request may not be all of the pinned object, whose ETag is strong; None where it is."""
+    if head.status != 200 or "content-range" in head.headers:
+        return Refused(Doubt.UNPROVEN, f"status {head.status} does not answer with the whole object")
+    if (refused := judge_identity(head, pin) or _judge_coding(head, pin)) is not None:
+        return refused
+    if "etag" not in head.headers:
+        return Refused(Doubt.UNPROVEN, "the answer does not say of which version it is")
+    return None if head.content_length is None else _judge_total(head.content_length, pin)
+
+
 def judge_identity(head: ResponseHead, pin: Pin) -> Refused | None:
     """Whether an answer of any kind speaks of another object than the pinned one; None when nothing says so."""
     etag = _another(head.headers, "etag", pin.etag)

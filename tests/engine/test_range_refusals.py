@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import fastget
+from fastget.core.checksums.algorithms import Algorithm
 from fastget.engine.cancellation import Cancellation
-from fastget.errors import AccessDenied, Cancelled, NetworkError, NotFound, ServerError, SourceChanged
+from fastget.errors import AccessDenied, Cancelled, FastgetError, NetworkError, NotFound, ServerError, SourceChanged
 from fastget.events import Event, Progress, Started
 from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults
+from fastget.testing.behaviour import ETags
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -161,16 +164,96 @@ def test_a_first_answer_that_breaks_is_asked_for_anew(content: Content, content_
     assert (_plain_gets(server), result.split) == (2, "stream")
 
 
-@pytest.mark.fault("H35")
-def test_what_has_left_through_a_pipe_cannot_be_begun_anew(content: Content) -> None:
-    broken = faults.close_mid_body(after=2 * MIB).on(ranged=False)
+def _streamed(url: str, **options: Any) -> tuple[bytearray, FastgetError | None]:
+    """What came, and what ended it."""
     got = bytearray()
-    with (
-        ObjectServer({"/k": StoredObject(content)}, behaviour=_refusing(), faults=[broken]) as server,
-        fastget.stream(server.url("/k"), **OPTIONS) as stream,
-        pytest.raises(NetworkError, match="cannot go on"),
-    ):
-        got.extend(byte for view in stream for byte in view)
+    try:
+        with fastget.stream(url, **{**OPTIONS, **options}) as stream:
+            for view in stream:
+                got += view
+    except FastgetError as error:
+        return got, error
+    return got, None
+
+
+@pytest.mark.fault("H35", "H1")
+@pytest.mark.parametrize("stored", [{}, {"etag": '"opaque"'}, {"checksum": Algorithm.SHA256}], ids=str)
+@pytest.mark.parametrize(
+    "behaviour",
+    [_refusing(), _refusing(501), Behaviour(ranges=False), Behaviour(ranges=False, accept_ranges="none")],
+    ids=["403", "501", "ignored", "none"],
+)
+@pytest.mark.parametrize("breaks", [1, 4])
+def test_a_pipe_whose_stream_breaks_gets_the_rest_from_a_new_one_of_the_whole(
+    content: Content, stored: dict[str, Any], behaviour: Behaviour, breaks: int
+) -> None:
+    behaviour = replace(behaviour, rate_per_connection=16 * MIB, amazon=bool(stored.get("checksum")))
+    cuts = [
+        faults.close_mid_body(after=MIB + number * 300_000).on(ranged=False, request=number + 1)
+        for number in range(breaks)
+    ]
+    with ObjectServer({"/k": StoredObject(content, **stored)}, behaviour=behaviour, faults=cuts) as server:
+        got, error = _streamed(server.url("/k"))
+        whole = [request for request in server.requests if request.method == "GET" and request.range is None]
+    assert error is None
+    assert got == content.read()
+    assert len(whole) == 1 + breaks
+    assert all(request.headers.get("if-match") for request in whole[1:])
+
+
+@pytest.mark.fault("H35")
+def test_a_pipe_whose_streams_break_for_ever_ends(content: Content) -> None:
+    broken = faults.close_mid_body(after=2 * MIB).on(ranged=False).always()
+    with ObjectServer({"/k": StoredObject(content)}, behaviour=_refusing(), faults=[broken]) as server:
+        got, error = _streamed(server.url("/k"), retries=20)
+        assert _plain_gets(server) == 5
+    assert isinstance(error, NetworkError)
+    assert "cannot go on" in str(error)
+    assert content.read().startswith(got)
+
+
+@pytest.mark.fault("H35", "C3", "C4", "H53")
+@pytest.mark.parametrize("if_match", [True, False])
+@pytest.mark.parametrize("size", [0, 1])
+def test_a_pipe_whose_stream_breaks_gets_nothing_of_another_version(
+    content: Content, *, if_match: bool, size: int
+) -> None:
+    other = StoredObject(Content.generated(content.size + size, seed=98))
+    turns = [
+        faults.close_mid_body(after=2 * MIB).on(ranged=False, request=1),
+        faults.replaced(other).on(ranged=False, request=2),
+    ]
+    behaviour = replace(_refusing(), if_match=if_match)
+    with ObjectServer({"/k": StoredObject(content)}, behaviour=behaviour, faults=turns) as server:
+        got, error = _streamed(server.url("/k"))
+    assert isinstance(error, SourceChanged)
+    assert content.read().startswith(got)
+
+
+@pytest.mark.fault("H35")
+@pytest.mark.parametrize("etags", [ETags.WEAK, ETags.NONE])
+def test_what_has_left_through_a_pipe_cannot_be_begun_anew_without_a_strong_etag(
+    content: Content, etags: ETags
+) -> None:
+    broken = faults.close_mid_body(after=2 * MIB).on(ranged=False)
+    behaviour = replace(_refusing(), etags=etags)
+    with ObjectServer({"/k": StoredObject(content)}, behaviour=behaviour, faults=[broken]) as server:
+        got, error = _streamed(server.url("/k"))
+    assert isinstance(error, NetworkError)
+    assert "cannot go on" in str(error)
+    assert content.read().startswith(got)
+
+
+@pytest.mark.fault("H35")
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_a_pipe_whose_stream_breaks_and_is_refused_ends_in_the_servers_words(content: Content, status: int) -> None:
+    turns = [
+        faults.close_mid_body(after=2 * MIB).on(ranged=False, request=1),
+        replace(faults.status(status).on(ranged=False, request=2).always()),
+    ]
+    with ObjectServer({"/k": StoredObject(content)}, behaviour=_refusing(), faults=turns) as server:
+        got, error = _streamed(server.url("/k"))
+    assert isinstance(error, AccessDenied | SourceChanged | ServerError)
     assert content.read().startswith(got)
 
 

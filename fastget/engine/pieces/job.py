@@ -193,11 +193,16 @@ class Job:
         with self._lock:
             if self._ranges_proven:
                 return
-            self._ranges_refused = True
-            self._changed.notify_all()
+            self.leave_to_stream()
         # The next object may be served otherwise: it begins with one connection, which finds that out.
         self.task.store.learn(connections=1)
         raise RangeNotSupported("the server ignores ranges", url=self.task.source.display_url)
+
+    def leave_to_stream(self) -> None:
+        """Ask for no range any more."""
+        with self._lock:
+            self._ranges_refused = True
+            self._changed.notify_all()
 
     @property
     def pin(self) -> Pin:

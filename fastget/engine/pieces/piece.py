@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastget.core.checksums.algorithms import Algorithm, Hasher, new_hasher
 from fastget.core.checksums.combine import fold
 from fastget.core.checksums.declared import part_digest
-from fastget.core.ranges import Span
+from fastget.core.ranges import ContentRange, Span
 from fastget.records import record
 
 if TYPE_CHECKING:
@@ -84,6 +85,12 @@ class Piece:
     def landed(self) -> int:
         """Bytes that have reached the sink."""
         return self.position - self.chunk.span.start
+
+    def end_at_total(self, head: ResponseHead) -> None:
+        """The length that the first answer did not tell: an accepted one to a range does."""
+        place = ContentRange.parse(head.headers.get("content-range") or "")
+        if place is not None and place.total is not None:
+            self.chunk = replace(self.chunk, span=Span(self.chunk.span.start, place.total))
 
     def listed_digest(self, layout: PartLayout | None) -> PartDigest | None:
         """What the store's list of parts says of this one; None where it is a slice of a part, or nothing is listed."""

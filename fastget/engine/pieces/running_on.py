@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastget.engine.cancellation import Cancellation
+    from fastget.engine.pieces.job import Job
     from fastget.engine.pieces.piece import Piece
     from fastget.engine.pieces.stock import Stock
+
+# So often is all of an object read again for the rest of it: as often as a file is begun anew.
+MOST_ANEW = 4
 
 
 class RunningOn:
@@ -23,7 +27,8 @@ class RunningOn:
 
     The discovery stream `flows` from its first chunk to its end. `is_lean` while the rest is left to those who are
     served: then others ask one at a time, once for each piece that has landed, as a store may be busy for a moment
-    only; `refusals` counts those in a row while nobody was served.
+    only; `refusals` counts those in a row while nobody was served. `anew_left` counts down how often there may be a new
+    stream of the whole, for a rest that no range is served of, where what has left cannot be taken back.
     """
 
     def __init__(
@@ -32,6 +37,7 @@ class RunningOn:
         self.flows = False
         self.is_lean = False
         self.refusals = 0
+        self.anew_left = MOST_ANEW
         self._may_try = False
         self._changed = changed
         self._stock = stock
@@ -90,6 +96,21 @@ class RunningOn:
         with self._changed:
             self.flows = False
             self.rejoin()
+
+    def may_begin_anew(self, job: Job) -> bool:
+        """Whether there may be a new stream where none flows: bytes have left for good, of a version that is sure."""
+        has_left = job.has_begun and not job.task.sink.is_seekable
+        return has_left and job.task.info.pin.is_strong and self.anew_left > 0
+
+    def claim_anew(self, job: Job) -> Piece | None:
+        """What a new stream goes on with where ranges are refused; None where there may be none, or one flows."""
+        with self._changed:
+            while job.are_ranges_refused and self.may_begin_anew(job) and not (self._is_over() or self.flows):
+                if (piece := self._stock.first()) is not None:
+                    self.flows = True
+                    return piece
+                self._changed.wait()
+        return None
 
     def wait(self, piece: Piece, seconds: float) -> bool:
         """Wait before a piece is asked for; False where the stream has come to it first. Raises Cancelled."""

@@ -102,6 +102,15 @@ class Stock:
             self._hand_out(piece)
         return piece
 
+    def first(self) -> Piece | None:
+        """What comes next behind everything that has landed; None where somebody holds it. Its tries stay counted."""
+        begun = self._begun.get(self._index(self.front))
+        attempts = 0 if begun is None else begun.attempts
+        piece = self.at(self.front if begun is None else begun.position, even_returned=True)
+        if piece is not None:
+            piece.attempts = attempts
+        return piece
+
     def _loose_at(self, offset: int) -> Piece | None:
         """What was begun up to here, and is nobody's."""
         for share in self._shares:

@@ -229,6 +229,7 @@ class _RangeJob(Job):
 
     def __init__(self, task: Task, tally: Tally, cancellation: Cancellation) -> None:
         super().__init__(task, _NoRecord(), (), tally, cancellation)
+        self.stream.anew_left = 0  # where there are no ranges, no part of an object can be read
 
     def take_first(self, answered: Span | None) -> Piece | None:
         """The first piece, where the answer that has come is of it; the server then serves ranges.

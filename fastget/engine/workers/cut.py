@@ -20,3 +20,7 @@ class Cut:
     error: FastgetError | None = None
     shares: int = 1
     is_slow: bool = True
+
+
+class Overtaken(Exception):
+    """The discovery stream has taken the piece that waits at the gate."""

@@ -8,21 +8,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from fastget.core import retry
 from fastget.core.addresses import Trouble
 from fastget.core.planner import Chunk
-from fastget.core.ranges import ContentRange, Span
+from fastget.core.ranges import Span
 from fastget.core.validators import GONE
 from fastget.engine.descriptors import are_exhausted
 from fastget.engine.exchange.asking import ask
 from fastget.engine.pieces.job import BYTES_ARE_OUT
 from fastget.engine.pieces.piece import Piece
 from fastget.engine.pieces.task import Replan
-from fastget.engine.workers.cut import Cut
+from fastget.engine.workers.anew import ask_anew, is_there
+from fastget.engine.workers.cut import Cut, Overtaken
 from fastget.engine.workers.reception import LARGE_BUFFER, SMALL_BUFFER, Reception
 from fastget.errors import (
     Cancelled,
@@ -55,10 +55,6 @@ NO_SUCH_PART = frozenset({400, 416, 501})
 
 Notify = Callable[[Event], None]
 Write = Callable[[int, memoryview], None]
-
-
-class _Overtaken(Exception):
-    """The discovery stream has taken the piece that waits at the gate."""
 
 
 class Worker:
@@ -116,6 +112,7 @@ class Worker:
                     self._run_on(buffer)
                 while not self.is_dismissed and (piece := self._claim()) is not None:
                     self._attempt(piece, buffer, self._fetch)
+                self._go_on_anew(buffer)
         except Cancelled as error:
             if self._job.cancellation.is_cancelled:
                 error.__traceback__ = None  # as in Job.fail
@@ -138,11 +135,28 @@ class Worker:
         self.is_idle = False
         return found
 
+    def _go_on_anew(self, buffer: memoryview) -> None:
+        """Where ranges are refused and the stream has broken: a new one, up to where it broke for nothing."""
+        while (piece := self._job.stream.claim_anew(self._job)) is not None:
+            self._streams = True
+            if self._attempt(piece, buffer, self._fetch_anew):
+                self._read_on(buffer, piece.chunk.span.stop)
+
+    def _fetch_anew(self, piece: Piece, buffer: memoryview) -> None:
+        ask_anew(self.line, self._job)
+        self._read_over(Span(0, piece.position), buffer)
+        self.piece, self.since = piece, self.clock()
+        self._receive_chunk(piece, buffer)
+
     def _run_on(self, buffer: memoryview) -> None:
-        """Read the discovery answer on from chunk to chunk until someone else's territory begins."""
+        """Read the discovery answer on."""
+        self._read_on(buffer, 0)
+
+    def _read_on(self, buffer: memoryview, start: int) -> None:
+        """Read a stream of the object on from chunk to chunk until someone else's territory begins."""
         self._streams = True
         try:
-            offset = self._run_through(buffer)
+            offset = self._run_through(buffer, start)
         finally:
             self._end_stream()
         if offset is None:
@@ -155,9 +169,8 @@ class Worker:
             raise ProtocolError("the answer holds more bytes than the object")
         self.line.finish()
 
-    def _run_through(self, buffer: memoryview) -> int | None:
+    def _run_through(self, buffer: memoryview, offset: int) -> int | None:
         """The offset at which the stream does not go on; None where it has broken."""
-        offset = 0
         while (found := self._claim_in_stream(offset)) is not None:
             if isinstance(found, Span):
                 went_well, offset = self._pass_over(found, buffer), found.stop
@@ -169,13 +182,8 @@ class Worker:
 
     def _pass_over(self, span: Span, buffer: memoryview) -> bool:
         """Read what others have landed, to get to what nobody fetches; False where the stream breaks."""
-        piece = Piece(Chunk(-1, span), ())
-        self.piece, self.since, self._cut = piece, self.clock(), None
         try:
-            while (left := span.stop - piece.position) > 0:
-                count = self.line.read_some(left, buffer[: min(left, self.reception.stride)])
-                piece.position += count
-                self.received += count
+            self._read_over(span, buffer)
         except (Cancelled, NetworkError):
             if self._job.cancellation.is_cancelled:
                 raise
@@ -183,8 +191,19 @@ class Worker:
             return False
         finally:
             self.piece = None
-            self._job.discard(piece.landed)
         return True
+
+    def _read_over(self, span: Span, buffer: memoryview) -> None:
+        """Read bytes of the running answer that have landed already."""
+        piece = Piece(Chunk(-1, span), ())
+        self.piece, self.since, self._cut = piece, self.clock(), None
+        try:
+            while (left := span.stop - piece.position) > 0:
+                count = self.line.read_some(left, buffer[: min(left, self.reception.stride)])
+                piece.position += count
+                self.received += count
+        finally:
+            self._job.discard(piece.landed)
 
     def _end_stream(self) -> None:
         if self._streams:
@@ -205,7 +224,7 @@ class Worker:
             has_landed = self._land(piece)
         except RangeNotSupported:
             self._leave_to_stream(piece)
-        except _Overtaken:
+        except Overtaken:
             pass
         except FastgetError as error:
             self._fail(piece, before, error)
@@ -265,7 +284,8 @@ class Worker:
     def _leave_to_stream(self, piece: Piece) -> None:
         """The server ignored a range: the discovery stream fetches everything, unless a range was served by now."""
         self.line.drop()
-        self._job.restart(piece)
+        if self._job.task.sink.is_seekable:
+            self._job.restart(piece)
         if self._job.are_ranges_refused:
             self._job.give_back(piece)
         else:
@@ -279,7 +299,9 @@ class Worker:
         if not self._job.stream.wait(piece, retried.delay):
             return
         if not self._job.task.can_go_on or self._job.are_ranges_refused:
-            raise Replan(stream=True) from error
+            if not (self._job.stream.flows or self._job.stream.may_begin_anew(self._job)):
+                raise Replan(stream=True) from error
+            self._job.leave_to_stream()
         self._job.give_back(piece, shares)
 
     def _fetch(self, piece: Piece, buffer: memoryview) -> None:
@@ -295,7 +317,7 @@ class Worker:
     def _hold(self, piece: Piece, seconds: float) -> None:
         if not self._job.stream.wait(piece, seconds):
             self.piece = None  # it is another's
-            raise _Overtaken
+            raise Overtaken
 
     def _fetch_answer(self, piece: Piece, buffer: memoryview) -> None:
         by_number = piece.chunk.by_part_number and piece.is_fresh
@@ -304,16 +326,10 @@ class Worker:
         if by_number:
             piece.declared = piece.sent_digest(head)
         if self._job.task.plan.size is None:
-            self._end_at_total(piece, head)
+            piece.end_at_total(head)
         self._receive(piece, buffer, stop)
         self._check_end(piece)
         self.line.finish()
-
-    def _end_at_total(self, piece: Piece, head: ResponseHead) -> None:
-        """The length that the first answer did not tell: an accepted one to a range does."""
-        place = ContentRange.parse(head.headers.get("content-range") or "")
-        if place is not None and place.total is not None:
-            piece.chunk = replace(piece.chunk, span=Span(piece.chunk.span.start, place.total))
 
     def _check_end(self, piece: Piece) -> None:
         if self._job.task.sink.is_seekable:
@@ -336,24 +352,13 @@ class Worker:
         if by_number and head.status in NO_SUCH_PART and isinstance(error, RangeNotSupported | ServerError):
             # Numbers may have gaps; a range, pinned all the same, tells whether the object is still there.
             raise Replan(no_part_numbers=True)
-        if self._job.may_be_range_refusal(error) and (not retry.is_about_the_object(error) or self._is_there()):
+        if self._job.may_be_range_refusal(error) and (
+            not retry.is_about_the_object(error) or is_there(self.line, self._job)
+        ):
             self._job.refuse_ranges()
         if head.status in GONE:
             raise self._job.source_changed(GONE[head.status])
         raise error
-
-    def _is_there(self) -> bool:
-        """Whether a HEAD says that the object is what it was, so that what was refused can only be the range."""
-        pin, source = self._job.task.info.pin, self._job.task.source
-        if self._job.are_ranges_refused or not (pin.is_strong and source.answers_head):
-            return self._job.are_ranges_refused
-        try:
-            answered = ask(self.line, source, lambda at: at.head())
-        except NetworkError:
-            return False
-        self.line.finish()
-        found = None if answered.error is not None else answered.source.describe(answered.head)
-        return found is not None and (found.etag, found.size) == (pin.etag, pin.size)
 
     def _request(self, at: Source, piece: Piece, pin: Pin, *, by_number: bool) -> Request:
         if by_number:
