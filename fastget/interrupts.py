@@ -24,14 +24,30 @@ def is_of_handler(error: BaseException) -> bool:
     return False
 
 
+class _Condition(threading.Condition):
+    """One whose `wait` holds the lock again also where it was interrupted in the step after it had let go of it.
+
+    Whoever leaves the lock then would be told that it is not held, in place of the interrupt.
+    """
+
+    def wait(self, timeout: float | None = None) -> bool:
+        try:
+            return super().wait(timeout)
+        except BaseException:
+            with suppress(RuntimeError):  # it is not held
+                self.release()
+            self.acquire()
+            raise
+
+
 def lock_and_condition() -> tuple[threading.RLock, threading.Condition]:
     """A lock, and the condition that goes with it.
 
     Who may be interrupted by a signal takes the lock, in one step of C: the condition is taken in several of Python,
-    and an interrupt between them would leave it locked for ever.
+    and an interrupt between them would leave it locked for ever. Who waits holds it once, not within itself.
     """
     lock = threading.RLock()
-    return lock, threading.Condition(lock)
+    return lock, _Condition(lock)
 
 
 class Latch:

@@ -288,3 +288,37 @@ client.close()
 def test_a_stream_that_is_interrupted_as_it_takes_a_block_leaves_no_thread(serve: Serve, script: Script) -> None:
     server = serve({"/k": StoredObject(Content.generated(3 * MIB, seed=3))})
     script(STREAMED, server.url("/k"))
+
+
+WAITED = (
+    MOMENTS
+    + """
+import threading
+from fastget.interrupts import lock_and_condition
+
+lock, changed = lock_and_condition()
+files = ("threading.py", "fastget/interrupts.py")
+
+def wait(seconds):
+    with lock:
+        changed.wait(seconds)
+
+def takes(wanted):
+    thread = threading.Thread(target=lambda: wanted.append(lock.acquire(timeout=20)) or lock.release())
+    thread.start()
+    thread.join()
+    return wanted == [True]
+
+for seconds in (0, 0.001):
+    for moment in moments(files, lambda: wait(seconds)):
+        try:
+            Moments(files, moment, interrupt).during(lambda: wait(seconds))
+        except BaseException as error:
+            assert type(error) is Mine, (moment, repr(error))
+        assert takes([]), moment
+"""
+)
+
+
+def test_a_wait_that_is_interrupted_ends_in_what_has_interrupted_it(script: Script) -> None:
+    script(WAITED)
