@@ -11,6 +11,7 @@ import mmap
 import sys
 import threading
 from typing import TYPE_CHECKING, Any, Self
+from weakref import ref
 
 from fastget.errors import NoSpace
 
@@ -33,10 +34,10 @@ _LEAST_MAPPING = 128 * 1024 if HAS_LOCK else 0
 class Buffer:
     """Memory lent by a pool: `view` of `len()` bytes, until `close`. A context manager."""
 
-    __slots__ = ("_pool", "view")
+    __slots__ = ("__weakref__", "_pool", "view")
 
     def __init__(self, pool: Buffers, view: memoryview) -> None:
-        self._pool: Buffers | None = pool
+        self._pool = pool
         self.view = view
 
     def __len__(self) -> int:
@@ -44,9 +45,7 @@ class Buffer:
 
     def close(self) -> None:
         """Give it back; the memory will be another's. Safe to call again."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.take_back(self.view)
+        self._pool.take_back(self)
 
     def __enter__(self) -> Self:
         return self
@@ -68,6 +67,9 @@ class Buffers:
         self.bound = bound
         self._lock = threading.RLock()
         self._held = 0
+        # Those of a buffer that nobody has any more, as its taker was interrupted, count until they are looked for. A
+        # finalizer would be told at once, but an interrupt that came as it ran would be lost.
+        self._lent: dict[ref[Buffer], int] = {}
         # The memory itself; each lending has a view of its own, as slices of an earlier one may live on, in an error.
         self._idle: dict[int, list[Any]] = {}
         self._idle_bytes = 0
@@ -75,12 +77,14 @@ class Buffers:
     @property
     def held(self) -> int:
         """Bytes that are lent now."""
-        return self._held
+        with self._lock:
+            self._look_for_lost()
+            return self._held
 
     @property
     def resident(self) -> int:
         """Bytes of all memory that the pool has, lent or not."""
-        return self._held + self._idle_bytes
+        return self.held + self._idle_bytes
 
     def lend(self, most: int) -> Buffer:
         """A buffer of `most` bytes, or a smaller one where little is free; of LEAST bytes where nothing is.
@@ -94,32 +98,53 @@ class Buffers:
         """The same for what is useful and not needed: None where nothing is free. Raises NoSpace."""
         with self._lock:
             size = self._fitting(most)
-            return self._take(size) if size <= self._spare else None
+            return self._take(size) if self._is_spare(size) else None
 
     def spare(self, least: int) -> Buffer | None:
         """A buffer of `least` bytes or more; None where they are not free. Raises NoSpace."""
         size = _rounded(least)
         with self._lock:
-            return self._take(size) if size <= self._spare else None
+            return self._take(size) if self._is_spare(size) else None
 
-    def take_back(self, view: memoryview) -> None:
+    def take_back(self, buffer: Buffer) -> None:
         """For `Buffer.close`."""
+        view, lending = buffer.view, ref(buffer)
         size = len(view)
         with self._lock:
+            if lending not in self._lent:
+                return
+            # Without a call no interrupt comes in between, here and below.
+            del self._lent[lending]
             self._held -= size
-            if not self._held:
-                self._idle.clear()
-                self._idle_bytes = 0
-            elif self.resident + size <= self.bound:
+            self._look_for_lost()
+            if self._held and self._held + self._idle_bytes + size <= self.bound:
                 self._idle.setdefault(size, []).append(view.obj)
                 self._idle_bytes += size
+
+    def _look_for_lost(self) -> None:
+        for lending in list(self._lent):
+            if lending() is None and lending in self._lent:
+                size = self._lent[lending]
+                del self._lent[lending]
+                self._held -= size
+        if not self._held:
+            self._idle.clear()
+            self._idle_bytes = 0
+
+    def _is_spare(self, size: int) -> bool:
+        if size > self._spare:
+            self._look_for_lost()
+        return size <= self._spare
 
     @property
     def _spare(self) -> int:
         return self.bound - self.bound // _RESERVE - self._held
 
     def _fitting(self, most: int) -> int:
-        size, share = _rounded(most), (self.bound - self._held) // _SHARE
+        size = _rounded(most)
+        if size * _SHARE > self.bound - self._held:
+            self._look_for_lost()
+        share = (self.bound - self._held) // _SHARE
         while size > LEAST and size > share:
             size //= 2
         return size
@@ -132,8 +157,11 @@ class Buffers:
         else:
             self._make_room(size)
             view = self._new(size)
+        buffer = Buffer(self, view)
+        lending = ref(buffer)
+        self._lent[lending] = size
         self._held += size
-        return Buffer(self, view)
+        return buffer
 
     def _new(self, size: int) -> memoryview:
         try:
@@ -144,7 +172,7 @@ class Buffers:
     def _make_room(self, size: int) -> None:
         """Let go of idle memory of other sizes that would be too much beside the new."""
         for other in sorted(self._idle, reverse=True):
-            while (kept := self._idle.get(other)) and self.resident + size > self.bound:
+            while (kept := self._idle.get(other)) and self._held + self._idle_bytes + size > self.bound:
                 kept.pop()
                 self._idle_bytes -= other
 

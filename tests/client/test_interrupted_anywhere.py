@@ -322,3 +322,39 @@ for seconds in (0, 0.001):
 
 def test_a_wait_that_is_interrupted_ends_in_what_has_interrupted_it(script: Script) -> None:
     script(WAITED)
+
+
+LENT = (
+    MOMENTS
+    + """
+import gc
+from fastget import buffers
+from fastget.config import Config
+
+url = sys.argv[1]
+files = ("fastget/buffers.py", "workers/crew.py", "small/objects.py", "engine/download/digesting.py")
+client = fastget.Client()
+pool = buffers.shared_buffers(Config.max_memory)
+slices = [("/small", None, None), ("/small", 1, 100), ("/large", None, None)]
+calls = [lambda name=name, start=start, stop=stop: client.read(url + name, start, stop) for name, start, stop in slices]
+for call in calls:
+    expected = call()
+    found = moments(files, call)
+    # Once the threads of a large object run, the same comes again and again.
+    for moment in found[:150]:
+        try:
+            Moments(files, moment, interrupt).during(call)
+        except Mine:
+            pass
+        gc.collect()
+        assert pool.held == 0, (calls.index(call), moment, pool.held)
+    assert call() == expected
+client.close()
+"""
+)
+
+
+def test_memory_whose_taker_is_interrupted_is_given_back(serve: Serve, script: Script) -> None:
+    small, large = Content.generated(5000, seed=3), Content.generated(2 * MIB, seed=3)
+    server = serve({"/b/small": StoredObject(small), "/b/large": StoredObject(large)})
+    script(LENT, server.url("/b"))
