@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 
 from fastget.interrupts import lock_and_condition
 
@@ -15,8 +16,8 @@ class SharedDescriptor:
     """Open while threads are inside its `with` blocks, which give the descriptor's number.
 
     A number that is closed under a writer may already belong to another file, and the bytes would land there.
-    So `close` waits for the blocks that have begun; later ones meet OSError(EBADF). The lock is held for the
-    count alone.
+    So `close` waits for the blocks that others have begun; later ones meet OSError(EBADF). One of its own thread was
+    left by an interrupt, as it was entered or left. The lock is held for the list of users alone.
     """
 
     __slots__ = ("_closed", "_descriptor", "_idle", "_lock", "_users")
@@ -24,20 +25,20 @@ class SharedDescriptor:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._lock, self._idle = lock_and_condition()
-        self._users = 0
+        self._users: list[int] = []
         self._closed = False
 
     def __enter__(self) -> int:
         with self._lock:
             if self._closed:
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-            self._users += 1
+            self._users.append(threading.get_ident())
             return self._descriptor
 
     def __exit__(self, *failure: object) -> None:
         with self._lock:
-            self._users -= 1
-            if self._closed and not self._users:
+            self._users.remove(threading.get_ident())
+            if self._closed:
                 self._idle.notify_all()
 
     def close(self) -> None:
@@ -46,7 +47,8 @@ class SharedDescriptor:
             if self._closed:
                 return
             self._closed = True
-            self._idle.wait_for(lambda: not self._users)
+            own = threading.get_ident()
+            self._idle.wait_for(lambda: all(user == own for user in self._users))
         os.close(self._descriptor)
 
 

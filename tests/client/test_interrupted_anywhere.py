@@ -358,3 +358,50 @@ def test_memory_whose_taker_is_interrupted_is_given_back(serve: Serve, script: S
     small, large = Content.generated(5000, seed=3), Content.generated(2 * MIB, seed=3)
     server = serve({"/b/small": StoredObject(small), "/b/large": StoredObject(large)})
     script(LENT, server.url("/b"))
+
+
+WRITTEN = (
+    MOMENTS
+    + """
+import tempfile
+from pathlib import Path
+
+url = sys.argv[1]
+client = fastget.Client()
+files = "sinks/file.py sinks/kept.py sinks/descriptor.py sinks/publishing.py sinks/whole.py sinks/anonymous.py"
+files = tuple(files.split())
+
+class Alarm(OSError):
+    pass
+
+def alarm(signum, frame):
+    raise Alarm(5, "the handler's own")
+
+with tempfile.TemporaryDirectory() as folder:
+    target = Path(folder, "k")
+    for name in ("/small", "/large"):
+        def call():
+            target.unlink(missing_ok=True)
+            client.download(url + name, target)
+        call()
+        expected, told = target.read_bytes(), 0
+        for moment in moments(files, call):
+            try:
+                Moments(files, moment, globals()[sys.argv[2]]).during(call)
+            except (Alarm, Mine):
+                told += 1
+            # Whoever only looks, or cleans up, passes over what he is told.
+            assert not target.exists() or target.read_bytes() == expected
+        assert told > 20, told
+client.close()
+"""
+)
+
+
+@pytest.mark.parametrize("handler", ["interrupt"])
+def test_what_a_signal_handler_raises_in_file_work_comes_out_of_it_and_nobody_waits(
+    serve: Serve, script: Script, handler: str
+) -> None:
+    small, large = Content.generated(5000, seed=3), Content.generated(MIB, seed=3)
+    server = serve({"/b/small": StoredObject(small), "/b/large": StoredObject(large)})
+    script(WRITTEN, server.url("/b"), handler)
