@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from weakref import ref
 
 from fastget.errors import NoSpace
+from fastget.interrupts import is_of_handler
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -188,8 +189,8 @@ def allocated(size: int, least_mapping: int) -> memoryview:
     try:
         return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
     except (OSError, OverflowError) as error:
-        if isinstance(error, OSError) and error.errno is None:
-            raise  # a signal handler's
+        if isinstance(error, OSError) and (error.errno is None or is_of_handler(error)):
+            raise
         raise MemoryError from error
 
 

@@ -6,6 +6,7 @@ import errno
 import os
 
 from fastget.errors import DestinationError, NoSpace
+from fastget.interrupts import is_of_handler
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _HINTS = {
@@ -36,8 +37,11 @@ _HINT_OF_A_NAME = 'choose another name: many disks and shares allow no " * : < >
 def destination_error(error: OSError, doing: str, path: str | None, *, shown: str = "the stream") -> DestinationError:
     """`error`, met while `doing` something to `path`, or to what is `shown` so, as the exception to raise from it.
 
-    No room on the disk, in the quota or under the file-size limit is NoSpace; the rest is DestinationError.
+    No room on the disk, in the quota or under the file-size limit is NoSpace; the rest is DestinationError. Raises
+    `error` as it is where a signal's handler has raised it.
     """
+    if error.args and is_of_handler(error):  # a caller's writer may give no words
+        raise error
     code = error.errno
     text = os.strerror(code) if code is not None else str(error)
     kind = NoSpace if code in _NO_SPACE else DestinationError

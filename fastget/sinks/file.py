@@ -11,6 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from fastget.errors import Cancelled, ConfigError, DestinationError
+from fastget.interrupts import is_of_handler
 from fastget.sinks.descriptor import SharedDescriptor, write_all
 from fastget.sinks.failures import destination_error
 from fastget.sinks.modes import set_mode
@@ -318,6 +319,8 @@ class FileSink:
         try:
             os.fsync(directory)
         except OSError as error:
+            if is_of_handler(error):
+                raise
             if error.errno in NO_DIRECTORY_FLUSH:
                 return  # FUSE and network file systems without such a flush, directories that cannot be read
             raise DestinationError(

@@ -398,7 +398,7 @@ client.close()
 )
 
 
-@pytest.mark.parametrize("handler", ["interrupt"])
+@pytest.mark.parametrize("handler", ["interrupt", "alarm"])
 def test_what_a_signal_handler_raises_in_file_work_comes_out_of_it_and_nobody_waits(
     serve: Serve, script: Script, handler: str
 ) -> None:
