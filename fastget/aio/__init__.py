@@ -141,15 +141,19 @@ class Listing:
             try:
                 self._page.extend(await _Call(lambda _: next(self._pages, []), self._scope).result())
             except BaseException:
-                await self.aclose()
+                self._end()
                 raise
         if self._page:
             return self._page.popleft()
-        await self.aclose()
+        self._end()
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
         """List no further; what comes after is nothing."""
+        self._end()
+        await anyio.lowlevel.checkpoint()
+
+    def _end(self) -> None:
         self._page.clear()
         self._pages = iter(())
         if self._owned is not None:
@@ -183,7 +187,8 @@ class Stream:
         try:
             view = await _Call(lambda _: next(self._stream, None), self._scope).result()
         except Exception:
-            await self.aclose()
+            self._is_closed = True
+            await self._end()
             raise
         except BaseException:
             await self._end()
@@ -193,9 +198,13 @@ class Stream:
         return view
 
     async def aclose(self) -> None:
-        """End it; what has not been read is dropped, and nothing more is verified. Safe to call more than once."""
+        """End it; what has not been read is dropped, and nothing more is verified. Safe to call more than once.
+
+        A checkpoint, as trio wants one of every close: in a scope that is cancelled it ends all the same, then raises.
+        """
         self._is_closed = True
         await self._end()
+        await anyio.lowlevel.checkpoint()
 
     async def _end(self) -> None:
         with anyio.CancelScope(shield=True):

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+import anyio.lowlevel
+
 from fastget.aio import Client, _Call
 from fastget.engine.cancellation import Cancellation
 from fastget.s3 import CHUNK_SIZE, Options, request_object
@@ -98,9 +100,10 @@ class Body:
         return self._reader.tell()
 
     async def close(self) -> None:
-        """Drop what has not been read, which is then not verified; safe more than once."""
+        """Drop what has not been read, which is then not verified; safe more than once. A checkpoint, as any close."""
         # Not in a thread: this has to happen in a task that is cancelled too, and waits for no network.
         self._reader.close()
+        await anyio.lowlevel.checkpoint()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self.iter_chunks()

@@ -286,6 +286,26 @@ def test_an_asynchronous_stream_that_is_over_gives_nothing_more_as_the_synchrono
     assert anyio.run(main, backend=backend) == []
 
 
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_closing_an_asynchronous_stream_is_a_checkpoint_and_closes_in_any_case(
+    serve: Serve, stored: StoredObject, backend: str, assert_idle: AssertIdle, is_begun: bool
+) -> None:
+    server = serve({"/k": stored})
+
+    async def main() -> list[bytes]:
+        stream = aio.stream(server.url("/k"), **PARALLEL)
+        if is_begun:
+            await anext(stream)
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await stream.aclose()
+            pytest.fail("the cancellation was passed over")
+        return [bytes(view) async for view in stream]
+
+    assert anyio.run(main, backend=backend) == []
+    assert_idle(server.port)
+
+
 def test_after_a_wait_that_was_cancelled_an_asynchronous_stream_does_not_look_like_the_end_of_its_object(
     serve: Serve, stored: StoredObject, backend: str, released: threading.Event
 ) -> None:

@@ -134,6 +134,24 @@ def test_a_read_that_is_cancelled_ends_the_body_and_its_connection(
     await_gone(server)
 
 
+def test_closing_a_body_is_a_checkpoint_and_closes_in_any_case(
+    serve: Serve, run: Run, given: Any, await_gone: Any
+) -> None:
+    server = serve({"/b/k": STORED})
+
+    async def main() -> None:
+        body = (await fastget.aio.s3.get_object(**given(server)))["Body"]
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await body.close()
+            pytest.fail("the cancellation was passed over")
+        with pytest.raises(ValueError, match="closed"):
+            await body.read(1)
+
+    run(main)
+    await_gone(server)
+
+
 def test_a_call_that_is_cancelled_leaves_no_connection(serve: Serve, run: Run, given: Any, await_gone: Any) -> None:
     release, reached = threading.Event(), threading.Event()
     server = serve({"/b/k": STORED}, faults=[faults.hold(release, after=None, reached=reached)])
