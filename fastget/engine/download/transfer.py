@@ -47,8 +47,7 @@ if TYPE_CHECKING:
 
 # Plans that may turn out to rest on something the store does not do, before it is the store's fault.
 MAXIMUM_PLANS = 5
-# What is known before the first.
-_NOTHING = Knowledge()
+_NOTHING = Knowledge()  # before the first
 
 
 class Transfer:

@@ -109,7 +109,7 @@ class Worker:
         try:
             with lent, self.reception.turns or nullcontext(), self.line:
                 if continues_stream:
-                    self._run_on(buffer)
+                    self._read_on(buffer, 0)
                 while not self.is_dismissed and (piece := self._claim()) is not None:
                     self._attempt(piece, buffer, self._fetch)
                 self._go_on_anew(buffer)
@@ -147,10 +147,6 @@ class Worker:
         self._read_over(Span(0, piece.position), buffer)
         self.piece, self.since = piece, self.clock()
         self._receive_chunk(piece, buffer)
-
-    def _run_on(self, buffer: memoryview) -> None:
-        """Read the discovery answer on."""
-        self._read_on(buffer, 0)
 
     def _read_on(self, buffer: memoryview, start: int) -> None:
         """Read a stream of the object on from chunk to chunk until someone else's territory begins."""
