@@ -86,22 +86,6 @@ def _told() -> list[Forkable]:
 
 def _finish_imports() -> None:
     """Before a fork: a module that another thread is importing would stay locked in the child, for ever."""
-    had_logging = _has_logging()
-    _import_what_is_begun()
-    if not had_logging and _has_logging():
-        # It takes its lock before a fork and lets go of it afterwards; of this one, it has come too late for the first.
-        lock = getattr(sys.modules["logging"], "_lock", None)
-        if lock is not None and not lock._is_owned():
-            lock.acquire()
-
-
-def _has_logging() -> bool:
-    """Whether it is there as a whole."""
-    found = sys.modules.get("logging")
-    return found is not None and not getattr(found.__spec__, "_initializing", False)
-
-
-def _import_what_is_begun() -> None:
     if any(one.is_in_use for one in _told()):
         for name in (*IMPORTED_LATE, *(name for name in IMPORTED_SELDOM if name in sys.modules)):
             import_module(name)

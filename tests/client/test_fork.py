@@ -259,48 +259,6 @@ def test_a_fork_while_another_thread_imports_what_few_calls_need_does_not_lock_t
     script(OF_FEW_CALLS, serve(objects).base_url, name)
 
 
-LOGGING = (
-    PRELUDE
-    + """
-import os, time
-url = sys.argv[1]
-importing = threading.Event()
-
-class Slow:
-    def find_spec(self, wanted, path, target=None):
-        if wanted == "string":
-            importing.set()
-            time.sleep(0.3)
-
-def handler(event):
-    import logging
-
-assert "logging" not in sys.modules
-sys.modules.pop("string", None)
-sys.meta_path.insert(0, Slow())
-client = fastget.Client(on_event=handler)
-target = sys.argv[2]
-thread = threading.Thread(target=client.download, args=(f"{url}/parent", target))
-thread.start()
-importing.wait()
-in_child(lambda: __import__("logging").getLogger("x").debug("it logs"))
-thread.join()
-import logging
-logged = threading.Thread(target=lambda: logging._lock.acquire(timeout=20) and logging._lock.release())
-logged.start()
-logged.join()
-assert not logging._lock._is_owned()
-client.close()
-"""
-)
-
-
-def test_a_fork_while_another_thread_imports_logging_tells_nothing_and_holds_no_lock(
-    serve: Serve, script: Script, tmp_path: Path
-) -> None:
-    script(LOGGING, serve(OBJECTS).base_url, tmp_path / "k")
-
-
 OTHERS_BEGIN = (
     PRELUDE
     + """
