@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastget.core import retry
 from fastget.core.validators import GONE, Doubt, judge_whole
 from fastget.engine.exchange.asking import ask
 from fastget.errors import NetworkError, ProtocolError
@@ -11,10 +12,13 @@ from fastget.errors import NetworkError, ProtocolError
 if TYPE_CHECKING:
     from fastget.engine.exchange.line import Line
     from fastget.engine.pieces.job import Job
+    from fastget.errors import FastgetError
 
 
-def is_there(line: Line, job: Job) -> bool:
-    """Whether a HEAD says that the object is what it was, so that what was refused can only be the range."""
+def can_be_the_range(refusal: FastgetError, line: Line, job: Job) -> bool:
+    """Whether the range alone may have been refused: by what was said or, else, as a HEAD finds the object there."""
+    if not retry.is_about_the_object(refusal):
+        return True
     pin, source = job.task.info.pin, job.task.source
     if job.are_ranges_refused or not (pin.is_strong and source.answers_head):
         return job.are_ranges_refused

@@ -21,7 +21,7 @@ from fastget.engine.exchange.asking import ask
 from fastget.engine.pieces.job import BYTES_ARE_OUT
 from fastget.engine.pieces.piece import Piece
 from fastget.engine.pieces.task import Replan
-from fastget.engine.workers.anew import ask_anew, is_there
+from fastget.engine.workers.anew import ask_anew, can_be_the_range
 from fastget.engine.workers.cut import Cut, Overtaken
 from fastget.engine.workers.reception import LARGE_BUFFER, SMALL_BUFFER, Reception
 from fastget.errors import (
@@ -109,7 +109,7 @@ class Worker:
         try:
             with lent, self.reception.turns or nullcontext(), self.line:
                 if continues_stream:
-                    self._read_on(buffer, 0)
+                    self._run_on(buffer)
                 while not self.is_dismissed and (piece := self._claim()) is not None:
                     self._attempt(piece, buffer, self._fetch)
                 self._go_on_anew(buffer)
@@ -147,6 +147,10 @@ class Worker:
         self._read_over(Span(0, piece.position), buffer)
         self.piece, self.since = piece, self.clock()
         self._receive_chunk(piece, buffer)
+
+    def _run_on(self, buffer: memoryview) -> None:
+        """Read the discovery answer on."""
+        self._read_on(buffer, 0)
 
     def _read_on(self, buffer: memoryview, start: int) -> None:
         """Read a stream of the object on from chunk to chunk until someone else's territory begins."""
@@ -348,18 +352,14 @@ class Worker:
         if by_number and head.status in NO_SUCH_PART and isinstance(error, RangeNotSupported | ServerError):
             # Numbers may have gaps; a range, pinned all the same, tells whether the object is still there.
             raise Replan(no_part_numbers=True)
-        if self._job.may_be_range_refusal(error) and (
-            not retry.is_about_the_object(error) or is_there(self.line, self._job)
-        ):
+        if self._job.may_be_range_refusal(error) and can_be_the_range(error, self.line, self._job):
             self._job.refuse_ranges()
         if head.status in GONE:
             raise self._job.source_changed(GONE[head.status])
         raise error
 
     def _request(self, at: Source, piece: Piece, pin: Pin, *, by_number: bool) -> Request:
-        if by_number:
-            return at.get(part_number=piece.chunk.part, pin=pin)
-        return at.get(span=piece.rest, pin=pin)
+        return at.get(part_number=piece.chunk.part, pin=pin) if by_number else at.get(span=piece.rest, pin=pin)
 
     def _receive_chunk(self, piece: Piece, buffer: memoryview) -> None:
         """A chunk out of the discovery answer; where the length is unknown, all of the answer."""
