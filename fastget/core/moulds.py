@@ -100,11 +100,11 @@ class Cast:
         return self._mould.recognise(data, self._span)
 
 
-def is_plainly_framed(head: ResponseHead) -> bool:
-    """Whether the head is framed by its length and by nothing else, keeps the connection open, and is not too long."""
+def is_plainly_framed(head: ResponseHead, framing: Framing = Framing.LENGTH) -> bool:
+    """Whether the head is framed so and by nothing else, keeps the connection open, and is not too long."""
     headers = head.headers
     return (
-        head.framing is Framing.LENGTH
+        head.framing is framing
         and not any(value.lower() != "keep-alive" for value in headers.get_all("connection"))
         and "transfer-encoding" not in headers
         and "upgrade" not in headers

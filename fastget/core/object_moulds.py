@@ -1,4 +1,4 @@
-"""The answers that bring small objects of one store are alike, but for what tells one object from another.
+"""The answers about whole objects of one store are alike, but for what tells one object from another.
 
 A mould is made of an answer that was read, described and judged in the ordinary way. It recognises the heads of others
 that differ in nothing by which answers are judged, and reads from them what they say of their objects. What it does not
@@ -51,6 +51,8 @@ _MEANINGLESS = frozenset(
 )
 _MEANINGLESS_KINDS = ("x-amz-meta-", "x-goog-meta-")
 _TARGET = re.compile("[!-~]+")
+# The methods that ask about a whole object, and what frames the body of an answer to each.
+_FRAMINGS = {"GET": Framing.LENGTH, "HEAD": Framing.NONE}
 # What stands before the one digest of a field, in base64: nothing, its name, or its name in a structured field.
 _BEFORE_DIGEST = re.compile("(?:[A-Za-z0-9-]+=:?)?")
 
@@ -60,6 +62,7 @@ class Reading:
     """What a recognised answer says of its object; in all else that is `like` the one that the mould was made of."""
 
     like: ObjectInfo
+    size: int
     etag: str | None
     version_id: str | None
     last_modified: str | None
@@ -71,7 +74,7 @@ class Reading:
         like = self.like
         return ObjectInfo(
             url=url,
-            size=head.content_length,
+            size=self.size,
             etag=self.etag,
             version_id=self.version_id,
             last_modified=self.last_modified,
@@ -85,11 +88,16 @@ class Reading:
 
 
 class ObjectMould:
-    """For plain requests to one store; a `Casting` of each of them. `like` describes the object that it was made of."""
+    """For plain requests of one method to one store; a `Casting` of each of them.
+
+    `like` describes the object that it was made of.
+    """
 
     __slots__ = (
         "_digests",
         "_fields",
+        "_framing",
+        "_method",
         "_origin",
         "_pattern",
         "_reason",
@@ -102,10 +110,12 @@ class ObjectMould:
     )
 
     def __init__(self, request: Request, encoded: bytes, head: ResponseHead, info: ObjectInfo) -> None:
+        self._method = request.method
         self._origin = request.url.origin
         # A signed request is good for itself alone.
         self._said = None if any(is_secret(name) for name, _ in request.headers) else request.headers
-        self._rest = encoded.removeprefix(b"GET %b" % request.url.target.encode())
+        self._rest = encoded.removeprefix(f"{request.method} {request.url.target}".encode())
+        self._framing = head.framing
         self._reason = head.reason
         self.like = info
         self._fields = tuple(head.headers)
@@ -127,10 +137,13 @@ class ObjectMould:
     def of(cls, request: Request, encoded: bytes, head: ResponseHead, info: ObjectInfo) -> Self | None:
         """From a plain request, its bytes on the wire, and the head of the answer, which `info` describes.
 
-        None where they are no mould for others: an answer that is not framed by its length, ends its connection, or
-        is unusual in its form.
+        None where they are no mould for others: an answer that does not tell the size by its length, ends its
+        connection, or is unusual in its form.
         """
-        if request.method != "GET" or not _is_plain(head) or not _tells_apart(head.headers, info.declared):
+        framing = _FRAMINGS.get(request.method)
+        if framing is None or info.size is None or not _is_plain(head, framing):
+            return None
+        if not _tells_apart(head.headers, info.declared):
             return None
         return cls(request, encoded, head, info)
 
@@ -139,11 +152,11 @@ class ObjectMould:
         target = request.url.target
         is_alike = (
             request.headers == self._said
-            and request.method == "GET"
+            and request.method == self._method
             and request.url.origin == self._origin
             and _TARGET.fullmatch(target) is not None
         )
-        return b"GET %b%b" % (target.encode(), self._rest) if is_alike else None
+        return f"{self._method} {target}".encode() + self._rest if is_alike else None
 
     def recognise(self, data: bytes) -> tuple[ResponseHead, int] | None:
         """The head that `data` begins with, and its length; None where it has to be read in the ordinary way."""
@@ -163,16 +176,17 @@ class ObjectMould:
         for place, name, group in self._varying:
             fields[place] = (name, said[group])
         etag, version_id, last_modified, content_type = self._told(said)
-        reading = Reading(self.like, etag, version_id, last_modified, content_type, tuple(declared))
-        head = ResponseHead(200, Headers(fields), Framing.LENGTH, size, self._reason, reading=reading)
+        reading = Reading(self.like, size, etag, version_id, last_modified, content_type, tuple(declared))
+        length = size if self._framing is Framing.LENGTH else None
+        head = ResponseHead(200, Headers(fields), self._framing, length, self._reason, reading=reading)
         return head, match.end()
 
 
-def _is_plain(head: ResponseHead) -> bool:
-    """Whether the head is plainly framed, and says once what is taken over."""
+def _is_plain(head: ResponseHead, framing: Framing) -> bool:
+    """Whether the head is plainly framed in this way, and says once what is taken over."""
     return (
         head.status == 200
-        and is_plainly_framed(head)
+        and is_plainly_framed(head, framing)
         and not any(len(head.headers.get_all(name)) > 1 for name in _TAKEN_OVER)
     )
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 import fastget
+from fastget.core.object_moulds import ObjectMould
+from fastget.engine.exchange.moulding import FIRST_DUE
 from fastget.errors import Unverifiable
 from fastget.events import Done, Unchanged
 from fastget.testing import Algorithm, Behaviour, Content, ObjectServer, StoredObject
@@ -76,6 +78,64 @@ def test_what_is_not_the_same_any_more_is_fetched(tmp_path: Path, kind: str, cha
         result = fastget.pull([server.url("/k")], tmp_path)
     assert (result.done, result.skipped) == (1, 0)
     assert path.read_bytes() == (other if change == "object" else stored).content.read()
+
+
+@pytest.fixture
+def recognised(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether each answer to a request with a mould was recognised."""
+    found: list[bool] = []
+    recognise = ObjectMould.recognise
+
+    def noted(self: ObjectMould, data: bytes) -> Any:
+        answer = recognise(self, data)
+        found.append(answer is not None)
+        return answer
+
+    monkeypatch.setattr(ObjectMould, "recognise", noted)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["digest", "etag", "note"])
+def test_of_many_that_are_alike_those_that_have_changed_are_fetched(
+    tmp_path: Path, kind: str, recognised: list[bool]
+) -> None:
+    stored, behaviour = KINDS[kind]
+
+    def made(size: int, seed: int) -> StoredObject:
+        return StoredObject(Content.generated(size, seed=seed), checksum=stored.checksum)
+
+    objects = {f"/b/{number:02}": made(5000, number) for number in range(12)}
+    with ObjectServer(objects, behaviour=behaviour) as server:
+        urls = [server.url(path) for path in objects]
+        assert fastget.pull(urls, tmp_path, jobs=1, processes=1).done == 12
+        # One is another object of the same size, one has grown, and the file of one was written to.
+        objects["/b/09"] = made(5000, 77)
+        objects["/b/10"] = made(5001, 78)
+        for path in ("/b/09", "/b/10"):
+            server.put(path, objects[path])
+        (tmp_path / "11").write_bytes(b"x" * 5000)
+        server.forget_requests()
+        del recognised[:]
+        again = fastget.pull(urls, tmp_path, jobs=1, processes=1)
+        heads = [request.path for request in server.requests if request.method == "HEAD"]
+    assert heads[:10] == list(objects)[:10]
+    assert (again.done, again.skipped, again.failed) == (12, 9, 0)
+    assert recognised[: 10 - FIRST_DUE] == [True] * (10 - FIRST_DUE)
+    assert {path: (tmp_path / path[3:]).read_bytes() for path in objects} == {
+        path: stored.content.read() for path, stored in objects.items()
+    }
+
+
+def test_the_facts_of_many_that_are_alike_are_those_of_each(recognised: list[bool]) -> None:
+    objects = {f"/b/{number}": StoredObject(Content.generated(number, seed=number)) for number in range(8)}
+    objects["/b/8"] = replace(objects["/b/7"], headers={"x-amz-storage-class": "GLACIER"})
+    with ObjectServer(objects) as server, fastget.Client() as client:
+        found = {path: client.head(server.url(path)) for path in objects}
+    assert {path: (info.size, info.etag) for path, info in found.items()} == {
+        path: (stored.content.size, stored.etag) for path, stored in objects.items()
+    }
+    assert [info.storage_class for info in found.values()] == [None] * 8 + ["GLACIER"]
+    assert recognised == [True] * (8 - FIRST_DUE) + [False]
 
 
 def test_a_file_that_nothing_vouches_for_fails_where_that_is_wanted(tmp_path: Path) -> None:

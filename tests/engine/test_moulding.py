@@ -38,6 +38,7 @@ def source_at(path: str, **headers: str) -> HttpSource:
 
 
 SOURCE = source_at("first")
+METHODS = ["GET", "HEAD"]
 FIELDS: Fields = (
     ("Server", "AmazonS3"),
     ("Date", "Wed, 02 Jan 2030 00:00:00 GMT"),
@@ -130,9 +131,13 @@ def received(exchange: HeadExchange, request: Request, data: bytes) -> Reception
         return None
 
 
-def mould_of(fields: Fields, source: HttpSource = SOURCE) -> tuple[Moulding, Request]:
+def plain(source: HttpSource, method: str) -> Request:
+    return source.get() if method == "GET" else source.head()
+
+
+def mould_of(fields: Fields, source: HttpSource = SOURCE, method: str = "GET") -> tuple[Moulding, Request]:
     """What has been made of an answer with these fields, if it is taken in the ordinary way."""
-    moulding, request = Moulding(), source.get()
+    moulding, request = Moulding(), plain(source, method)
     reception = received(HeadExchange(), request, on_wire(fields))
     if reception is not None and judged(reception.head, source, Moulding()) is not None:
         for _ in range(FIRST_DUE):
@@ -142,7 +147,8 @@ def mould_of(fields: Fields, source: HttpSource = SOURCE) -> tuple[Moulding, Req
 
 def judged(head: ResponseHead, source: HttpSource | LentSource, moulding: Moulding) -> Any:
     """What decides about the object; None where it is left to the ordinary way."""
-    if head.status != 200 or not is_small(head) or source.as_stored(head) is not None:
+    is_of_get = head.framing is not Framing.NONE
+    if head.status != 200 or (is_of_get and not is_small(head)) or source.as_stored(head) is not None:
         return None
     info = source.describe(head)
     try:
@@ -153,9 +159,9 @@ def judged(head: ResponseHead, source: HttpSource | LentSource, moulding: Mouldi
     return None if checks is None else (info, checks, rungs)
 
 
-def assert_is_read_as_ever(fields: Fields, other: Fields, shape: str, secret: str) -> bool:
+def assert_is_read_as_ever(fields: Fields, other: Fields, shape: str, secret: str, method: str = "GET") -> bool:
     """Whether the answer was recognised; if so, all that comes of it is what came of it before."""
-    moulding, request = mould_of(fields)
+    moulding, request = mould_of(fields, method=method)
     data = on_wire(other, shape)
     moulded = received(CastExchange(request, request.cast), request, data) if request.cast else None
     if moulded is None or moulded.head.reading is None:
@@ -177,13 +183,28 @@ def assert_is_read_as_ever(fields: Fields, other: Fields, shape: str, secret: st
     after=st.lists(CHANGES, max_size=2),
     shape=SHAPES,
     secret=st.sampled_from(["", "s3cr3t-s3cr3t"]),
+    method=st.sampled_from(METHODS),
 )
 @settings(max_examples=800)
-@example([("add", "x-amz-meta-note", "one", 0)], [("set", "x-amz-meta-note", "s3cr3t-s3cr3t", 0)], "", "s3cr3t-s3cr3t")
-@example([("add", "x-goog-hash", "crc32c=" + base64(4, 3, 2, 1), 3)], [("set", "Content-Length", "0", 0)], "", "")
-@example([("add", "x-goog-hash", "x", 3), ("add", "x-goog-hash", "y", 4)], [], "", "")
+@example(
+    [("add", "x-amz-meta-note", "one", 0)],
+    [("set", "x-amz-meta-note", "s3cr3t-s3cr3t", 0)],
+    "",
+    "s3cr3t-s3cr3t",
+    "GET",
+)
+@example(
+    [("add", "x-goog-hash", "crc32c=" + base64(4, 3, 2, 1), 3)], [("set", "Content-Length", "0", 0)], "", "", "GET"
+)
+@example([("add", "x-goog-hash", "x", 3), ("add", "x-goog-hash", "y", 4)], [], "", "", "GET")
+@example([("drop", "Content-Length", "", 0)], [], "", "", "HEAD")
+@example([], [("set", "Content-Length", "9223372036854775808", 0)], "", "", "HEAD")
 def test_whatever_is_recognised_is_what_the_ordinary_way_makes_of_it(
-    before: list[tuple[str, str, str, int]], after: list[tuple[str, str, str, int]], shape: str, secret: str
+    before: list[tuple[str, str, str, int]],
+    after: list[tuple[str, str, str, int]],
+    shape: str,
+    secret: str,
+    method: str,
 ) -> None:
     fields = FIELDS
     for change in before:
@@ -191,7 +212,7 @@ def test_whatever_is_recognised_is_what_the_ordinary_way_makes_of_it(
     other = fields
     for change in after:
         other = changed(other, change)
-    assert_is_read_as_ever(fields, other, shape, secret)
+    assert_is_read_as_ever(fields, other, shape, secret, method)
 
 
 DIGESTS: dict[str, tuple[str, ...]] = {
@@ -206,11 +227,12 @@ DIGESTS: dict[str, tuple[str, ...]] = {
 
 
 @pytest.mark.parametrize("name", DIGESTS)
-def test_another_object_of_a_store_is_recognised_with_its_own_digest(name: str) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_another_object_of_a_store_is_recognised_with_its_own_digest(name: str, method: str) -> None:
     first, second = DIGESTS[name]
     told = {"ETag": '"e-2"', "Content-Length": "7", "Date": "then", "x-amz-request-id": "9", "Last-Modified": "now"}
     other = tuple((known, told.get(known, value)) for known, value in FIELDS)
-    assert assert_is_read_as_ever((*FIELDS, (name, first)), (*other, (name, second)), "", "")
+    assert assert_is_read_as_ever((*FIELDS, (name, first)), (*other, (name, second)), "", "", method)
 
 
 def test_two_digests_in_two_fields_of_one_name_are_recognised() -> None:
@@ -231,21 +253,34 @@ def test_two_digests_in_two_fields_of_one_name_are_recognised() -> None:
         (("X-Long", "x" * 5000),),
     ],
 )
-def test_an_answer_that_is_unusual_is_no_mould_for_another_or_only_for_its_like(more: Fields) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_an_answer_that_is_unusual_is_no_mould_for_another_or_only_for_its_like(more: Fields, method: str) -> None:
     other = tuple((name, "1" if name == "Content-Length" else value) for name, value in FIELDS)
-    assert not assert_is_read_as_ever((*FIELDS, *more), other, "", "")
+    assert not assert_is_read_as_ever((*FIELDS, *more), other, "", "", method)
+
+
+def test_an_answer_to_a_head_that_does_not_tell_the_size_is_no_mould() -> None:
+    without = changed(FIELDS, ("drop", "Content-Length", "", 0))
+    assert not assert_is_read_as_ever(without, without, "", "", "HEAD")
+    assert assert_is_read_as_ever(FIELDS, FIELDS, "", "", "HEAD")
+    assert not assert_is_read_as_ever(FIELDS, without, "", "", "HEAD")
 
 
 @pytest.mark.parametrize("change", [("Server", "nginx"), ("Accept-Ranges", "none"), ("x-amz-storage-class", "COLD")])
-def test_a_field_by_which_answers_are_judged_has_to_stay_the_same(change: tuple[str, str]) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_a_field_by_which_answers_are_judged_has_to_stay_the_same(change: tuple[str, str], method: str) -> None:
     fields = (*FIELDS, ("x-amz-storage-class", "STANDARD"))
-    assert assert_is_read_as_ever(fields, fields, "", "")
-    assert not assert_is_read_as_ever(fields, changed(fields, ("set", *change, 0)), "", "")
+    assert assert_is_read_as_ever(fields, fields, "", "", method)
+    assert not assert_is_read_as_ever(fields, changed(fields, ("set", *change, 0)), "", "", method)
 
 
-def test_a_field_that_is_read_anywhere_is_taken_over_or_has_to_stay_the_same(watched: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_a_field_that_is_read_anywhere_is_taken_over_or_has_to_stay_the_same(
+    watched: Callable[..., Any], method: str
+) -> None:
     headers = watched((*FIELDS, ("x-clv-a", "1"), ("x-goog-hash", "a")))
-    head = ResponseHead(200, headers, Framing.LENGTH, 2000, "OK")
+    is_get = method == "GET"
+    head = ResponseHead(200, headers, Framing.LENGTH if is_get else Framing.NONE, 2000 if is_get else None, "OK")
     assert judged(head, SOURCE, Moulding()) is not None
     bucket = S3Source.of("s3://b/k", Config(no_sign_request=True, region="us-east-1"))
     bucket.describe(head)
@@ -255,13 +290,14 @@ def test_a_field_that_is_read_anywhere_is_taken_over_or_has_to_stay_the_same(wat
     for name in headers.asked - taken_over - DIGEST_FIELDS - {"x-amz-request-id"}:
         others = tuple(field for field in FIELDS if field[0].lower() != name)
         fields = [(*others, (name, value)) for value in ("one", "another")]
-        assert not assert_is_read_as_ever(fields[0], fields[1], "", "")
+        assert not assert_is_read_as_ever(fields[0], fields[1], "", "", method)
 
 
 @pytest.mark.parametrize("path", ["other", "folder/k%20v", "with?versionId=1"])
-def test_a_request_that_is_like_the_first_is_encoded_as_ever(path: str) -> None:
-    _, first = mould_of(FIELDS)
-    request = source_at(path).get()
+@pytest.mark.parametrize("method", METHODS)
+def test_a_request_that_is_like_the_first_is_encoded_as_ever(path: str, method: str) -> None:
+    _, first = mould_of(FIELDS, method=method)
+    request = plain(source_at(path), method)
     assert first.cast is not None
     assert first.cast.encode(request) == HeadExchange().encode(request)
 
@@ -306,11 +342,19 @@ def test_the_more_answers_differ_the_more_seldom_a_mould_is_made(monkeypatch: py
     assert len(made) == 8
 
 
-def test_a_store_has_a_mould_for_each_kind_of_source() -> None:
+def test_an_answer_to_another_method_is_no_mould() -> None:
+    reception = received(HeadExchange(), SOURCE.get(), on_wire(FIELDS))
+    assert reception is not None
+    put = replace(SOURCE.get(), method="PUT")
+    assert ObjectMould.of(put, HeadExchange().encode(put), reception.head, SOURCE.describe(reception.head)) is None
+
+
+def test_a_store_has_a_mould_for_each_kind_of_source_and_each_method() -> None:
     store = Store()
     first = store.moulding(SOURCE)
     assert store.moulding(source_at("second")) is first
     assert store.moulding(lend(SOURCE, None) or SOURCE) is not first
+    assert store.moulding(SOURCE, "HEAD") is store.moulding(source_at("second"), "HEAD") is not first
 
 
 def test_what_another_mould_has_recognised_is_judged_by_itself() -> None:

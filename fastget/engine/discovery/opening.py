@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fastget.core.objectinfo import ObjectInfo
     from fastget.engine.cancellation import Cancellation
     from fastget.engine.exchange.line import Line
+    from fastget.engine.exchange.moulding import Moulding
     from fastget.errors import ServerReply
     from fastget.events import Event
     from fastget.sources.protocol import Source
@@ -89,10 +90,7 @@ class Discovery:
         Raises the typed error of a refusal, NetworkError, or what the source raises.
         """
 
-        def cast(at: Source) -> Request:
-            return self._store.moulding(source).cast(build(at)) if at is source else build(at)
-
-        return self._persist(source, cast)
+        return self._persist(source, _cast(self._store.moulding(source), source, build))
 
     def select(
         self, source: Source, build: Callable[[Source], Request], statuses: Collection[int] = SUCCESS
@@ -105,9 +103,7 @@ class Discovery:
 
     def head(self, source: Source) -> ObjectInfo:
         """The object's facts by HEAD. Raises the typed error of a refusal; it has no body to tell why."""
-        info = self._persist(source, lambda at: at.head()).info
-        self._line.finish()
-        return info
+        return self._facts_by_head(source).info
 
     def facts(self, source: Source) -> Opening:
         """The object's facts alone: by HEAD or, where that is refused, by a GET that is dropped after its head.
@@ -137,8 +133,11 @@ class Discovery:
         return opening
 
     def _facts_by_head(self, source: Source) -> Opening:
-        opening = self._persist(source, lambda at: at.head())
+        moulding = self._store.moulding(source, "HEAD")
+        opening = self._persist(source, _cast(moulding, source, lambda at: at.head()))
         self._line.finish()
+        if opening.head.reading is None and opening.source is source:
+            moulding.learn(source, opening.request, opening.head)
         return opening
 
     def _facts_in_spite(self, source: Source) -> Opening:
@@ -220,6 +219,11 @@ class Discovery:
         if answered.error is not None or answered.head.status != 200:
             return error
         return _archived_error(answered.source.describe(answered.head), error.reply) or error
+
+
+def _cast(moulding: Moulding, source: Source, build: Callable[[Source], Request]) -> Callable[[Source], Request]:
+    """What `build` makes, with what was learned of the answers to it; not of another source, where a redirect leads."""
+    return lambda at: moulding.cast(build(at)) if at is source else build(at)
 
 
 def _archived_error(info: ObjectInfo, reply: ServerReply | None = None) -> ObjectArchived | None:

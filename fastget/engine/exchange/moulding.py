@@ -1,4 +1,4 @@
-"""What was learned of the answers that bring small objects of a store: see `ObjectMould`."""
+"""What was learned of a store's answers about whole objects: see `ObjectMould`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Made:
 
 
 class Moulding:
-    """One store, asked by one kind of source, and the mould of its answers once there is one.
+    """One store, asked by one method and one kind of source, and the mould of its answers once there is one.
 
     Safe in many threads; of answers that are learned from at the same moment some may not be counted.
     """

@@ -42,7 +42,7 @@ class Store:
         self._reserve = reserve or Reserve()
         self._facts = facts or StoreFacts()
         self._lock = threading.RLock()
-        self._mouldings: dict[type, Moulding] = {}
+        self._mouldings: dict[tuple[type, str], Moulding] = {}
 
     @property
     def facts(self) -> StoreFacts:
@@ -59,9 +59,9 @@ class Store:
         """What the answer to a plain GET tells, which took so many seconds to come."""
         self.learn(wait=waited, is_object_store=is_object_store(headers))
 
-    def moulding(self, source: PlainSource) -> Moulding:
-        """What was learned of its answers; another kind of source may judge them otherwise."""
-        kind = type(source)
+    def moulding(self, source: PlainSource, method: str = "GET") -> Moulding:
+        """What was learned of its answers to a method; another kind of source may judge them otherwise."""
+        kind = (type(source), method)
         return self._mouldings.get(kind) or self._mouldings.setdefault(kind, Moulding())
 
     def may_retry(self, error: FastgetError, retries: int) -> bool:

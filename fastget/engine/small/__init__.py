@@ -2,5 +2,5 @@
 
 objects   one of them, from its request to its file
 ahead     the next one, asked for while this one is read
-moulding  answers that are like an earlier one
+here      one of them whose file is here already
 """

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fastget.engine.exchange.stores import Store
     from fastget.events import Result, Verification
     from fastget.sinks.protocol import ExistingFile, Sink
-    from fastget.sources.protocol import Source
+    from fastget.sources.protocol import Source, StoreTraits
 
 
 @record
@@ -72,10 +72,11 @@ def _verified(
     if existing.size > LARGEST or not existing.may_be_from(place):
         return None
     try:
-        info = _ask(source, means)
-        if info is None or info.size != existing.size:
+        found = _ask(source, means)
+        if found is None or found[0].size != existing.size:
             return None
-        verification = _verdict(source, info, existing, config, means)
+        info, traits = found
+        verification = _verdict(source, info, traits, existing, config, means)
     except (Cancelled, DestinationError):
         means.line.drop()
         raise
@@ -85,26 +86,32 @@ def _verified(
     return (info, verification) if verification is not None and existing.is_unchanged() else None
 
 
-def _ask(source: Source, means: Means) -> ObjectInfo | None:
-    """The object's facts; None where the answer is not plainly one."""
+def _ask(source: Source, means: Means) -> tuple[ObjectInfo, StoreTraits] | None:
+    """The object's facts, and what its store does; None where the answer is not plainly one."""
     line, store = means.line, means.store
+    moulding = store.moulding(source, "HEAD")
     with store.gate.passing(means.cancellation):
-        head = line.send(source.head())
-    if head.status != 200 or source.as_stored(head) is not None:
+        request = source.head()
+        head = line.send(moulding.cast(request))
+    if head.status != 200 or (head.reading is None and source.as_stored(head) is not None):
         line.drop()
         return None
     line.finish()
     if store.facts.wait is None:
         store.learn_from(head.headers, line.waited)
     store.succeed()
-    return source.describe(head)
+    info = source.describe(head)
+    traits = moulding.traits(source, info, head)
+    if head.reading is None:
+        moulding.learn(source, request, head)
+    return info, traits
 
 
 def _verdict(
-    source: Source, info: ObjectInfo, existing: ExistingFile, config: Config, means: Means
+    source: Source, info: ObjectInfo, traits: StoreTraits, existing: ExistingFile, config: Config, means: Means
 ) -> Verification | None:
     """As that on a file that is looked at by a `Transfer`."""
-    checks = plain_checks(rungs_of(info, source.traits(info), config.checksum), config)
+    checks = plain_checks(rungs_of(info, traits, config.checksum), config)
     if checks is None:
         return None
     if not checks:
