@@ -115,9 +115,11 @@ def test_of_many_that_are_alike_those_that_have_changed_are_fetched(
             server.put(path, objects[path])
         (tmp_path / "11").write_bytes(b"x" * 5000)
         server.forget_requests()
+        connections = server.connections
         del recognised[:]
         again = fastget.pull(urls, tmp_path, jobs=1, processes=1)
         heads = [request.path for request in server.requests if request.method == "HEAD"]
+        assert server.connections == connections + 1
     assert heads[:10] == list(objects)[:10]
     assert (again.done, again.skipped, again.failed) == (12, 9, 0)
     assert recognised[: 10 - FIRST_DUE] == [True] * (10 - FIRST_DUE)

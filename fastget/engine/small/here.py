@@ -56,6 +56,7 @@ def find(source: Source, sink: Sink, config: Config, means: Means) -> Result | N
     finally:
         existing.close()
     if found is None:
+        means.line.finish()  # whoever fetches it wants the connection; else the next look does
         return None
     file.clear()
     info, verification = found
@@ -96,7 +97,6 @@ def _ask(source: Source, means: Means) -> tuple[ObjectInfo, StoreTraits] | None:
     if head.status != 200 or (head.reading is None and source.as_stored(head) is not None):
         line.drop()
         return None
-    line.finish()
     if store.facts.wait is None:
         store.learn_from(head.headers, line.waited)
     store.succeed()
