@@ -40,8 +40,9 @@ _SHORTEST_TOKEN = 12
 # What a first request asks for beside the object itself (RFC 9530 §4).
 _WANTED = ("Want-Repr-Digest", "sha-256=10, sha-512=5")
 _CHECKSUMS = (CHECKSUM_MODE, "ENABLED")
-# The fields of a first request to which nobody adds any: lists name thousands of such URLs.
+# The fields of first requests, GET and HEAD, to which nobody adds any: lists name thousands of such URLs.
 _FIRST = Headers((*plain_headers(), _WANTED, _CHECKSUMS))
+_FIRST_HEAD = Headers((*plain_headers(), _CHECKSUMS))
 
 
 @record
@@ -131,6 +132,8 @@ class HttpSource:
         return self._request("GET", None, None, None, (_WANTED,))
 
     def head(self, part_number: int | None = None, pin: Pin | None = None) -> Request:
+        if self._is_bare and part_number is None and pin is None:
+            return Request("HEAD", self.url, _FIRST_HEAD, self.is_confined)
         return self._request("HEAD", None, part_number, pin, ())
 
     def attributes(self, after: int, pin: Pin) -> Request:

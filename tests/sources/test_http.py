@@ -50,6 +50,7 @@ def test_a_bare_url_is_asked_for_as_any_other() -> None:
     bare = source("https://host/a")
     renewable = HttpSource.of(URL.parse("https://host/a"), {}, refresh=str)
     assert bare.get() == renewable.get()
+    assert bare.head() == renewable.head()
 
 
 def test_the_user_agent_names_the_version_of_the_package() -> None:
