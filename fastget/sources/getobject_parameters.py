@@ -84,10 +84,12 @@ class Selection:
         if span is not None and any(letter in span for letter in "\r\n\0"):
             raise ConfigError("Range holds a line break", hint="write it as bytes=0-9")
         check_part(part_number, has_range=span is not None)
-        fields: dict[str, Any] = {
-            field: value for name, field in _TEXTS.items() if (value := _text(given, name)) is not None
-        }
-        fields |= {field: _moment(name, given[name]) for name, field in _DATES.items() if given.get(name) is not None}
+        fields: dict[str, Any] = {}
+        for name, value in given.items():
+            if name in _TEXTS and (text := _text(given, name)) is not None:
+                fields[_TEXTS[name]] = text
+            elif name in _DATES and value is not None:
+                fields[_DATES[name]] = _moment(name, value)
         if given.get("SSECustomerKey") is not None:
             is_encoded = given.get("SSECustomerKeyMD5") is not None
             fields["sse_customer_key"] = _customer_key(given["SSECustomerKey"], is_encoded=is_encoded)

@@ -10,6 +10,7 @@ import re
 from dataclasses import field, fields
 from datetime import UTC, datetime
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from fastget.config import ENCODING_HINT, is_text
@@ -42,7 +43,8 @@ _OF_CONFIG = (
 )
 _DATES = ("if_modified_since", "if_unmodified_since", "response_expires")
 _ALL_OF_CONFIG = (*_OF_CONFIG, *_DATES, "sse_c_key")
-_NOT_GIVEN = [None] * len(_ALL_OF_CONFIG)
+_given = attrgetter(*_ALL_OF_CONFIG)
+_NOTHING_GIVEN = (None,) * len(_ALL_OF_CONFIG)
 
 
 @frozen(kw_only=True, slots=False)
@@ -90,7 +92,7 @@ class Parameters:
     def of(config: Config) -> Parameters:
         """The parameters among the options. Raises ConfigError for a date or a key that cannot be read."""
         # Most objects are asked for without any, and many of them one after the other.
-        if [getattr(config, name) for name in _ALL_OF_CONFIG] == _NOT_GIVEN:
+        if _given(config) == _NOTHING_GIVEN:
             return _NONE
         given: dict[str, Any] = {name: getattr(config, name) for name in _OF_CONFIG}
         given |= {name: _moment(name, getattr(config, name)) for name in _DATES}

@@ -81,6 +81,8 @@ def check_part(part_number: int | None, *, has_range: bool) -> None:
 
 def check_conditions(parameters: Parameters) -> None:
     """Refuses conditions that no answer with content can satisfy together (RFC 9110 §13.2.2)."""
+    if not parameters.conditions:
+        return
     wanted, unwanted = _tags(parameters.if_match), _tags(parameters.if_none_match)
     if wanted and unwanted and ("*" in unwanted or wanted <= unwanted):
         raise ConfigError("if_match and if_none_match contradict each other", hint="no ETag is both: leave one out")

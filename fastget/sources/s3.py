@@ -87,10 +87,9 @@ class S3Source:
         if bucket.endswith(DIRECTORY_BUCKETS):
             rules.check_directory_bucket(parameters)
         endpoints = endpoints or S3Endpoints()
-        if settings.is_ibm:
-            for name in ("request_payer", "expected_bucket_owner"):
-                if getattr(parameters, name) is not None:
-                    endpoints.say_once(f"IBM COS ignores {name}")  # wire-spec.md rows 19 and 20
+        for name in ("request_payer", "expected_bucket_owner"):
+            if getattr(parameters, name) is not None and settings.is_ibm:
+                endpoints.say_once(f"IBM COS ignores {name}")  # wire-spec.md rows 19 and 20
         return cls(bucket, key, settings, endpoints, tuple(config.headers.items()), parameters)
 
     def beside(self, key: str) -> S3Source:
