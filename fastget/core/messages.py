@@ -54,6 +54,10 @@ class Headers:
         """Every value of a field, one for each line that carried it."""
         return (self._fields or self._by_name()).get(name.lower(), ())
 
+    def joined(self) -> dict[str, str]:
+        """Every field by its name in lower case; one that came on several lines is one value (RFC 9110 §5.2)."""
+        return {name: ", ".join(values) for name, values in self._by_name().items()}
+
     def names(self) -> KeysView[str]:
         """The name of each field once, in lower case."""
         return self._by_name().keys()

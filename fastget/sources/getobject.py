@@ -105,32 +105,21 @@ def sdk_response(head: ResponseHead, retries: int = 0) -> dict[str, Any]:
     `ExpiresString` is the Expires header as it came, whether it is a date or not (row 51). Metadata keeps the
     encoding that it was sent in (RFC 2047 words stay as they are, as in botocore). `ResponseMetadata` has all headers.
     """
-    joined = _joined(head.headers)
+    joined = head.headers.joined()
     values = ((name, read(joined[header])) for name, header, read in FIELDS if header in joined)
     found = {name: value for name, value in values if value is not None}
     if joined.get("expires"):
         found["ExpiresString"] = joined["expires"]
-    found["Metadata"] = _metadata(head.headers)
+    found["Metadata"] = _metadata(head.headers, joined)
     found["ResponseMetadata"] = _response_metadata(head.status, joined, retries)
     return found
 
 
-def _joined(headers: Headers) -> dict[str, str]:
-    """Every field by its lower-case name; one that came on several lines is joined (RFC 9110 §5.2)."""
-    found: dict[str, str] = {}
-    for name, value in headers:
-        lowered = name.lower()
-        found[lowered] = f"{found[lowered]}, {value}" if lowered in found else value
-    return found
-
-
-def _metadata(headers: Headers) -> dict[str, str]:
+def _metadata(headers: Headers, joined: dict[str, str]) -> dict[str, str]:
     """The user's own fields, by their names as sent (first) and without the prefix."""
-    names: dict[str, str] = {}
-    for name, _ in headers:
-        if name.lower().startswith(METADATA_PREFIX):
-            names.setdefault(name.lower(), name)
-    return {name[len(METADATA_PREFIX) :]: ", ".join(headers.get_all(name)) for name in names.values()}
+    own = {name: value for name, value in joined.items() if name.startswith(METADATA_PREFIX)}
+    sent = {name.lower(): name for name, _ in reversed([*headers])} if own else {}
+    return {sent[name][len(METADATA_PREFIX) :]: value for name, value in own.items()}
 
 
 def _response_metadata(status: int, joined: dict[str, str], retries: int) -> dict[str, Any]:

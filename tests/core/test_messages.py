@@ -36,6 +36,14 @@ def test_fields_are_found_without_regard_to_case_in_the_order_received(items: li
 
 
 @given(items=pairs)
+def test_lines_of_one_name_are_joined_in_the_order_received(items: list[tuple[str, str]]) -> None:
+    found: dict[str, list[str]] = {}
+    for name, value in items:
+        found.setdefault(name.lower(), []).append(value)
+    assert list(Headers(items).joined().items()) == [(name, ", ".join(values)) for name, values in found.items()]
+
+
+@given(items=pairs)
 def test_headers_of_the_same_lines_are_equal(items: list[tuple[str, str]]) -> None:
     assert Headers(items) == Headers(iter(items))
     assert hash(Headers(items)) == hash(Headers(items))
