@@ -52,7 +52,7 @@ def _without_echoes(headers: Headers, secrets: tuple[str, ...]) -> Headers:
     from fastget.core.redaction import repeats_secret
 
     # Nearly always all of them are looked through in vain: together, that is one look.
-    if not repeats_secret("\n".join(value for _, value in headers), secrets):
+    if not repeats_secret("\n".join([value for _, value in headers]), secrets):
         return headers
     return Headers(item for item in headers if not repeats_secret(item[1], secrets))
 

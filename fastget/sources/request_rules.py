@@ -149,7 +149,7 @@ def check_http_options(options: object) -> None:
 
 def check_secrecy(origin: Origin, headers: Iterable[tuple[str, str]]) -> None:
     """Refuses to send a customer's key in the clear, but to this very machine (row 102)."""
-    if origin.scheme == "https" or not any(name.lower() == CUSTOMER_KEY for name, _ in headers):
+    if origin.scheme == "https" or CUSTOMER_KEY not in [name.lower() for name, _ in headers]:
         return
     if not _LOOPBACK.fullmatch(origin.host):
         raise ConfigError("a customer's key (SSE-C) goes over https only", hint="use an https endpoint")

@@ -156,9 +156,7 @@ class S3Source:
         if part_number is not None:
             query = (*query, ("partNumber", str(part_number)))
         headers = Headers(with_user_headers(fields, self.headers, pin))
-        skew = self.endpoints.skew(self.settings)
-        made = self._route().request(ObjectRequest(method, self.key, query, headers), self.display_url, skew)
-        rules.check_secrecy(made.url.origin, made.headers)
+        made = self._made(ObjectRequest(method, self.key, query, headers))
         if pin is None:
             rules.check_size(made)
         return made
@@ -169,10 +167,7 @@ class S3Source:
         version = self._version(pin)
         query = (ATTRIBUTES,) if version is None else (ATTRIBUTES, ("versionId", version))
         headers = Headers(with_user_headers(fields, self.headers, pin))
-        skew = self.endpoints.skew(self.settings)
-        made = self._route().request(ObjectRequest("GET", self.key, query, headers), self.display_url, skew)
-        rules.check_secrecy(made.url.origin, made.headers)
-        return made
+        return self._made(ObjectRequest("GET", self.key, query, headers))
 
     def as_stored(self, head: ResponseHead) -> S3Source | None:
         headers = in_stored_coding(head, self.headers)
@@ -183,8 +178,9 @@ class S3Source:
         return replace(self, parameters=replace(self.parameters, checksum_mode=None)) if asks else None
 
     def describe(self, head: ResponseHead) -> ObjectInfo:
-        self.parameters.check_answer(head.headers, self.display_url)
-        info = object_info(head, self.display_url, self._secrets())
+        url = self.display_url
+        self.parameters.check_answer(head.headers, url)
+        info = object_info(head, url, self._secrets())
         # What Object Lambda sends has passed through a function; the checksums are the original's (row 112).
         return replace(info, declared=()) if self._is_transformed else info
 
@@ -266,6 +262,14 @@ class S3Source:
 
     def _route(self) -> BucketRoute:
         return self.endpoints.route(self.settings, self.bucket, self.display_url)
+
+    def _made(self, asked: ObjectRequest) -> Request:
+        """The request for now, signed. Raises what `S3Endpoints.route` does, ConfigError for a key in the clear."""
+        url = self.display_url
+        route = self.endpoints.route(self.settings, self.bucket, url)
+        made = route.request(asked, url, self.endpoints.skew(self.settings))
+        rules.check_secrecy(made.url.origin, made.headers)
+        return made
 
     def _version(self, pin: Pin | None) -> str | None:
         """The user's version, or the pinned one; whoever may not read by version asks again without (row 9)."""

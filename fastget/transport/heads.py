@@ -58,7 +58,7 @@ class HeadExchange:
         Raises ConfigError for a field that HTTP does not allow, one with a line break for example.
         """
         fields = [*request.headers, *(extra or ())]
-        if not any(name.lower() == "host" for name, _ in fields):
+        if "host" not in [name.lower() for name, _ in fields]:
             fields.insert(0, ("Host", request.url.origin.host_header))
         return self._serialise(request.method, target or request.url.target, fields)
 

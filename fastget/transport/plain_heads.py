@@ -28,6 +28,7 @@ _TARGET = re.compile(r"[!-~]+")
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2})(?: ([\t -~\x80-\xff]*))?\r\n")
 # Nothing in it is tried twice, whatever a server sends.
 _FIELDS = re.compile(rb"(?:" + _TOKEN + rb":[ \t]*+" + _VALUE + rb"[ \t]*+\r\n)*+")
+_BLANKS = frozenset(" \t")
 _LENGTH = re.compile(r"[0-9]{1,19}", re.ASCII)
 # Fields that decide about framing in more ways than a plain length, or that have to be unique.
 _UNUSUAL = ("transfer-encoding", "upgrade")
@@ -42,11 +43,10 @@ def encode(method: str, target: str, fields: Sequence[Field]) -> bytes | None:
     """The bytes of a request head; None where method, target or a field has not the form that HTTP wants."""
     if not (_is_token(method) and _TARGET.fullmatch(target)):
         return None
-    lines = []
     for name, value in fields:
-        if not _is_token(name) or value != value.strip(" \t"):
+        if not _is_token(name) or value[:1] in _BLANKS or value[-1:] in _BLANKS:
             return None
-        lines.append(f"{name}: {value}\r\n")
+    lines = [f"{name}: {value}\r\n" for name, value in fields]
     text = "".join(lines)
     said = text.encode() if text.isascii() else b"".join(map(value_bytes, lines))
     # No control character but the ends of these lines.
