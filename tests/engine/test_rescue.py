@@ -274,3 +274,26 @@ def test_a_server_that_takes_its_time_for_every_answer_is_waited_for(late: Objec
     """Not by whoever reads what was asked for first, and then has nothing to do."""
     fastget.read_ranges(late.url("/o"), [(0, 4 * MIB), *APART[1:]], connections=len(APART))
     assert len(late.requests) == len(APART)
+
+
+@pytest.mark.parametrize("head_is_asked", [False, True], ids=["whole anew", "HEAD"])
+def test_what_is_asked_beside_the_ranges_may_take_its_time_to_answer_too(
+    stored: StoredObject, monkeypatch: pytest.MonkeyPatch, *, head_is_asked: bool
+) -> None:
+    """A HEAD for whether the object is there at all (404), the whole of it where its one stream has broken (403)."""
+    monkeypatch.setattr("fastget.core.straggler.LONG_STALL", 10.0)
+    behaviour = Behaviour(rate_per_connection=16 * MIB, range_refusal=404 if head_is_asked else 403, amazon=False)
+    release, reached = threading.Event(), threading.Event()
+    held = faults.hold(release, None, reached)
+    turns = [held.on(method="HEAD")] if head_is_asked else [held.on(ranged=False, request=2)]
+    if not head_is_asked:
+        turns.append(faults.close_mid_body(after=2 * MIB).on(ranged=False, request=1))
+    with ObjectServer({"/o": stored}, behaviour=behaviour, faults=turns) as server:
+        later = threading.Thread(target=lambda: (reached.wait(20), release.wait(2), release.set()))
+        later.start()
+        options: dict[str, Any] = {"part_size": MIB, "connections": 4, "stall_timeout": 0.5}
+        with fastget.stream(server.url("/o"), retries=int(not head_is_asked), **options) as stream:
+            got = b"".join(bytes(view) for view in stream)
+        later.join()
+    assert got == stored.content.read()
+    assert reached.is_set()

@@ -50,9 +50,10 @@ class Line:
 
     Used as a context manager: leaving it gives back or closes what it holds. `requests` counts what was sent, `pauses`
     the time in which the thread waits for something else than the server, `waited` the seconds that the last answer
-    took, without the making of its connection. For another thread to read at any time, by `time.monotonic`: `asked` is
-    when the request went out that waits for the first answer of its connection, if one does, `answered` when the latest
-    answer of `origin`, which was asked last, came, `longest_wait` how long one took.
+    took, without the making of its connection. For another thread to read at any time, by `time.monotonic`: `sent` is
+    when the request went out that waits for its answer, if one does, `asked` the same where that is the first answer of
+    its connection, `answered` when the latest answer of `origin`, which was asked last, came, `longest_wait` how long
+    one took.
     """
 
     def __init__(self, pool: ConnectionPool, cancellation: Cancellation) -> None:
@@ -67,6 +68,7 @@ class Line:
         self.requests = 0
         self.pauses = Stopwatch()
         self.origin: Origin | None = None
+        self.sent: float | None = None
         self.asked: float | None = None
         self.answered = 0.0
         self.longest_wait = 0.0
@@ -117,7 +119,7 @@ class Line:
         self.peer = None
         if self.origin is not connection.origin and self.origin != connection.origin:
             self.origin, self.answered = connection.origin, 0.0
-        asked = time.monotonic()
+        self.sent = asked = time.monotonic()
         # One that has carried a request before is being served; one of which that is not known may not wait for long.
         self.asked = None if is_asked or over_new is not None or connection.is_reusable else asked
         try:
@@ -127,7 +129,7 @@ class Line:
             self.drop()
             raise
         finally:
-            self.asked = None
+            self.sent = self.asked = None
         self.answered = time.monotonic()
         self.waited = connection.waited
         self.longest_wait = max(self.longest_wait, self.answered - asked)

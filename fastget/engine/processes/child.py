@@ -126,7 +126,7 @@ def _unanswered(workers: Sequence[Worker]) -> float:
     if any(worker.is_served for worker in workers):
         return 0.0
     now = time.monotonic()
-    return max((now - asked for worker in workers if (asked := worker.asked) is not None), default=0.0)
+    return max((now - sent for worker in workers if (sent := worker.line.sent) is not None), default=0.0)
 
 
 def _say_nothing(event: Event) -> None:

@@ -117,7 +117,7 @@ class Watch:
 
     def _is_late(self, worker: Worker, now: float) -> bool:
         """Whether a request has been waiting for its answer for far longer than others did."""
-        return (asked := worker.asked) is not None and is_unserved(now - asked, self._usual_wait)
+        return (sent := worker.line.sent) is not None and is_unserved(now - sent, self._usual_wait)
 
     def _rescue_front(self, workers: Sequence[Worker], streams: Sequence[Stream]) -> None:
         """Where a sink keeps order and others wait for its front: cut who holds it up.
@@ -136,7 +136,7 @@ class Watch:
         if holder is None:
             needs_room = self._is_unheld(held_up.front) and not any(worker.is_idle for worker in workers)
         else:
-            has_answer = workers[holder].asked is None
+            has_answer = workers[holder].line.sent is None
             usual = [workers[index].last_rate or streams[index].rate for index in waiting]
             needs_room = self._cut_front(workers[holder], streams[holder], usual) and not has_answer
         if needs_room:
@@ -151,7 +151,7 @@ class Watch:
     def _cut_front(self, worker: Worker, stream: Stream, others: Sequence[float]) -> bool:
         # Whose first piece it is has no rate yet. Anything is more than nothing.
         usual = [rate for rate in others if rate] or [1.0]
-        is_late = self._is_late(worker, time.monotonic()) if worker.asked is not None else rescues([stream], usual)
+        is_late = self._is_late(worker, time.monotonic()) if worker.line.sent is not None else rescues([stream], usual)
         if not is_late or not self._pay(worker):
             return False
         self.rescues += 1
@@ -160,7 +160,7 @@ class Watch:
 
     def _pay(self, worker: Worker) -> bool:
         """Pay for a cut. Nothing is on its way to one that has no answer yet: the first of those cost nothing."""
-        if worker.asked is not None and self._unanswered < FREE_CUTS:
+        if worker.line.sent is not None and self._unanswered < FREE_CUTS:
             self._unanswered += 1
             return True
         return self._budget.pay()
@@ -216,7 +216,7 @@ class _Log:
     def life(self, worker: Worker, now: float) -> Stream:
         """The rate since it was last found to be alive; an answer that is still to come has `response_timeout`."""
         self._begin(worker, now)
-        if worker.asked is not None:
+        if worker.line.sent is not None:
             self._mark = (now, worker.received)
         at, before = self._mark
         watched = now - at

@@ -65,9 +65,8 @@ class Worker:
     write; `may_leave` when it gets no descriptor: it ends where that says that others do its work. For another thread
     to read at any time: `received` counts payload bytes, `piece` is what is being fetched, `since` when that began by
     its `clock`, `last_seconds` and `last_rate` are of the last piece that landed, `is_idle` says whether it waits for
-    another one, `asked` when its request went out that has no answer yet, `is_served` whether any was ever answered.
-    `buffer_size` is what it is quick with; its buffer is lent to it for `run`. `may_take_turns`: it can be of use to it
-    to share others.
+    another one, `is_served` whether any of its requests was ever answered. `buffer_size` is what it is quick with; its
+    buffer is lent to it for `run`. `may_take_turns`: it can be of use to it to share others.
     """
 
     def __init__(
@@ -80,7 +79,6 @@ class Worker:
         self.piece: Piece | None = None
         self.since = 0.0
         self.is_idle = False
-        self.asked: float | None = None
         self.is_served = False
         self.last_seconds = 0.0
         self.last_rate = 0.0
@@ -144,6 +142,7 @@ class Worker:
 
     def _fetch_anew(self, piece: Piece, buffer: memoryview) -> None:
         ask_anew(self.line, self._job)
+        self.is_served = True
         self._read_over(Span(0, piece.position), buffer)
         self.piece, self.since = piece, self.clock()
         self._receive_chunk(piece, buffer)
@@ -220,7 +219,7 @@ class Worker:
             finally:
                 if self.piece is not None:
                     piece.pause()
-                self.piece = self.asked = None
+                self.piece = None
             has_landed = self._land(piece)
         except RangeNotSupported:
             self._leave_to_stream(piece)
@@ -311,7 +310,7 @@ class Worker:
             if not (piece.is_fresh or self._job.task.can_go_on):
                 raise Replan(stream=True)
             with self._job.task.store.gate.passing(self._job.cancellation, lambda seconds: self._hold(piece, seconds)):
-                self.since, self.asked = self.clock(), time.monotonic()
+                self.since = self.clock()
                 self._fetch_answer(piece, buffer)
 
     def _hold(self, piece: Piece, seconds: float) -> None:
@@ -343,7 +342,7 @@ class Worker:
         pin = self._job.pin
         self.line.pauses.longest = 0.0
         answered = ask(self.line, self._job.task.source, lambda at: self._request(at, piece, pin, by_number=by_number))
-        self.is_served, self.asked = True, None
+        self.is_served = True
         head, error = answered.head, answered.error
         if error is None:
             return head
