@@ -41,8 +41,9 @@ class Tool(Protocol[T]):
     on, so before any wait, and at the end. `take_following` gives the piece that it has taken ahead, if it has, to be
     worked on next. `rest` lets go of the connection until there is more to do.
 
-    From another thread: `asker` shows what it waits for, `give_up` ends that; `served` threads fare better, and it says
-    whether no more than those can. `make_room` closes connections that nobody uses.
+    From another thread: `asker` shows what it waits for, `give_up` ends that, as no more than `served` threads fare
+    better. `leave_mute` ends it where another address will answer, and says whether it does. `make_room` closes
+    connections that nobody uses.
     """
 
     @property
@@ -58,7 +59,9 @@ class Tool(Protocol[T]):
 
     def close(self) -> None: ...
 
-    def give_up(self, served: int) -> bool: ...
+    def give_up(self, served: int) -> None: ...
+
+    def leave_mute(self) -> bool: ...
 
     def make_room(self) -> None: ...
 
@@ -247,8 +250,9 @@ class Crew(Generic[T]):
             if not one.served:
                 hand.tool.make_room()
                 continue
-            hand.is_dismissed = True
-            self._is_full = hand.tool.give_up(one.served) or self._is_full
+            if not hand.tool.leave_mute():
+                hand.is_dismissed = self._is_full = True
+                hand.tool.give_up(one.served)
 
     def _start(self) -> bool:
         hand = Hand(self._recruit())
@@ -272,7 +276,7 @@ class Crew(Generic[T]):
                 while not hand.is_dismissed and (piece := self._next(hand)) is not None and not self._is_stopped:
                     if not hand.tool.work(piece):
                         self._queue.put(piece)
-                        break
+                        continue
                     hand.finished += 1
                     self._let_name(hand)
                     if self._has_all and not self.outstanding:

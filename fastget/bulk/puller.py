@@ -157,16 +157,18 @@ class Puller(Generic[S]):
     def asker(self) -> Asking:
         return self._fetcher.asking
 
-    def give_up(self, served: int) -> bool:
-        """From another thread: end the request that waits; `served` others are answered.
-
-        Whether they are all that the server answers at once; False where it is one address of it that answers nobody.
-        """
-        is_mute = self._fetcher.asking.blame_mute()
+    def give_up(self, served: int) -> None:
+        """From another thread: end the request that waits; `served` others are all that the server answers at once."""
         self._fetcher.asking.give_up()
-        if not is_mute and self._learn is not None and self._source is not None:
+        if self._learn is not None and self._source is not None:
             self._learn(self._source, served)
-        return not is_mute
+
+    def leave_mute(self) -> bool:
+        """From another thread: end the request that waits, if it is for an address that answers nobody; was it?"""
+        asking = self._fetcher.asking
+        if is_mute := asking.blame_mute():
+            asking.give_up()
+        return is_mute
 
     def make_room(self) -> None:
         """From another thread: close connections that nobody uses."""
@@ -186,7 +188,7 @@ class Puller(Generic[S]):
     def work(self, order: Order[S]) -> bool:
         """Fetch one object. What fails is in the total; nothing is raised but what interrupts.
 
-        False where it was given up, because it was not answered: it is for another thread to fetch then.
+        False where it was given up, because it was not answered: it is to be fetched over another connection then.
         """
         self._source = order.source
         if not self._try(order, self._fetch):

@@ -17,7 +17,7 @@ import pytest
 
 import fastget
 from fastget.errors import Cancelled, NetworkError, SourceChanged, Stalled
-from fastget.events import Event, Progress, Result, Retried
+from fastget.events import Done, Event, Progress, Result, Retried
 from fastget.testing import Algorithm, Behaviour, Content, ObjectServer, StoredObject, faults
 from fastget.transport import resolver
 
@@ -252,6 +252,28 @@ def test_a_pull_asks_an_address_that_never_answers_no_more(
     assert asked
     assert len(silent.requests) == asked
     assert [(result.done, result.failed) for result in (first, second)] == [(60, 0)] * 2
+
+
+@pytest.mark.fault("N15", "N5")
+def test_a_pull_goes_on_with_all_its_threads_where_an_address_never_answers(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = {f"/{number}": StoredObject(Content.generated(100, seed=number)) for number in range(100)}
+    silent = serve(stored, faults=[faults.silence().always()])
+    good = serve(stored, behaviour=Behaviour(first_byte_delay=(0.3, 0.3)))
+    addresses = [("127.0.0.1", good.port), ("127.0.0.1", silent.port)]
+    urls = [f"http://store.example{path}" for path in stored]
+    alive: list[int] = []
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, Done):
+            alive.append(sum(thread.name.startswith("fastget-pull") for thread in threading.enumerate()))
+
+    with resolving(monkeypatch, lambda *_: addresses):
+        result = fastget.pull(urls, tmp_path, jobs=8, processes=1, fsync=False, on_event=on_event)
+    assert (result.done, result.jobs) == (100, 8)
+    assert silent.requests
+    assert alive[70] == 8
 
 
 @pytest.mark.fault("N15", "N5")
