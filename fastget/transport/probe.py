@@ -75,15 +75,9 @@ class _TimedRoute(Route):
 
     secured_at: float | None = None
 
-    def _secure(
-        self,
-        sock: socket.socket,
-        context: ssl.SSLContext,
-        cancellation: SocketCancellation,
-        session: ssl.SSLSession | None,
-    ) -> Wire:
+    def _secure(self, sock: socket.socket, context: ssl.SSLContext, cancellation: SocketCancellation) -> Wire:
         self.secured_at = time.monotonic()
-        return super()._secure(sock, context, cancellation, session)
+        return super()._secure(sock, context, cancellation)
 
 
 def _agreed(sock: socket.socket) -> tuple[str | None, str | None]:

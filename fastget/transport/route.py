@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 _LONGEST_TICK = 1.0
 
 
+class _SessionRefused(Exception):
+    """A handshake has failed that was to go on from a session: a whole one may not."""
+
+
 class Route:
     """How a connection to an origin is opened, and how a request is written for whoever reads it first.
 
@@ -109,14 +113,11 @@ class Route:
             raise self._proxy.unreached(error) from error.__cause__
         self.peer = Peer(self._host, address)
         wire = None
-        session = self._sessions.find(self._end) if context is not None else None
         try:
-            wire = self._wire(sock, context, cancellation, session)
+            wire = self._wire(sock, context, cancellation)
+        except _SessionRefused:
+            return None
         except NetworkError as error:
-            if session is not None:
-                self._sessions.give_up(self._end)
-                if not isinstance(error, Stalled):
-                    return None
             if isinstance(error, Stalled):
                 self.peer.blame(Trouble.SILENT)
                 raise
@@ -132,18 +133,12 @@ class Route:
                 self.leave()
         return wire
 
-    def _wire(
-        self,
-        sock: socket.socket,
-        context: ssl.SSLContext | None,
-        cancellation: SocketCancellation,
-        session: ssl.SSLSession | None,
-    ) -> Wire:
+    def _wire(self, sock: socket.socket, context: ssl.SSLContext | None, cancellation: SocketCancellation) -> Wire:
         if context is None:
             return Wire(sock, self._tick)
         if self._proxy is not None and self._proxy.scheme == "http":
             self._tunnel(sock, self._proxy, cancellation)
-        return self._secure(sock, context, cancellation, session)
+        return self._secure(sock, context, cancellation)
 
     def remember(self, wire: Wire) -> None:
         """The first answer has come over a wire, and with it, in TLS 1.3, what further ones can go on from."""
@@ -176,16 +171,19 @@ class Route:
         if reception.surplus:
             raise ProtocolError(f"the proxy {proxy} sent bytes of its own into the tunnel to {self._origin}")
 
-    def _secure(
-        self,
-        sock: socket.socket,
-        context: ssl.SSLContext,
-        cancellation: SocketCancellation,
-        session: ssl.SSLSession | None,
-    ) -> Wire:
+    def _secure(self, sock: socket.socket, context: ssl.SSLContext, cancellation: SocketCancellation) -> Wire:
         from fastget.transport.tls import handshake
 
-        secured = handshake(sock, self._end[0], context, self._config.connect_timeout, cancellation, session)
+        session = self._sessions.find(self._end)
+        try:
+            secured = handshake(sock, self._end[0], context, self._config.connect_timeout, cancellation, session)
+        except NetworkError as error:
+            if session is None:
+                raise
+            self._sessions.give_up(self._end)
+            if isinstance(error, Stalled):
+                raise
+            raise _SessionRefused from error
         try:
             return TlsWire(secured, self._tick)
         except BaseException:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import trustme
 
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
-# What a server does with a connection: serve it, or end it in the handshake.
-SERVED, ENDED = "served", "ended"
+# What a server does with a connection: serve it, or end it in the handshake; as a proxy: let it through, or refuse it.
+SERVED, ENDED, TUNNELLED, REFUSED = "served", "ended", "tunnelled", "refused"
 
 
 class Server:
@@ -47,6 +47,12 @@ class Server:
                 sock.settimeout(20)
                 if fate == ENDED:
                     sock.recv(1)
+                    continue
+                if fate in (TUNNELLED, REFUSED):
+                    sock.recv(4096)
+                    status = b"200 OK" if fate == TUNNELLED else b"502 Bad Gateway\r\nContent-Length: 0"
+                    sock.sendall(b"HTTP/1.1 " + status + b"\r\n\r\n")
+                if fate == REFUSED:
                     continue
                 try:
                     with self._context.wrap_socket(sock, server_side=True) as secured:
@@ -79,8 +85,8 @@ def serve(no_leaks: None) -> Iterator[Callable[[ssl.SSLContext, tuple[str, ...]]
 
 
 @contextmanager
-def pool_of(ca_bundle: str) -> Iterator[Pool]:
-    with closing(Pool(Config(ca_bundle=ca_bundle))) as pool:
+def pool_of(ca_bundle: str, proxy: str | None = None) -> Iterator[Pool]:
+    with closing(Pool(Config(ca_bundle=ca_bundle, proxy=proxy))) as pool:
         yield pool
 
 
@@ -133,6 +139,18 @@ def test_a_server_that_fails_at_whole_handshakes_too_is_told_as_ever(
         get(pool, f"https://127.0.0.1:{server.port}/")
         with pytest.raises(NetworkError, match="handshake"):
             get(pool, f"https://127.0.0.1:{server.port}/")
+
+
+def test_a_proxy_that_refuses_a_tunnel_is_asked_once_and_says_nothing_of_the_session(
+    serve: ServerMaker, authority: trustme.CA, ca_bundle: str
+) -> None:
+    server = serve(context_of(authority), (TUNNELLED, REFUSED, TUNNELLED))
+    with pool_of(ca_bundle, proxy=f"http://127.0.0.1:{server.port}") as pool:
+        get(pool, "https://localhost/")
+        with pytest.raises(NetworkError, match="502"):
+            get(pool, "https://localhost/")
+        get(pool, "https://localhost/")
+    assert server.resumed == [False, True]
 
 
 def test_a_certificate_that_is_not_trusted_is_no_session_to_go_on_from(
