@@ -27,7 +27,7 @@ from fastget.transport.pools import Pools
 from fastget.variables import merged, wrong_variables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from _typeshed import WriteableBuffer
 
@@ -167,7 +167,7 @@ class Client:
 
     def transfer_to_file(self, url: str, path: PathLike, cancellation: Cancellation, **options: Any) -> Result:
         """`download`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
-        config = self._options(url, options)
+        config = self.configured(url, options)
         with self._pools.lend(config) as pool:
             source = self._resolve(url, config)
             return self._run(Transfer(source, open_sink(path, config), config, pool, _stores), cancellation)
@@ -176,7 +176,7 @@ class Client:
         self, url: str, start: int | None, stop: int | None, cancellation: Cancellation, **options: Any
     ) -> bytes:
         """`read`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
-        config = self._options(url, options)
+        config = self.configured(url, options)
         with self._pools.lend(config) as pool:
             source = self._resolve(url, config)
             if is_whole(start, stop):
@@ -189,7 +189,7 @@ class Client:
         self, url: str, buffer: WriteableBuffer, start: int | None, cancellation: Cancellation, **options: Any
     ) -> Result:
         """`read_into`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
-        config = self._options(url, options)
+        config = self.configured(url, options)
         with letting_go(), BufferSink(buffer) as sink, self._pools.lend(config) as pool:
             source = self._resolve(url, config)
             if start is None:
@@ -207,7 +207,7 @@ class Client:
         """`read_ranges`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
         from fastget.engine.reading.scattered import ScatteredRead
 
-        config = self._options(url, options)
+        config = self.configured(url, options)
         with letting_go(), self._pools.lend(config) as pool:
             source = self._resolve(url, config)
             return ScatteredRead(source, config, pool, cancellation, _stores.of(source.store)).run(ranges, into)
@@ -224,7 +224,7 @@ class Client:
         """`stream`, ended early with Cancelled when `cancellation` is cancelled; `on_end` is called once it is over."""
         from fastget.engine.reading.streaming import ObjectStream
 
-        config = self._options(url, options)
+        config = self.configured(url, options)
         source = self._resolve(url, config)
 
         def fetch(sink: Sink) -> Result:
@@ -262,7 +262,7 @@ class Client:
 
     def ask(self, url: str, cancellation: Cancellation, **options: Any) -> ObjectInfo:
         """`head`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
-        config = self._options(url, options)
+        config = self.configured(url, options)
         with self._pools.lend(config) as pool, Line(pool, cancellation) as line:
             source = self._resolve(url, config)
             discovery = Discovery(line, cancellation, config.retries, lambda _: None, _stores.of(source.store))
@@ -285,7 +285,7 @@ class Client:
         from fastget.sources.listing import Selection
         from fastget.sources.listing_source import ListingSource
 
-        config = self._options(url, options)
+        config = self.configured(url, options)
         source = ListingSource.at(url, config, self._shared_endpoints())
         level = "/" if delimiter is None and not recursive else delimiter
         selection = Selection(source.key, level, start_after, versions, page_size)
@@ -364,7 +364,8 @@ class Client:
         bundle = self._shared_endpoints().ca_bundle(config) if is_in_store(url) else bundle_for_servers(config)
         return config if bundle is None else self._pools.trusting(config, bundle)
 
-    def _options(self, url: object, options: dict[str, Any]) -> Config:
+    def configured(self, url: object, options: Mapping[str, Any]) -> Config:
+        """The options of this client for a URL, with those of a call on top. Raises ConfigError."""
         return self.settled(url, merged(self.config, options, self._wrong))
 
     @contextmanager

@@ -153,7 +153,7 @@ def request_object(options: Mapping[str, Any], cancellation: Cancellation) -> di
         raise ConfigError(f"client is a fastget.Client, not one of type {kind}", hint="aio.s3 takes that of aio, too")
     with ExitStack() as held:
         lender = client or held.enter_context(Client())
-        config = lender.settled("s3://", lender.config.merged(**connection))
+        config = lender.configured("s3://", connection)
         selection = Selection.of(given, config)
         pool, endpoints = held.enter_context(lender.lend(config))
         source = selection.source(config, endpoints)

@@ -390,6 +390,7 @@ def test_a_variable_whose_value_cannot_be_meant_is_named_unless_the_call_says_ot
         lambda: fastget.download(url, tmp_path / "k"),
         lambda: fastget.Client(retries=1).read(url),
         lambda: fastget.pull([url], tmp_path),
+        lambda: s3.get_object(Bucket="b", Key="k", no_sign_request=True),
     ]
     for call in calls:
         with pytest.raises(ConfigError, match=rf"^FASTGET_{name.upper()}: "):
