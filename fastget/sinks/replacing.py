@@ -46,7 +46,7 @@ def _refusal(path: str, reason: str, hint: str) -> DestinationError:
 def _is_fixed(there: os.stat_result, name: str, directory: int) -> bool:
     if getattr(there, "st_flags", 0) & _FIXED:
         return True
-    if not stat.S_ISREG(there.st_mode):
+    if sys.platform != "linux" or not stat.S_ISREG(there.st_mode):
         return False
     try:
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
