@@ -15,6 +15,8 @@ import fastget
 from fastget.core.checksums.algorithms import Algorithm
 from fastget.core.ranges import Span
 from fastget.engine.workers import rescue
+from fastget.engine.workers.cut import Cut
+from fastget.engine.workers.worker import Worker
 from fastget.errors import Stalled
 from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults
 from fastget.testing.record import RecordedRequest
@@ -288,8 +290,14 @@ def test_what_is_asked_beside_the_ranges_may_take_its_time_to_answer_too(
     turns = [held.on(method="HEAD")] if head_is_asked else [held.on(ranged=False, request=2)]
     if not head_is_asked:
         turns.append(faults.close_mid_body(after=2 * MIB).on(ranged=False, request=1))
+
+    def let_go() -> None:
+        reached.wait(20)
+        release.wait(2)
+        release.set()
+
     with ObjectServer({"/o": stored}, behaviour=behaviour, faults=turns) as server:
-        later = threading.Thread(target=lambda: (reached.wait(20), release.wait(2), release.set()))
+        later = threading.Thread(target=let_go)
         later.start()
         options: dict[str, Any] = {"part_size": MIB, "connections": 4, "stall_timeout": 0.5}
         with fastget.stream(server.url("/o"), retries=int(not head_is_asked), **options) as stream:
@@ -297,3 +305,25 @@ def test_what_is_asked_beside_the_ranges_may_take_its_time_to_answer_too(
         later.join()
     assert got == stored.content.read()
     assert reached.is_set()
+
+
+def test_a_whole_asked_for_anew_that_is_cut_as_it_is_answered_is_asked_for_again(
+    stored: StoredObject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_over, cuts = Worker._read_over, [Cut()]
+
+    def cut_and_read_over(worker: Worker, span: Span, buffer: memoryview) -> None:
+        if cuts:
+            worker.cut(cuts.pop())
+        read_over(worker, span, buffer)
+
+    monkeypatch.setattr(Worker, "_read_over", cut_and_read_over)
+    broken = faults.close_mid_body(after=2 * MIB).on(ranged=False, request=1)
+    behaviour = Behaviour(rate_per_connection=16 * MIB, range_refusal=403, amazon=False)
+    with (
+        ObjectServer({"/o": stored}, behaviour=behaviour, faults=[broken]) as server,
+        fastget.stream(server.url("/o"), part_size=MIB, connections=4, retries=1) as stream,
+    ):
+        got = b"".join(bytes(view) for view in stream)
+    assert got == stored.content.read()
+    assert not cuts

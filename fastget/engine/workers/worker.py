@@ -181,6 +181,7 @@ class Worker:
 
     def _pass_over(self, span: Span, buffer: memoryview) -> bool:
         """Read what others have landed, to get to what nobody fetches; False where the stream breaks."""
+        self._cut = None
         try:
             self._read_over(span, buffer)
         except (Cancelled, NetworkError):
@@ -195,7 +196,7 @@ class Worker:
     def _read_over(self, span: Span, buffer: memoryview) -> None:
         """Read bytes of the running answer that have landed already."""
         piece = Piece(Chunk(-1, span), ())
-        self.piece, self.since, self._cut = piece, self.clock(), None
+        self.piece, self.since = piece, self.clock()
         try:
             while (left := span.stop - piece.position) > 0:
                 count = self.line.read_some(left, buffer[: min(left, self.reception.stride)])
