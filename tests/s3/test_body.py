@@ -751,6 +751,39 @@ def test_a_body_of_unknown_length_that_nothing_ties_ends_with_its_connection(
     assert len(server.requests) == 1
 
 
+@pytest.mark.fault("N3")
+@pytest.mark.parametrize("cut", [0, 1, BREAK])
+def test_a_body_that_only_ends_with_its_connection_is_held_to_the_length_of_head(
+    serve: Serve, get: Ask, cut: int
+) -> None:
+    server = serve({"/b/k": whole(None, etag='"opaque"')}, faults=[faults.truncated_close(after=cut).on(request=1)])
+    assert get(server)["Body"].read() == DATA
+    assert [request.method for request in server.requests] == ["GET", "HEAD", "GET"]
+
+
+@pytest.mark.fault("N3")
+@pytest.mark.parametrize(
+    ("etag", "of_head"),
+    [('W/"weak"', None), ('"opaque"', faults.status(403)), ('"opaque"', faults.field("ETag", '"another"'))],
+    ids=["weak", "refused", "another"],
+)
+def test_a_body_whose_length_nobody_tells_ends_with_its_connection(
+    serve: Serve, get: Ask, etag: str, of_head: Any
+) -> None:
+    chosen = [faults.body_until_close().on(method="GET").always()]
+    chosen += [of_head.on(method="HEAD").always()] if of_head is not None else []
+    server = serve({"/b/k": whole(None, etag=etag)}, faults=chosen)
+    assert get(server)["Body"].read() == DATA
+
+
+@pytest.mark.fault("N3")
+def test_a_body_that_stays_shorter_than_head_says_is_an_error(serve: Serve, get: Ask) -> None:
+    cut = faults.truncated_close(after=BREAK).on(request=1)
+    server = serve({"/b/k": whole(None, etag='"opaque"')}, behaviour=Behaviour(ranges=False), faults=[cut])
+    with pytest.raises(NetworkError, match=f"ended after {BREAK} of {len(DATA)} bytes"):
+        get(server, retries=1)["Body"].read()
+
+
 def test_a_body_whose_end_is_lost_is_not_taken_for_one_that_changed(serve: Serve, get: Ask) -> None:
     cut = faults.chunked_without_end().on(request=1)
     server = serve({"/b/k": whole()}, behaviour=Behaviour(send_length=False), faults=[cut])

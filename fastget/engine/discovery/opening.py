@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastget.core.messages import Framing
+from fastget.core.objectinfo import is_strong
 from fastget.core.ranges import ContentRange
 from fastget.core.validators import SUCCESS
 from fastget.engine.exchange.asking import ask
@@ -62,6 +63,11 @@ class Opening:
     least: int | None = None
     waited: float = 0.0
 
+    @property
+    def may_be_cut_unseen(self) -> bool:
+        """Whether the body only ends with its connection, where a HEAD may know how long the same object is."""
+        return self.head.framing is Framing.CLOSE and is_strong(self.info.etag)
+
 
 class Discovery:
     """Asks for an object until it is found or refused for good; follows redirects, and retries what may pass.
@@ -104,6 +110,14 @@ class Discovery:
     def head(self, source: Source) -> ObjectInfo:
         """The object's facts by HEAD. Raises the typed error of a refusal; it has no body to tell why."""
         return self._facts_by_head(source).info
+
+    def length_of(self, opening: Opening) -> int | None:
+        """What a HEAD says of a body that may be cut unseen; None where it does not tell."""
+        try:
+            info = self.head(opening.source)
+        except (SourceError, NetworkError):
+            return None
+        return info.size if info.etag == opening.info.etag else None
 
     def facts(self, source: Source) -> Opening:
         """The object's facts alone: by HEAD or, where that is refused, by a GET that is dropped after its head.

@@ -7,8 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastget.core.checksums.verification import Ledger
-from fastget.core.messages import Framing
-from fastget.core.objectinfo import is_strong
 from fastget.core.planner import SMALLEST_CHUNK
 from fastget.engine.announcer import Announcer
 from fastget.engine.cancellation import Cancellation
@@ -29,7 +27,7 @@ from fastget.engine.processes.alone import Alone, company_for
 from fastget.engine.small.objects import AtOnce
 from fastget.engine.workers.crew import Crew, governor_for
 from fastget.engine.workers.worker import Worker, Write
-from fastget.errors import ChecksumMismatch, FastgetError, NetworkError, RangeNotSupported, SourceError, Unverifiable
+from fastget.errors import ChecksumMismatch, FastgetError, NetworkError, RangeNotSupported, Unverifiable
 from fastget.events import Done, Failed, Method, Progress, Result, Started, Unchanged, Verification
 from fastget.sinks.memory import clear_frames, window_of
 
@@ -207,21 +205,17 @@ class Transfer:
         finally:
             self._tally.retries += discovery.retried
         opening.source.keep_finding(finder(self._pool, self.cancellation))
-        if opening.head.framing is Framing.CLOSE and is_strong(opening.info.etag):
+        if opening.may_be_cut_unseen:
             return replace(opening, least=self._ask_length(opening))
         return opening
 
     def _ask_length(self, opening: Opening) -> int | None:
-        """The answer only ends with its connection: a HEAD may know its length, and a body cut short is seen as one."""
         scope = self._scope()
         with Line(self._pool, scope) as line:
             try:
-                info = Discovery(line, scope, 0, self._announcer.tell).head(opening.source)
-            except (SourceError, NetworkError):
-                return None
+                return Discovery(line, scope, 0, self._announcer.tell).length_of(opening)
             finally:
                 self._tally.requests += line.requests
-        return info.size if info.etag == opening.info.etag else None
 
     def _find_layout(
         self, opening: Opening, store: Store, parts: int | None, known: Knowledge, *, by_number: bool

@@ -238,13 +238,25 @@ class ObjectBody:
     def _receive(self, buffer: memoryview) -> int:
         """Some bytes of the running answer; 0 only at the end of the body."""
         if self._stop is None:
-            return self._line.read_into(buffer)
+            count = self._line.read_into(buffer)
+            if not count:
+                self._check_length()
+            return count
         left = self._stop - self.position
         count = self._line.read_some(left, buffer[:left], url=self._url) if left else 0
         if count == left and self._stop != self._extent.length:
             self._line.finish()
             self._is_flowing = False
         return count
+
+    def _check_length(self) -> None:
+        """The connection has ended, and with it the body: that was all of it only where a HEAD says no more."""
+        if not (self._is_endless and self._opening.may_be_cut_unseen):
+            return
+        least = self._surveys.length()
+        if least is not None and self.position < least:
+            reason = f"{self._url}: the connection ended after {self.position} of {least} bytes"
+            raise NetworkError(reason, url=self._url)
 
     def _conclude(self, inspection: Inspection) -> None:
         """Everything is here: the connection goes back, and the digests decide."""
@@ -342,7 +354,7 @@ class ObjectBody:
 
 
 class _Surveys:
-    """Questions about the object's parts, over connections of their own."""
+    """Questions about the object and its parts, over connections of their own."""
 
     def __init__(self, opening: Opening, pool: ConnectionPool, cancellation: Cancellation, store: Store) -> None:
         self._opening = opening
@@ -354,6 +366,10 @@ class _Surveys:
         """The exact layout: a guess could not be tried again, the bytes have passed by then."""
         surveyor = Surveyor(self._opening.source, self._opening.info, self._pool, self._cancellation, self._store)
         return surveyor.layout(parts, exact=True)
+
+    def length(self) -> int | None:
+        with Line(self._pool, self._cancellation) as line:
+            return Discovery(line, self._cancellation, 0, lambda _: None).length_of(self._opening)
 
     def whole_object(self) -> ObjectInfo | None:
         """The facts of the whole object; None where the store does not answer."""
