@@ -98,8 +98,10 @@ PROTOCOL = (
     Row("H12", "Content-Range that is malformed, negative, doubled, or past 2^63", "refused"),
     Row(
         "H13",
-        "416 to the first request, with the total",
-        "a refusal as any other: fastget never asks for a range past the end",
+        "416 with the total",
+        "to the first request a refusal as any other: fastget never asks for a range past a known end. To what goes on "
+        "with a body of unknown length in a pipe, a stream or `get_object`: all of it, where the total is what has come "
+        "and a strong ETag was asked for",
     ),
     Row(
         "H14",

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 SUCCESS = (200, 206)
 FORBIDDEN = 403
 PRECONDITION_FAILED = 412
+UNSATISFIABLE = 416
 # Statuses that an object which was there a moment ago answers with, and what has happened then (faults.md H14, H39).
-GONE = {404: "it is no longer there", 416: "it ends before the range that is missing"}
+GONE = {404: "it is no longer there", UNSATISFIABLE: "it ends before the range that is missing"}
 
 
 @record
@@ -94,6 +95,13 @@ def judge_identity(head: ResponseHead, pin: Pin) -> Refused | None:
     if modified is not None and not pin.is_strong:
         return Refused(Doubt.CHANGED, f"Last-Modified was {pin.last_modified} and is now {modified}")
     return None
+
+
+def nothing_follows(head: ResponseHead, pin: Pin, position: int) -> bool:
+    """Whether what refuses the range from `position` on says that the object, of unknown size so far, ends there."""
+    place = ContentRange.parse(head.headers.get("content-range") or "")
+    is_tied = pin.size is None and pin.if_match is not None and judge_identity(head, pin) is None
+    return head.status == UNSATISFIABLE and is_tied and place == ContentRange(None, position)
 
 
 def looser_pin(pin: Pin, status: int, *, may_refuse_its_etag: bool) -> Pin | None:

@@ -14,7 +14,7 @@ import fastget
 from fastget.core.checksums.algorithms import Algorithm
 from fastget.engine.pieces.job import BYTES_ARE_OUT
 from fastget.engine.workers import crew
-from fastget.errors import ChecksumMismatch, ProtocolError, SourceChanged
+from fastget.errors import ChecksumMismatch, FastgetError, ProtocolError, SourceChanged
 from fastget.events import Method
 from fastget.sinks.stream import StreamSink
 from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults
@@ -151,6 +151,37 @@ def test_a_body_of_unknown_length_goes_on_where_it_broke(content: Content, break
         assert [request.range is not None for request in server.requests] == [False] + [True] * breaks
     assert stream.result is not None
     assert stream.result.size == content.size
+
+
+@pytest.mark.fault("N4", "H13")
+@pytest.mark.parametrize(
+    "framing", [faults.chunked(), faults.body_until_close(), None], ids=["chunked", "close", "length"]
+)
+@pytest.mark.parametrize("size", [0, 1_000_000])
+def test_a_body_of_unknown_length_whose_end_alone_is_lost_is_whole(size: int, framing: Any) -> None:
+    content = Content.generated(size, seed=7)
+    chosen = [faults.chunked_without_end().on(request=1), *([] if framing is None else [framing.on(request=2)])]
+    with ObjectServer({"/k": StoredObject(content)}, behaviour=Behaviour(total_on_416=True), faults=chosen) as server:
+        with fastget.stream(server.url("/k")) as stream:
+            assert b"".join(bytes(view) for view in stream) == content.read()
+        assert [request.status for request in server.requests] == [200, 416]
+    assert stream.result is not None
+    assert stream.result.size == size
+    assert stream.result.verification.verified
+
+
+@pytest.mark.fault("H13", "H14")
+@pytest.mark.parametrize(("etag", "total"), [('"strong"', 999_999), ('"strong"', 1_000_001), ('W/"weak"', 1_000_000)])
+def test_a_body_of_unknown_length_is_not_taken_for_whole_on_other_words(etag: str, total: int) -> None:
+    stored = StoredObject(Content.generated(1_000_000, seed=7), etag=etag)
+    chosen = [faults.chunked_without_end().on(request=1), faults.unsatisfiable(total=total).on(ranged=True).always()]
+    with (
+        ObjectServer({"/k": stored}, faults=chosen) as server,
+        fastget.stream(server.url("/k"), retries=0) as stream,
+        pytest.raises(FastgetError),
+    ):
+        for _ in stream:
+            pass
 
 
 @pytest.mark.fault("N4", "C3", "H53")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fastget.core import retry
 from fastget.core.checksums.verification import verified_by_size
 from fastget.core.ranges import MAXIMUM_SIZE, ContentRange, Span
-from fastget.core.validators import GONE, Accepted, Doubt, Expectation, judge
+from fastget.core.validators import GONE, UNSATISFIABLE, Accepted, Doubt, Expectation, judge, nothing_follows
 from fastget.engine.discovery.layouts import Surveyor
 from fastget.engine.discovery.opening import Discovery, Opening
 from fastget.engine.exchange.asking import ask
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from fastget.engine.exchange.stores import Store
     from fastget.events import Verification
     from fastget.sources.protocol import Source
-
-_NOTHING_THERE = 416
 
 
 def open_body(
@@ -260,8 +258,9 @@ class ObjectBody:
 
     def _conclude(self, inspection: Inspection) -> None:
         """Everything is here: the connection goes back, and the digests decide."""
-        self._line.check_end(self._url)
-        self._line.finish()
+        if self._is_flowing:
+            self._line.check_end(self._url)
+            self._line.finish()
         self._store.succeed()
         self.verification = inspection.conclude()
         self._is_complete = True
@@ -335,7 +334,10 @@ class ObjectBody:
         """Ask once more with another pin, where it is the pin alone that is refused; else raise."""
         if self._pinning.loosen(head.status):
             self._resume()
-        elif self._is_endless and head.status == _NOTHING_THERE:
+        elif self._is_endless and nothing_follows(head, self._pinning.pin, self.position):
+            self._learn_length(head)
+            self._stop = self.position
+        elif self._is_endless and head.status == UNSATISFIABLE:
             raise NetworkError(
                 f"{self._url}: the transfer broke off, and the server has nothing behind its {self.position} bytes",
                 hint="read it again from the start",

@@ -15,7 +15,7 @@ from fastget.core import retry
 from fastget.core.addresses import Trouble
 from fastget.core.planner import Chunk
 from fastget.core.ranges import Span
-from fastget.core.validators import GONE
+from fastget.core.validators import GONE, UNSATISFIABLE, nothing_follows
 from fastget.engine.descriptors import are_exhausted
 from fastget.engine.exchange.asking import ask
 from fastget.engine.pieces.job import BYTES_ARE_OUT
@@ -51,7 +51,6 @@ FEW_WORKERS = 4
 LONG_PAUSE = 4.0
 # What a store says to the number of a part that it cannot find (faults.md H48, H49).
 NO_SUCH_PART = frozenset({400, 416, 501})
-
 
 Notify = Callable[[Event], None]
 Write = Callable[[int, memoryview], None]
@@ -160,8 +159,7 @@ class Worker:
             self._end_stream()
         if offset is None:
             return
-        chunks = self._job.task.plan.chunks
-        if chunks and offset < chunks[-1].span.stop:
+        if (chunks := self._job.task.plan.chunks) and offset < chunks[-1].span.stop:
             self.line.drop()
             return
         if not self.line.is_at_end():
@@ -322,6 +320,9 @@ class Worker:
     def _fetch_answer(self, piece: Piece, buffer: memoryview) -> None:
         by_number = piece.chunk.by_part_number and piece.is_fresh
         head = self._ask(piece, by_number=by_number)
+        if head.status == UNSATISFIABLE:
+            piece.end_at_total(head)
+            return
         stop = self._job.accept(head, piece, by_number=by_number)
         if by_number:
             piece.declared = piece.sent_digest(head)
@@ -345,7 +346,7 @@ class Worker:
         answered = ask(self.line, self._job.task.source, lambda at: self._request(at, piece, pin, by_number=by_number))
         self.is_served = True
         head, error = answered.head, answered.error
-        if error is None:
+        if error is None or nothing_follows(head, pin, piece.position):
             return head
         if self._job.loosen_pin(pin, head.status):
             return self._ask(piece, by_number=by_number)
@@ -391,8 +392,7 @@ class Worker:
 
     def _land(self, piece: Piece) -> bool:
         """True where the piece has; one that is damaged goes back, and the line with it."""
-        repaired = self._job.land(piece)
-        if repaired is not None:
+        if (repaired := self._job.land(piece)) is not None:
             # Another connection may come from another machine, one to another address does.
             self.line.drop()
             self._job.givers.blame(piece.chunk.index, Trouble.DAMAGED)
