@@ -267,3 +267,19 @@ def test_a_url_that_asks_for_a_part_says_what_is_wrong_with_it(serve: Serve, des
         fastget.download(f"{server.url('/b/k')}?partNumber=2", destination, retries=0)
     assert "partNumber" in (caught.value.hint or "")
     assert not list(destination.parent.iterdir())
+
+
+@pytest.mark.parametrize("verb", [fastget.read, fastget.head])
+@pytest.mark.parametrize("query", ["partNumber=2", "X-Amz-Signature=0&partNumber=2"])
+def test_a_url_that_asks_for_a_part_is_not_asked_again(serve: Serve, verb: Callable[[str], object], query: str) -> None:
+    parts = StoredObject(Content.of(DATA), part_sizes=(5000, len(DATA) - 5000))
+    server = serve({"/b/k": parts})
+    with pytest.raises(ProtocolError, match="status 206 answers a request for the whole object"):
+        verb(f"{server.url('/b/k')}?{query}")
+    assert len(server.requests) == 1
+
+
+def test_a_part_that_answers_a_plain_url_is_asked_for_again(serve: Serve) -> None:
+    server = serve({"/b/k": stored()}, faults=[Fault(name="206", edit=lambda _, answer: replace(answer, status=206))])
+    assert fastget.read(server.url("/b/k")) == DATA
+    assert len(server.requests) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from fastget.core.messages import Framing
 from fastget.core.objectinfo import is_strong
@@ -204,7 +205,7 @@ class Discovery:
                 f"{source.display_url}: status {head.status} answers a request for {asked}",
                 hint=_HINTS.get(head.status),
                 url=source.display_url,
-                is_transient=head.status != TRANSFORMED,
+                is_transient=head.status != TRANSFORMED and not (head.status == 206 and _names_part(answered.request)),
             )
         if head.reading is None and (stored := source.as_stored(head)) is not None:
             self._line.drop()
@@ -238,6 +239,11 @@ class Discovery:
 def _cast(moulding: Moulding, source: Source, build: Callable[[Source], Request]) -> Callable[[Source], Request]:
     """What `build` makes, with what was learned of the answers to it; not of another source, where a redirect leads."""
     return lambda at: moulding.cast(build(at)) if at is source else build(at)
+
+
+def _names_part(request: Request) -> bool:
+    """Whether the URL itself asks for a part of the object: no second answer to it will be the whole."""
+    return any(name == "partNumber" for name, _ in parse_qsl(request.url.query or ""))
 
 
 def _archived_error(info: ObjectInfo, reply: ServerReply | None = None) -> ObjectArchived | None:
