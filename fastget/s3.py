@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, Required, TypedDict, TypeVar
 from fastget.client import Client
 from fastget.engine.cancellation import Cancellation
 from fastget.engine.reading.body import ObjectBody, open_body
-from fastget.errors import ConfigError
+from fastget.errors import ConfigError, NoSpace
 from fastget.sinks.memory import letting_go
 
 if TYPE_CHECKING:
@@ -278,8 +278,11 @@ class Body(io.BufferedReader):
             before = super().tell()
             return take(wanted)
         except BaseException as error:
+            told = _no_memory() if isinstance(error, MemoryError) else error
             if before is not None and (self.closed or super().tell() != before):
-                self._object_body.fail(error)
+                self._object_body.fail(told)
+            if told is not error:
+                raise told from error
             raise
 
     @property
@@ -334,3 +337,7 @@ class Body(io.BufferedReader):
     def __repr__(self) -> str:
         body = self._object_body
         return f"<Body of {body.info.url}: {body.position} of {'?' if body.length is None else body.length} bytes>"
+
+
+def _no_memory() -> NoSpace:
+    return NoSpace("there is no memory for what was to be read", hint="read it in pieces, or download to a file")

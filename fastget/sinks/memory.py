@@ -170,8 +170,11 @@ class MemorySink(_InMemory):
         return self._published
 
     def getvalue(self) -> bytes:
-        """A copy of the published bytes. Raises DestinationError before `publish`."""
-        return bytes(self.buffer)
+        """A copy of the published bytes. Raises DestinationError before `publish`, NoSpace for want of room."""
+        try:
+            return bytes(self.buffer)
+        except MemoryError as error:
+            raise _no_memory(len(self.buffer)) from error
 
     def taken(self) -> bytes:
         """The same, and the sink lets go of them: what a transfer is made of lasts until the garbage is collected."""

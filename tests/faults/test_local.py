@@ -349,6 +349,38 @@ def test_too_little_memory_is_a_clean_failure(serve: Serve, script: Run) -> None
     assert not done.stderr
 
 
+@pytest.mark.fault("X32")
+@pytest.mark.parametrize(
+    "call", ["fastget.read(url, connections=1)", "fastget.read(url, 0, 10**9, connections=1)", "body_of(url).read()"]
+)
+def test_memory_that_lacks_at_the_end_is_told_as_that(serve: Serve, script: Run, call: str) -> None:
+    size = 60 * MIB
+    server = serve({"/b/k": StoredObject(Content.generated(size, seed=1))})
+    source = f"""
+        import resource, sys, fastget
+        url, room = sys.argv[1], {size} * 3 // 2
+
+        def body_of(url):
+            endpoint, bucket, key = url.rsplit("/", 2)
+            client = fastget.Client(
+                endpoint_url=endpoint, region="r", addressing_style="path", no_sign_request=True
+            )
+            return fastget.s3.get_object(Bucket=bucket, Key=key, client=client)["Body"]
+
+        fastget.read(url, 0, 5 * 2**20)
+        body_of(url).close()
+        held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (held + room, held + room))
+        try:
+            {call}
+        except fastget.errors.NoSpace as error:
+            print(error.hint is not None)
+    """
+    done = script(source, server.url("/b/k"))
+    assert done.stdout.split() == [b"True"], done.stderr
+    assert not done.stderr
+
+
 @pytest.mark.fault("X33")
 def test_the_interpreter_ends_while_a_download_runs(serve: Serve, stored: StoredObject, script: Run) -> None:
     release = threading.Event()

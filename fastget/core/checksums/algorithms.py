@@ -10,6 +10,8 @@ from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Protocol, cast
 
+from fastget.errors import NoSpace
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -52,6 +54,8 @@ _DIGEST_SIZES = {
     Algorithm.XXHASH128: 16,
 }
 
+# What the loader of the C library says then.
+_NO_MEMORY = ("failed to map segment", "annot allocate memory")
 _COMBINABLE = frozenset({Algorithm.CRC32, Algorithm.CRC32C, Algorithm.CRC64NVME})
 
 
@@ -66,7 +70,17 @@ class Hasher(Protocol):
 
 
 def new_hasher(algorithm: Algorithm) -> Hasher:
-    """A hasher that has seen no bytes yet."""
+    """A hasher that has seen no bytes yet. Raises NoSpace where there is no memory for the library."""
+    try:
+        return _new_hasher(algorithm)
+    except ImportError as error:
+        if not any(words in str(error) for words in _NO_MEMORY):
+            raise
+        what = f"there is no memory to load what computes {algorithm.upper()}"
+        raise NoSpace(what, hint="allow this process more memory (ulimit -v)") from error
+
+
+def _new_hasher(algorithm: Algorithm) -> Hasher:
     match algorithm:
         case Algorithm.CRC32 | Algorithm.CRC32C | Algorithm.CRC64NVME:
             return _RunningCRC(algorithm)

@@ -16,7 +16,9 @@ from awscrt import checksums as crt
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastget.core.checksums import algorithms
 from fastget.core.checksums.algorithms import Algorithm, new_hasher
+from fastget.errors import NoSpace
 
 DigestOf = Callable[[Algorithm, bytes], bytes]
 
@@ -231,3 +233,25 @@ def _modules_after(statements: str) -> set[str]:
     script = f"{statements}\nimport sys\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return set(done.stdout.split())
+
+
+@pytest.mark.fault("X32")
+@pytest.mark.parametrize(
+    "words", ["_awscrt.abi3.so: failed to map segment from shared object", "cannot allocate memory in static TLS block"]
+)
+@pytest.mark.parametrize("algorithm", [Algorithm.CRC32C, Algorithm.CRC64NVME])
+def test_a_library_that_memory_lacks_for_is_told_as_that(
+    monkeypatch: pytest.MonkeyPatch, algorithm: Algorithm, words: str
+) -> None:
+    def load(_: Algorithm) -> None:
+        raise ImportError(words)
+
+    monkeypatch.setattr(algorithms, "_crc_function", load)
+    with pytest.raises(NoSpace, match=f"to load what computes {algorithm.upper()}"):
+        new_hasher(algorithm)
+
+
+def test_a_library_that_is_not_there_is_an_import_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "xxhash", None)
+    with pytest.raises(ImportError):
+        new_hasher(Algorithm.XXHASH3)
