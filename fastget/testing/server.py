@@ -313,4 +313,5 @@ def _body_length(head: bytearray) -> int:
 def _shut(sock: socket.socket) -> None:
     """Wake the thread that blocks on a socket; the thread closes it."""
     with contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)
+        # The shutdown of an SSLSocket would take the TLS away from that thread in the middle of its work.
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import threading
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import pytest
 import trustme
 
 from fastget.testing import Content, Fault, ObjectServer, StoredObject, faults
+from fastget.testing.sending import Sender
 
 DATA = Content.generated(300_000, seed=1).read()
 OBJECTS = {"/b/k": StoredObject(Content.of(DATA))}
@@ -159,6 +161,23 @@ def test_over_tls_an_end_that_is_meant_is_announced_and_a_truncation_is_not(no_l
         assert b"".join(_received_over_tls(server, ours)).endswith(DATA)
         with pytest.raises(ssl.SSLEOFError):
             _received_over_tls(server, ours)
+
+
+def test_a_server_that_closes_as_it_announces_the_end_of_tls_prints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs, ours = _tls()
+    raised: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", lambda found: raised.append(found.exc_value))
+    finish = Sender._finish
+    with ObjectServer(OBJECTS, tls=theirs) as server:
+
+        def closing(sender: Sender) -> None:
+            server.close_connections()
+            finish(sender)
+
+        monkeypatch.setattr(Sender, "_finish", closing)
+        with contextlib.suppress(OSError):
+            _received_over_tls(server, ours)
+    assert not raised
 
 
 def test_a_truncated_close_over_plain_http_looks_whole(curl: Any) -> None:
