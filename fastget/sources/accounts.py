@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from fastget.sources.settings import S3Settings
 
 _KEYS = ("access_key", "secret_key", "token")
+# What botocore reads before it looks for keys anywhere.
+_NUMBERS_FOR_KEYS = ("metadata_service_timeout", "metadata_service_num_attempts")
 # What no key has, and no header field can hold: control characters, and what a shell hands over that is no UTF-8.
 _FOREIGN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _FOREIGN_HINT = "look at what gives it: a file with CRLF at the ends of its lines, a copy with a character too many"
@@ -97,6 +99,7 @@ def make_account(settings: S3Settings, tokens: Tokens | None, display_url: str) 
         _check_s3_section(session, display_url)
         if settings.access_key_id is not None:
             session.set_credentials(settings.access_key_id, settings.secret_access_key, settings.session_token)
+        _check_numbers(session, looks_for_keys=not (settings.access_key_id or settings.is_unsigned), url=display_url)
     # Asked before the client is, which would ask too: what keeps them away is no matter of its settings.
     with botocore_failures(display_url, CredentialsError):
         credentials = None if settings.is_unsigned else session.get_credentials()
@@ -130,6 +133,19 @@ def _check_s3_section(session: Any, display_url: str) -> None:
             hint="write its settings on indented lines below `s3 =`, such as `addressing_style = path`, or take s3 out",
             url=display_url,
         )
+
+
+def _check_numbers(session: Any, *, looks_for_keys: bool, url: str) -> None:
+    """Raises ConfigError for one that is none: botocore's error has the value alone."""
+    for name in ("max_attempts", *(_NUMBERS_FOR_KEYS if looks_for_keys else ())):
+        try:
+            session.get_config_variable(name)
+        except ValueError as error:
+            raise ConfigError(
+                f"{url}: {name} is no whole number ({error})",
+                hint=f"look at {name} in the AWS config file, and at AWS_{name.upper()}",
+                url=url,
+            ) from error
 
 
 def _default_region(session: Any) -> str:

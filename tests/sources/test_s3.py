@@ -305,6 +305,38 @@ def test_an_s3_section_that_is_none_is_no_matter_of_credentials(
     assert "below `s3 =`" in str(caught.value.hint)
 
 
+_KEYS = {"access_key_id": "a", "secret_access_key": "b"}
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("max_attempts", {}),
+        ("max_attempts", {"no_sign_request": True}),
+        ("max_attempts", _KEYS),
+        ("metadata_service_timeout", {}),
+        ("metadata_service_num_attempts", {}),
+    ],
+)
+def test_a_number_that_is_none_in_the_aws_config_file_is_told_by_its_name(
+    endpoints: S3Endpoints, name: str, options: dict[str, Any]
+) -> None:
+    Path(environ["AWS_CONFIG_FILE"]).write_text(f"[default]\n{name} = foo\n")
+    with pytest.raises(ConfigError, match=f"{name} is no whole number .*'foo'") as caught:
+        S3Source.of("s3://bucket/key", Config(**options), endpoints).get()
+    assert f"AWS_{name.upper()}" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("options", [{"no_sign_request": True}, _KEYS])
+def test_how_to_ask_for_keys_is_no_matter_where_they_are_not_asked_for(
+    endpoints: S3Endpoints, options: dict[str, Any]
+) -> None:
+    Path(environ["AWS_CONFIG_FILE"]).write_text("[default]\nmetadata_service_timeout = foo\n")
+    assert (
+        S3Source.of("s3://bucket/key", Config(**options), endpoints).get().url.origin.host == "bucket.s3.amazonaws.com"
+    )
+
+
 def test_a_bucket_name_that_cannot_be_is_an_invalid_url(endpoints: S3Endpoints) -> None:
     with pytest.raises(InvalidURL, match="bucket"):
         S3Source.of("s3://no_such*bucket/key", Config(), endpoints).get()
