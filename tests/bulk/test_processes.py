@@ -210,7 +210,7 @@ def test_a_child_that_dies_leaves_its_objects_to_the_others(
 
 
 def test_a_child_that_is_stopped_in_its_tracks_is_ended_and_its_objects_are_fetched_by_others(
-    stage: Open, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stage: Open, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def stop(children: Children) -> None:
         children[0].send_signal(signal.SIGSTOP)
@@ -220,6 +220,8 @@ def test_a_child_that_is_stopped_in_its_tracks_is_ended_and_its_objects_are_fetc
     result = client.pull("s3://b", tmp_path / "out", **scene.options(stall_timeout=0.5))
     assert files(tmp_path / "out") == KEYS
     assert (result.done, result.failed) == (COUNT, 0)
+    assert "a process that shared the pull was ended, as nothing came through it" in caplog.text
+    assert "status" not in caplog.text
 
 
 def test_a_child_that_the_server_does_not_serve_is_ended_and_its_objects_are_fetched_by_others(

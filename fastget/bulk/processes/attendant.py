@@ -193,8 +193,7 @@ class Attendant:
         if self._has_finished:
             return
         if not self._is_ending:
-            status = self._child.status
-            warn("fastget", "a process that shared the pull has ended early (status %s)", status)
+            warn("fastget", "a process that shared the pull %s", self._child.end)
         for order in held.values():
             self._keep(order)
             self._orders.give_back(order)

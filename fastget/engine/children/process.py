@@ -51,12 +51,15 @@ class ChildProcess:
         self._channel = Channel(launched.sock, name)
         self.post = self._channel.post
         self._looked = self._silent = 0.0
+        self._is_given_up = False
         self._thread = Thread(attend, f"fastget-{name}")
 
     @property
-    def status(self) -> int | None:
-        """What it has ended with."""
-        return self._process.returncode
+    def end(self) -> str:
+        """How it has ended before its time, in words that follow its name."""
+        if self._is_given_up:
+            return "was ended, as nothing came through it"
+        return f"has ended early (status {self._process.returncode})"
 
     def start(self, first: object) -> None:
         """Tell it the first thing, and begin to attend to it.
@@ -90,6 +93,8 @@ class ChildProcess:
             yield message
 
     def kill(self) -> None:
+        """End it, as nothing comes through it."""
+        self._is_given_up = self._is_given_up or self._process.poll() is None
         self._process.kill()
 
     def bury(self) -> None:

@@ -206,8 +206,7 @@ class Attendant:
         if self._is_stopping:
             return  # what its workers have claimed in the end is of use to the next download
         if not self._is_dismissed:
-            status = self._child.status
-            warn("fastget", "a process that shared the download has ended early (status %s)", status)
+            warn("fastget", "a process that shared the download %s", self._child.end)
         for _ in range(self._entered):
             self._job.task.store.gate.leave(None, is_served=False)
         # What it has received, and neither landed nor discarded, is lost.
