@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -96,4 +97,6 @@ def _tell(message: str) -> None:
 
 
 if __name__ == "__main__":
+    # As Ctrl-C does it: what was begun is ended, and what was written is removed.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     sys.exit(main())

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,3 +154,27 @@ def _end_without_curl() -> None:
     if os.environ.get("CI") == "true":
         pytest.fail("curl is not installed", pytrace=False)
     pytest.skip("curl is not installed")
+
+
+def test_a_comparison_that_is_told_to_end_leaves_nothing_behind(nginx: str, tmp_path: Path) -> None:
+    assert nginx
+    options = (
+        "--work",
+        str(tmp_path / "work"),
+        "--output",
+        str(tmp_path / "out"),
+        "--size",
+        "4MiB",
+        "--runs",
+        "1000000",
+    )
+    command = [sys.executable, "-m", "benchmarks", *options, "--peers", "fastget", "--scenario", SCENARIOS[0].name]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 60
+        while process.poll() is None and not list((tmp_path / "work").glob("compare-*/downloads/*")):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert not list((tmp_path / "work").iterdir())
