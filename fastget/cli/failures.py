@@ -21,7 +21,7 @@ def failure_lines(error: FastgetError, url: str | None = None, *, verbose: bool 
     `url` is shown where the message does not name it. `verbose` adds the digests and the chain of causes.
     """
     message = _sentence(error.message) or type(error).__name__
-    named = url is None or url in message
+    named = url is None or url.rstrip("/") in message  # a bucket is named without the slash
     lines = [f"fastget: {message}" if named else f"fastget: {url}: {message}"]
     if error.reply is not None:
         lines.extend(f"  {line}" for line in _reply_lines(error.reply, message))

@@ -228,6 +228,7 @@ def test_one_failure_among_several_is_1_and_the_others_are_there(
         (["http://h/"], "http://h/ ends in no plain file name"),
         (["http://h/%2e%2e%2fx"], "no plain file name"),
         (["s3://bucket"], "s3://bucket names a bucket, not an object"),
+        (["s3://bucket/"], "fastget: s3://bucket names a bucket, not an object"),
         (["http://h/x", "h.example/x"], "h.example/x: "),
         (["ftp://h/x"], "ftp"),
         (["host.example/x"], "lacks a scheme"),
