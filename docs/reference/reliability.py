@@ -37,8 +37,9 @@ _LONG = """
 `python -m tests.endurance RUN [--seed N] [--short]` prints one line with its figures, and ends with 0 where it passes:
 no wrong byte, no hang, nothing at the final name after an error, no stray file after success; of the faults that pass,
 99 % survived; under chaos at most 1.25 times the bytes; for a kill at most a tenth of the object sent again, beside
-what the kernel had buffered; 2 seconds from Ctrl-C to the end. The tests run the short forms. Last printed by the long
-ones, on two cores that server and client shared with other work:
+what the kernel had buffered, and of a pull nothing that stood already: of what was under way, such tenths, and objects
+of at most 8 MiB; 2 seconds from Ctrl-C to the end. The tests run the short forms. Last printed by the long ones, on two
+cores that server and client shared with other work:
 
 | RUN | What it does | Printed |
 |---|---|---|
