@@ -102,7 +102,7 @@ def read_part_answer(head: ResponseHead, pin: Pin) -> PartAnswer | None:
     Proven means all of: status 206, one well-formed Content-Range with the pinned total, a count of parts, and the
     object's own ETag (wire-spec.md §3: moto, rclone, SeaweedFS and Ceph each miss one of them).
     """
-    found = ContentRange.parse(_only(head, "content-range") or "")
+    found = ContentRange.of(head.headers)
     count = _count(head, pin)
     if found is None or found.span is None or found.total is None or found.total != pin.size:
         return None

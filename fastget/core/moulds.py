@@ -116,7 +116,7 @@ def _is_plain(head: ResponseHead, span: Span) -> bool:
     """Whether the head is plainly framed, and holds all of the span."""
     headers = head.headers
     ranges = headers.get_all("content-range")
-    found = ContentRange.parse(ranges[0]) if len(ranges) == 1 else None
+    found = ContentRange.of(headers)
     return (
         found is not None
         and found.span == span

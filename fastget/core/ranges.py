@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from fastget.records import frozen, record
+
+if TYPE_CHECKING:
+    from fastget.core.messages import Headers
 
 # The unit's name is the one thing in it that knows no case (RFC 9110 §14.1).
 _CONTENT_RANGE = re.compile(r"(?i:bytes) (?:([0-9]{1,19})-([0-9]{1,19})|\*)/([0-9]{1,19}|\*)", re.ASCII)
@@ -41,6 +44,12 @@ class ContentRange:
 
     span: Span | None
     total: int | None
+
+    @classmethod
+    def of(cls, headers: Headers) -> Self | None:
+        """That of an answer; None where there is not exactly one, or it is not well-formed."""
+        values = headers.get_all("content-range")
+        return cls.parse(values[0]) if len(values) == 1 else None
 
     @classmethod
     def parse(cls, value: str) -> Self | None:

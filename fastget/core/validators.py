@@ -99,7 +99,7 @@ def judge_identity(head: ResponseHead, pin: Pin) -> Refused | None:
 
 def nothing_follows(head: ResponseHead, pin: Pin, position: int) -> bool:
     """Whether what refuses the range from `position` on says that the object, of unknown size so far, ends there."""
-    place = ContentRange.parse(head.headers.get("content-range") or "")
+    place = ContentRange.of(head.headers)
     is_tied = pin.size is None and pin.if_match is not None and judge_identity(head, pin) is None
     return head.status == UNSATISFIABLE and is_tied and place == ContentRange(None, position)
 
@@ -157,7 +157,7 @@ def _judge_place(head: ResponseHead, asked: Expectation) -> Accepted | Refused:
     values = head.headers.get_all("content-range")
     if not values:
         return _judge_without_range(head, asked)
-    content_range = ContentRange.parse(values[0]) if len(values) == 1 else None
+    content_range = ContentRange.of(head.headers)
     if content_range is None or content_range.span is None:
         return Refused(Doubt.UNPROVEN, f"Content-Range cannot be believed: {', '.join(values)}")
     if head.status == 200 and not asked.full_status_ranges:

@@ -146,14 +146,9 @@ class Selection:
         self.parameters.check_answer(head.headers, display_url)
 
 
-def _content_range(head: ResponseHead) -> ContentRange | None:
-    values = head.headers.get_all("content-range")
-    return ContentRange.parse(values[0]) if len(values) == 1 else None
-
-
 def _span_of(head: ResponseHead) -> Span | None:
     """The bytes of the object that an answer says to hold; None where it does not tell."""
-    found = _content_range(head)
+    found = ContentRange.of(head.headers)
     return None if found is None else found.span
 
 
@@ -161,7 +156,7 @@ def _answers(head: ResponseHead, first: str, last: str) -> bool:
     """Whether the Content-Range of an answer is the range from `first` to `last`, as far as there are bytes."""
     if head.headers.get_all("content-range") == (_OF_NOTHING,) and head.content_length == 0:
         return not (first and int(first))
-    found = _content_range(head)
+    found = ContentRange.of(head.headers)
     if found is None or found.span is None or found.total is None or not (first or last):
         return False
     start = int(first) if first else max(found.total - int(last), 0)

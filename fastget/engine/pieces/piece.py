@@ -88,7 +88,7 @@ class Piece:
 
     def end_at_total(self, head: ResponseHead) -> None:
         """The length that the first answer did not tell: an accepted one to a range does."""
-        place = ContentRange.parse(head.headers.get("content-range") or "")
+        place = ContentRange.of(head.headers)
         if place is not None and place.total is not None:
             self.chunk = replace(self.chunk, span=Span(self.chunk.span.start, place.total))
 

@@ -326,7 +326,7 @@ class ObjectBody:
 
     def _learn_length(self, head: ResponseHead) -> None:
         """The length that the first answer did not tell: an accepted one to a range does."""
-        found = ContentRange.parse(head.headers.get("content-range") or "")
+        found = ContentRange.of(head.headers)
         if found is not None and found.total is not None:
             self._extent = Extent(Span(0, found.total), found.total)
 

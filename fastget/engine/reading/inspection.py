@@ -60,11 +60,10 @@ class Extent:
     def of(cls, head: ResponseHead) -> Extent:
         """What the head of a 200 or 206 says."""
         length = head.content_length
-        ranges = head.headers.get_all("content-range")
-        if not ranges:
+        if "content-range" not in head.headers:
             span = Span(0, length) if head.status == 200 and length is not None else None
             return cls(span, length)
-        found = ContentRange.parse(ranges[0]) if len(ranges) == 1 else None
+        found = ContentRange.of(head.headers)
         span = found.span if found is not None else None
         if span is None or length not in (None, span.length):
             return cls(None, length)
