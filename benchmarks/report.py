@@ -85,7 +85,8 @@ def as_markdown(machine: Machine, outcomes: Sequence[Outcome]) -> str:
 def _machine_line(machine: Machine) -> str:
     return (
         f"Measured {machine.measured_at} on {machine.cores} cores of {machine.processor}, "
-        f"{machine.memory / 1024**3:.0f} GiB of memory, {machine.system}, Python {machine.python}, "
+        f"{machine.memory / 1024**3:.0f} GiB of memory, {machine.system}, Python {machine.python} "
+        f"({machine.call_nanoseconds:.0f} ns for an object and a call of it), "
         f"nginx {machine.nginx} on the same machine, files on {machine.file_system}, "
         f"load average {machine.load_average:.1f} at the start. Medians, with lowest - highest. "
         f"Peak memory below {machine.peak_memory_floor / MIB:.0f} MiB cannot be told apart."

@@ -50,6 +50,7 @@ def machine() -> Machine:
         load_average=0.5,
         file_system="ext4",
         python="3.11.0",
+        call_nanoseconds=120.4,
         nginx="1.22.1",
         peak_memory_floor=9 * 1024**2,
     )

@@ -27,6 +27,10 @@ def test_figures_are_medians_over_all_runs(outcome: Outcome) -> None:
     assert figures.user_seconds == pytest.approx(0.2)
 
 
+def test_the_interpreter_is_named_with_what_a_call_costs_it(machine: Machine, outcome: Outcome) -> None:
+    assert "Python 3.11.0 (120 ns for an object and a call of it)" in as_markdown(machine, [outcome]).splitlines()[0]
+
+
 def test_a_row_holds_rate_time_processor_memory_and_what_is_checked(machine: Machine, outcome: Outcome) -> None:
     assert _cells(as_markdown(machine, [outcome]), "curl") == [
         "curl",
