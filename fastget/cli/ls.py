@@ -16,7 +16,7 @@ from fastget.cli.names import display_url
 from fastget.cli.options import Flag, Verb, output_flags, read_config, request_flags
 from fastget.cli.quantities import size_text
 from fastget.cli.terminal import printable
-from fastget.errors import ConfigError, FastgetError, NotFound
+from fastget.errors import ConfigError, FastgetError, InvalidURL, NotFound
 from fastget.records import record
 
 if TYPE_CHECKING:
@@ -152,7 +152,11 @@ def _base(url: str) -> str:
 
 
 def _prefix(url: str) -> str:
-    return url.partition("://")[2].partition("/")[2]
+    from fastget.sources.listing_source import listed_prefix
+
+    with suppress(InvalidURL):  # the listing itself tells of it
+        return listed_prefix(url)
+    return ""
 
 
 def _flags() -> list[click.Parameter]:

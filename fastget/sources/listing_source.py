@@ -13,7 +13,7 @@ from fastget.sources.listing import Selection
 from fastget.sources.listing_pages import PageReader
 from fastget.sources.requests import plain_headers, with_user_headers
 from fastget.sources.resolve import resolve
-from fastget.sources.s3 import DIRECTORY_BUCKETS, S3Source
+from fastget.sources.s3 import DIRECTORY_BUCKETS, S3Source, parse_s3_url
 
 if TYPE_CHECKING:
     from fastget.config import Config
@@ -50,7 +50,7 @@ class ListingSource(S3Source):
                 "server has is pulled as a list of URLs",
             )
         facts = {item.name: getattr(found, item.name) for item in fields(S3Source)}
-        facts["key"] = found.key.removesuffix(_SOME_KEY) if found.key.endswith(_SOME_KEY) else ""
+        facts["key"] = _without_some_key(found.key)
         said = (
             ("x-amz-request-payer", config.request_payer),
             ("x-amz-expected-bucket-owner", config.expected_bucket_owner),
@@ -81,3 +81,12 @@ class ListingSource(S3Source):
         """There is no object: corrections are told by where a request goes, and in whose name."""
         del part_number, pin
         return self.page(Selection(self.key).first_query())
+
+
+def listed_prefix(url: str) -> str:
+    """What the keys that such a URL lists begin with. Raises InvalidURL where it names no bucket."""
+    return _without_some_key(parse_s3_url(url + _SOME_KEY)[1])
+
+
+def _without_some_key(key: str) -> str:
+    return key.removesuffix(_SOME_KEY) if key.endswith(_SOME_KEY) else ""

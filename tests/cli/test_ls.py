@@ -165,6 +165,26 @@ def test_a_prefix_that_no_key_begins_with_is_told_as_not_found(
     assert done.stderr.decode().splitlines() == [f"fastget: no key begins with s3://b/{prefix}"]
 
 
+@pytest.mark.parametrize(
+    ("prefix", "keys", "code", "shown"),
+    [
+        ("", (), 0, []),
+        ("/dir/", ("dir/b.txt",), 0, ["b.txt"]),
+        ("", ("dir/b.txt",), 0, ["dir/b.txt"]),
+        ("/dir/", (), 3, []),
+    ],
+)
+def test_an_access_point_is_listed_as_its_bucket_is(
+    run: Run, serve: Serve, prefix: str, keys: tuple[str, ...], code: int, shown: list[str]
+) -> None:
+    entries = "".join(f"<Contents><Key>{key}</Key><Size>1</Size></Contents>" for key in keys)
+    page = f"<ListBucketResult>{entries}<IsTruncated>false</IsTruncated></ListBucketResult>".encode()
+    proxy = serve({}, operations=[lambda request: document(200, page) if "myap-" in request.target else None])
+    url = f"s3://arn:aws:s3:us-east-1:123456789012:accesspoint/myap{prefix}"
+    done = run("ls", url, "--endpoint-url", "http://store.example", "--proxy", proxy.base_url, env=SECRETS)
+    assert (done.returncode, [line.split()[-1] for line in done.stdout.decode().splitlines()]) == (code, shown)
+
+
 def test_a_program_is_told_of_a_prefix_without_keys_as_well(ls: Callable[..., CompletedProcess[bytes]]) -> None:
     done = ls("s3://b/nothing/", "--json")
     (line,) = map(json.loads, done.stdout.splitlines())
