@@ -72,6 +72,7 @@ class PageReader:
         self._found: list[dict[str, str]] = []
         self._prefixes: list[str] = []
         self._top: dict[str, str] = {}
+        self._is_error = False
         self._parser = self._make_parser()
 
     def feed(self, data: bytes | memoryview) -> None:
@@ -85,8 +86,9 @@ class PageReader:
         """The page, once all of it is here."""
         self._parse(b"", final=True)
         del self._parser  # it refers to this reader, and a page is too large to wait for the garbage collector
-        if "Error" in self._top:
-            self._refuse(f"the store failed in the middle of it: {self._shown(self._top['Error'])}", is_transient=True)
+        if self._is_error:
+            said = self._shown(self._top.get("Error") or "it does not say why")
+            self._refuse(f"the store failed in the middle of it: {said}", is_transient=True)
         is_encoded = self._top.get("EncodingType") == "url"
         following = {name: text for name, text in self._top.items() if name.startswith("Next") and text}
         return Page(
@@ -123,6 +125,7 @@ class PageReader:
         name = tag.rpartition(":")[2]
         if not self._path and name not in _ROOTS:
             self._refuse(f"it is a document of another kind ({self._shown(name)})", hint="check endpoint_url")
+        self._is_error = self._is_error or (not self._path and name == "Error")
         self._path.append(name)
         if len(self._path) > DEEPEST:
             self._refuse("its elements are nested too deep")

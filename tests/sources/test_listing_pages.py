@@ -149,6 +149,13 @@ def test_an_error_document_under_status_200_is_a_failure_that_may_pass() -> None
     assert caught.value.is_transient
 
 
+@pytest.mark.parametrize("inner", ["", "<Code/>", "<Resource>/bucket</Resource>"])
+def test_an_error_document_that_says_nothing_is_no_empty_listing(inner: str) -> None:
+    with pytest.raises(ProtocolError, match="the store failed in the middle of it: it does not say why") as caught:
+        read(f"<Error>{inner}</Error>")
+    assert caught.value.is_transient
+
+
 @pytest.mark.fault("S16")
 def test_a_page_is_bounded_in_bytes_and_in_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing_pages, "LARGEST_PAGE", 1000)
