@@ -113,7 +113,7 @@ class Pager:
         after = order_of(self._selection.start_after or "") if self._is_ordered else b""
         objects = [info for info in page.objects if not after or order_of(info.key or "") > after]
         listed = self._last_prefix.key if self._last_prefix is not None else None
-        prefixes = [info for info in page.prefixes if info.key != listed]
+        prefixes = [info for info in page.prefixes if info.key != listed and not _ends_before(info, after)]
         if not self._is_ordered or not (prefixes or self._selection.versions):
             return [*objects, *prefixes]
         return sorted((*objects, *prefixes), key=lambda info: order_of(info.key or ""))
@@ -195,6 +195,12 @@ def _ascend(last: ObjectInfo | None, entries: tuple[ObjectInfo, ...], *, may_rep
                 return False
         before = info
     return True
+
+
+def _ends_before(prefix: ObjectInfo, after: bytes) -> bool:
+    """Whether no key that begins with the prefix comes after `after`."""
+    name = order_of(prefix.key or "")
+    return name <= after and not after.startswith(name)
 
 
 def _given(*fields: tuple[str, str | None]) -> Query:

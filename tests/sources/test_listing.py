@@ -129,6 +129,15 @@ def test_what_a_store_lists_before_the_start_is_left_out() -> None:
     assert [info.key for info in going.take(Page(objects("abcd"), is_truncated=False))] == ["c", "d"]
 
 
+@pytest.mark.parametrize(
+    ("start", "listed"), [("m", ["m/", "n/", "z"]), ("m/k", ["m/", "n/", "z"]), ("m0", ["n/", "z"])]
+)
+def test_a_prefix_whose_keys_all_come_before_the_start_is_left_out(start: str, listed: list[str]) -> None:
+    going = pager(Selection(delimiter="/", start_after=start))
+    page = Page(objects("az"), prefixes("b/", "m/", "n/"), is_truncated=False)
+    assert [info.key for info in going.take(page)] == listed
+
+
 # What is not believed --------------------------------------------------------------------------------------------
 
 
