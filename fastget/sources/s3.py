@@ -106,11 +106,13 @@ class S3Source:
 
     @property
     def store(self) -> str:
-        return f"{self.settings.endpoint_url or 's3'}/{self.bucket}"
+        # A profile may have an endpoint of its own.
+        named = "s3" if self.settings.profile is None else f"s3, {self.settings.profile}"
+        return f"{self.settings.endpoint_url or named}/{self.bucket}"
 
     @property
     def selection(self) -> str:
-        return f"{self.store}?{self.parameters.version_id or ''}"
+        return f"{self.settings.endpoint_url or 's3'}/{self.bucket}?{self.parameters.version_id or ''}"
 
     @property
     def answers_head(self) -> bool:

@@ -97,6 +97,28 @@ def test_every_store_gives_the_right_bytes_and_the_best_verification_that_it_can
     assert result.repairs == 0
 
 
+def test_stores_of_two_profiles_are_two_stores(
+    content: Content, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = StoredObject(content, **OBJECTS["sha-misleading"])
+    with serving("noobaa", stored) as poor, serving("aws", stored) as rich:
+        lines = [f"[profile {server.port}]\nendpoint_url = {server.base_url}\n" for server in (poor, rich)]
+        (tmp_path / "config").write_text("".join(lines))
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+        found = [
+            fastget.download(
+                "s3://b/k",
+                tmp_path / str(server.port),
+                profile=str(server.port),
+                access_key_id="key",
+                secret_access_key="secret",
+                **QUICK,
+            ).verification.method
+            for server in (poor, rich)
+        ]
+    assert found == [Method.SIZE, Method.COMPOSITE]
+
+
 @pytest.mark.row(62, 85)
 @pytest.mark.parametrize("kind", ["even", "misleading", "sha-misleading", "etag-uneven"])
 @pytest.mark.parametrize("name", QUIRKS)
