@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,10 @@ from fastget.errors import RangeNotSupported
 from fastget.events import Event, Method, Repaired
 from fastget.testing import Behaviour, Content, Fault, HeadPart, ObjectServer, RecordedRequest, StoredObject, faults
 from fastget.testing.behaviour import Attributes
+from fastget.testing.received import ReceivedRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from fastget.testing.answer import Answer
     from fastget.testing.received import ReceivedRequest
@@ -284,6 +286,26 @@ class TestGets:
             pytest.raises(RangeNotSupported),
         ):
             fetch(server, destination, split="part")
+
+    def test_parts_by_force_that_come_whole_are_refused_behind_a_stream_as_well(self, composite: Any) -> None:
+        has_begun = threading.Event()
+
+        def hold_back(request: ReceivedRequest) -> None:
+            if request.method == "GET" and request.parameter("partNumber") is not None:
+                has_begun.wait(60)
+
+        def read_all(body: Iterable[memoryview]) -> None:
+            for _ in body:
+                has_begun.set()
+
+        behaviour = Behaviour(whole_for_parts=True)
+        with (
+            ObjectServer({"/b/k": composite(EVEN)}, behaviour=behaviour, operations=[hold_back]) as server,
+            fastget.stream("s3://b/k", endpoint_url=server.base_url, split="part", **QUICK) as body,
+            pytest.raises(RangeNotSupported) as caught,
+        ):
+            read_all(body)
+        assert caught.value.hint == "use --split auto or --split range"
 
 
 class TestGuesses:

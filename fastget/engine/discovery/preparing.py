@@ -110,6 +110,15 @@ def prepare(
     return Prepared(task, checks, reason_for(info, rungs))
 
 
+def parts_not_served(url: str) -> RangeNotSupported:
+    """The error where part numbers are asked for by force."""
+    return RangeNotSupported(
+        f"{url} cannot be fetched by part number: the store does not serve its parts",
+        hint="use --split auto or --split range",
+        url=url,
+    )
+
+
 def _guess(size: int, parts: int) -> PartLayout | None:
     """The likeliest layout, where the store tells none. Only where nothing conclusive can be compared is it used."""
     if parts == 1:
@@ -167,11 +176,7 @@ def _plan(
     by_number = config.split != "range" and not known.no_part_numbers and can_resume and trusted
     by_number = by_number and layout is not None and layout.is_served
     if config.split == "part" and (layout is None or not by_number):
-        raise RangeNotSupported(
-            f"{info.url} cannot be fetched by part number: the store does not serve its parts",
-            hint="use --split auto or --split range",
-            url=info.url,
-        )
+        raise parts_not_served(info.url)
     is_hashed_as_it_comes = _is_hashed_as_it_comes(sink, checks)
     alone = not can_resume or is_hashed_as_it_comes
     if layout is not None and not is_hashed_as_it_comes and (composite or config.split == "part"):

@@ -13,7 +13,7 @@ from fastget.engine.cancellation import Cancellation
 from fastget.engine.children.portion import share_of
 from fastget.engine.discovery.layouts import Surveyor
 from fastget.engine.discovery.opening import Discovery, Opening
-from fastget.engine.discovery.preparing import Knowledge, Prepared, prepare
+from fastget.engine.discovery.preparing import Knowledge, Prepared, parts_not_served, prepare
 from fastget.engine.download.earlier import Earlier
 from fastget.engine.download.front import Front
 from fastget.engine.download.verifying import Verifier
@@ -107,6 +107,8 @@ class Transfer:
             except Replan as lesson:
                 why = f" ({lesson.__cause__})" if isinstance(lesson.__cause__, FastgetError) else ""
                 if self._has_begun and not self._sink.is_seekable:
+                    if lesson.no_part_numbers:
+                        raise parts_not_served(self._source.display_url) from None
                     break
                 known = known.after(lesson)
                 self._tally.repairs += lesson.seen is not None
