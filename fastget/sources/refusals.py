@@ -184,6 +184,8 @@ def _error(
     head: ResponseHead, reply: ServerReply, display_url: str, secrets: Iterable[str], meaning: _Meaning | None = None
 ) -> FastgetError:
     meaning = meaning or _meaning(head, reply)
+    if meaning is _EXPIRED_URL and display_url.startswith(("s3://", "cos://")):
+        meaning = _EXPIRED
     facts, more = _facts(head, reply, meaning.kind, secrets)
     return meaning.kind(
         f"{display_url}: {meaning.says}{more} ({_own_words(head, reply)})",

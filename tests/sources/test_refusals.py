@@ -148,9 +148,19 @@ def test_access_denied_may_mean_missing(answer: Answer) -> None:
 
 
 def test_an_expired_signed_url_is_named_as_such(answer: Answer) -> None:
-    error = refusal_error(answer(403), document("AccessDenied", "Request has expired"), URL)
+    error = refusal_error(answer(403), document("AccessDenied", "Request has expired"), "https://host/bucket/key")
     assert type(error) is CredentialsError
     assert "signed URL has expired" in str(error)
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "RequestExpired"])
+@pytest.mark.parametrize("url", ["s3://bucket/key", "cos://bucket/key"])
+def test_what_has_expired_of_a_request_that_names_bucket_and_key_are_the_credentials(
+    answer: Answer, url: str, code: str
+) -> None:
+    error = refusal_error(answer(403), document(code, "Token has expired"), url)
+    assert type(error) is CredentialsError
+    assert error.message.startswith(f"{url}: the credentials have expired (403")
 
 
 @pytest.mark.parametrize("status", [301, 400])
