@@ -66,6 +66,13 @@ def test_botocore_finds_every_prefix_once(listed: Any, operation: str, page_size
     assert keys == sorted((key for key in ODD if "/" not in key), key=str.encode)
 
 
+def test_a_prefix_whose_keys_are_deleted_is_one_of_versions_alone(listed: Any) -> None:
+    objects: dict[str, Any] = {"/b/gone/k": [DeleteMarker("m")], "/b/here/k": StoredObject(SMALL)}
+    for operation, names in (("list_objects_v2", ["here/"]), ("list_object_versions", ["gone/", "here/"])):
+        (page,) = listed(objects, operation, {}, Delimiter="/")
+        assert [found["Prefix"] for found in page["CommonPrefixes"]] == names
+
+
 @pytest.mark.parametrize("page_size", PAGE_SIZES)
 def test_botocore_finds_every_version_and_delete_marker(listed: Any, page_size: int) -> None:
     marker = DeleteMarker("m")

@@ -134,7 +134,7 @@ class _Page:
                 continue
             name = self._named(key)
             if name.is_prefix:
-                if name.text != summed and not _comes_before(name.text, after):
+                if name.text != summed and not _comes_before(name.text, after) and self._listed(versions):
                     summed = name.text
                     yield name, None, False
                 continue
