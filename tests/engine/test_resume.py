@@ -359,6 +359,24 @@ def test_a_changed_object_is_begun_anew_and_told(
     assert list(destination.parent.iterdir()) == [destination]
 
 
+@pytest.mark.fault("X25")
+def test_an_object_whose_size_is_not_told_any_more_is_begun_anew_and_that_is_told(
+    large: Content, large_bytes: bytes, client: Client, destination: Path, leave: Callable[..., None]
+) -> None:
+    with ObjectServer({"/k": StoredObject(large)}, behaviour=SLOW) as server:
+        leave(server)
+        port = server.port
+    sizeless = Behaviour(send_length=False, ranges=False, accept_ranges=None)
+    with ObjectServer({"/k": StoredObject(large)}, port=port, behaviour=sizeless) as server:
+        result, events = _fetch(client, server.url("/k"), destination)
+    assert [restarted.reason for restarted in _of(events, Restarted)] == [
+        "the server does not tell the object's size any more"
+    ]
+    assert result.bytes_resumed == 0
+    assert destination.read_bytes() == large_bytes
+    assert list(destination.parent.iterdir()) == [destination]
+
+
 @pytest.mark.fault("C3")
 def test_an_object_that_changes_while_it_goes_on_is_not_mixed(
     large: Content, client: Client, destination: Path, leave: Callable[..., None]

@@ -196,16 +196,20 @@ class Earlier:
 
     def _tell(self, refused: str | None) -> None:
         """Say once what has become of what was left."""
-        identity = self._identified
-        if self._is_told or identity is None:
+        if self._is_told:
             return
         self._is_told = True
-        url, path = self._source.display_url, self._sink.path
-        if self._tally.resumed:
+        url, path, identity = self._source.display_url, self._sink.path, self._identified
+        if identity is not None and self._tally.resumed:
             self._announcer.tell(Resumed(url, path, identity.size, self._tally.resumed))
         elif self._left is not None or refused is not None:
-            reason = refused or (self._left.difference(identity) if self._left else None)
+            reason = refused or (self._difference(self._left) if self._left else None)
             self._announcer.tell(Restarted(url, path, reason or "nothing of what had landed is as it was"))
+
+    def _difference(self, left: Identity) -> str | None:
+        if self._identified is None:
+            return "the server does not tell the object's size any more"
+        return left.difference(self._identified)
 
     def _identity(self, info: ObjectInfo) -> Identity | None:
         return Identity.of(self._source.display_url, self._source.selection, info)
