@@ -123,18 +123,23 @@ def plan_around(plan: Plan, kept: Sequence[Span]) -> Plan:
     """The plan, cut so that no byte is fetched that an earlier download, which was cut otherwise, has left.
 
     `kept` are spans in order that do not overlap. The plan stays as it is where it can use all of them; so does each
-    stored part, where the parts say how it is cut.
+    stored part, where the parts say how it is cut. It stays, too, where it would be cut into far more chunks than any
+    download has: only a forged journal tells of such crumbs.
     """
     if plan.size is None:
         return plan
-    if plan.layout is not None:
-        return _parts_around(plan, plan.size, kept)
+    cut = _ranges_around if plan.layout is None else _parts_around
+    found = cut(plan, plan.size, kept)
+    return found if len(found.chunks) <= MAXIMUM_CHUNKS_ASKED + len(plan.chunks) else plan
+
+
+def _ranges_around(plan: Plan, size: int, kept: Sequence[Span]) -> Plan:
     if sum(span.length for span in kept) == sum(span.length for span in _usable(plan.chunks, kept)):
         return plan
     step = max(chunk.span.length for chunk in plan.chunks)
-    spans = _around(Span(0, plan.size), kept, step)
+    spans = _around(Span(0, size), kept, step)
     chunks = tuple(Chunk(index, span) for index, span in enumerate(spans))
-    lead = sum(span.stop <= plan.size // STREAM_SHARE for span in spans)
+    lead = sum(span.stop <= size // STREAM_SHARE for span in spans)
     return replace(plan, split="range", chunks=chunks, lead=lead)
 
 

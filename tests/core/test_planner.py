@@ -240,6 +240,17 @@ def test_a_plan_around_what_was_kept_uses_all_of_it(left: tuple[int, list[Span]]
     assert 0 <= around.lead <= len(around.chunks)
 
 
+@pytest.mark.fault("X21")
+@pytest.mark.parametrize("by_parts", [False, True])
+def test_crumbs_that_no_download_leaves_do_not_cut_a_plan_into_a_chunk_for_each(by_parts: bool) -> None:
+    size = 24 * MIB
+    layout = PartLayout.of_sizes([8 * MIB] * 3)
+    plan = plan_parts(layout, by_number=True, whole_parts=True) if by_parts else plan_ranges(size)
+    crumbs = [Span(offset, offset + 1) for offset in range(0, 200_000, 2)]
+    assert plan_around(plan, crumbs) is plan
+    assert len(plan_around(plan, crumbs[:100]).chunks) > 100
+
+
 @given(st.integers(2 * SMALLEST_CHUNK, GIB), st.integers(MIB, 64 * MIB), st.randoms(use_true_random=False))
 def test_a_plan_that_can_use_all_that_was_kept_stays(size: int, chunk_size: int, random: Random) -> None:
     plan = plan_ranges(size, chunk_size=chunk_size)
