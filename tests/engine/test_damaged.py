@@ -11,9 +11,10 @@ import pytest
 
 from fastget.client import Client
 from fastget.core.checksums.algorithms import Algorithm
-from fastget.errors import ChecksumMismatch
+from fastget.engine.cancellation import Cancellation
+from fastget.errors import Cancelled, ChecksumMismatch
 from fastget.events import Event, Kept, Progress, Result
-from fastget.testing import Content, Fault, ObjectServer, StoredObject, faults
+from fastget.testing import Behaviour, Content, Fault, ObjectServer, StoredObject, faults
 from fastget.testing.fault import FaultBook
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -88,6 +89,31 @@ def _goes_on(client: Client, stored: StoredObject, port: int, destination: Path,
     """The same command, with a server that damages nothing."""
     with ObjectServer({"/k": stored}, port=port) as server:
         return client.download(server.url("/k"), destination, **options)
+
+
+@pytest.mark.fault("C1")
+def test_what_is_fetched_to_be_compared_does_not_count_as_landed(
+    large: Content, large_bytes: bytes, client: Client, destination: Path
+) -> None:
+    stored = StoredObject(large, **WHOLE)
+    scope, events = Cancellation(), list[Event]()
+
+    def handle(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, Progress) and event.received > SIZE:
+            scope.cancel()
+
+    slow = Behaviour(rate_per_connection=24 * MIB)
+    with ObjectServer({"/k": stored}, faults=Damage(_always_the_same), behaviour=slow) as server:
+        with pytest.raises(Cancelled):
+            client.transfer_to_file(server.url("/k"), destination, scope, on_event=handle)
+        port = server.port
+    assert max(event.received for event in events if isinstance(event, Progress)) > SIZE
+    assert max(event.landed for event in events if isinstance(event, Progress)) == SIZE
+    assert [event.landed for event in events if isinstance(event, Kept)] == [SIZE]
+    result = _goes_on(client, stored, port, destination)
+    assert result.bytes_resumed == SIZE
+    assert destination.read_bytes() == large_bytes
 
 
 @pytest.mark.fault("C1")

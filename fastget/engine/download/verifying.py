@@ -318,9 +318,8 @@ class Verifier:
 
     def _damaged_by_comparison(self, wanted: Sequence[int]) -> list[int]:
         comparison = Comparison(self._ledger)
-        landed = self._tally.received - self._tally.discarded
-        self._run_pass(self._task, comparison, self._ledger.chunk_algorithms, wanted, _write_nothing)
-        self._tally.discarded = self._tally.received - landed
+        with self._tally.landing_nothing():
+            self._run_pass(self._task, comparison, self._ledger.chunk_algorithms, wanted, _write_nothing)
         self._changed.update(comparison.changed)
         damaged = comparison.of_one_address(self._givers) or comparison.changed
         for index in damaged:

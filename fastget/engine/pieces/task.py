@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fastget.records import record, state
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from fastget.config import Config
     from fastget.core.checksums.algorithms import Algorithm
@@ -61,10 +62,22 @@ class Tally:
     retries: int = 0
     repairs: int = 0
     rescues: int = 0
+    kept: int | None = None
+    """What had landed before the pass that is run, where that one lands nothing."""
 
     @property
     def landed(self) -> int:
-        return self.received + self.resumed - self.discarded
+        return self.received + self.resumed - self.discarded if self.kept is None else self.kept
+
+    @contextmanager
+    def landing_nothing(self) -> Iterator[None]:
+        """What is received meanwhile is written nowhere."""
+        self.kept = landed = self.landed
+        try:
+            yield
+        finally:
+            self.kept = None
+            self.discarded += self.landed - landed
 
 
 @record
