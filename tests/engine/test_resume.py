@@ -434,6 +434,24 @@ def test_a_server_that_has_lost_its_ranges_meanwhile_is_read_as_a_stream(
     assert list(destination.parent.iterdir()) == [destination]
 
 
+@pytest.mark.fault("H1", "X18")
+def test_a_server_that_ignores_ranges_for_a_while_costs_nothing_of_what_was_here(
+    large: Content, large_bytes: bytes, client: Client, destination: Path
+) -> None:
+    stored, stopped = StoredObject(large, checksum=Algorithm.CRC64NVME), list[Event]()
+    with ObjectServer({"/k": stored}, behaviour=SLOW) as server:
+        assert _stop_at(client, server.url("/k"), destination, SIZE // 2, stopped) is not None
+        port = server.port
+    (kept,) = _of(stopped, Kept)
+    failing = [faults.range_ignored().always(), faults.internal_error().on(ranged=False).always()]
+    with ObjectServer({"/k": stored}, port=port, faults=failing) as server, pytest.raises(FastgetError):
+        client.download(server.url("/k"), destination)
+    with ObjectServer({"/k": stored}, port=port) as server:
+        result, _ = _fetch(client, server.url("/k"), destination)
+    assert result.bytes_resumed == kept.landed
+    assert destination.read_bytes() == large_bytes
+
+
 def test_where_head_says_less_the_download_goes_on_as_well(
     large: Content, large_bytes: bytes, client: Client, destination: Path, leave: Callable[..., None]
 ) -> None:

@@ -282,8 +282,6 @@ class Worker:
     def _leave_to_stream(self, piece: Piece) -> None:
         """The server ignored a range: the discovery stream fetches everything, unless a range was served by now."""
         self.line.drop()
-        if self._job.task.sink.is_seekable:
-            self._job.restart(piece)
         if self._job.are_ranges_refused:
             self._job.give_back(piece)
         else:
