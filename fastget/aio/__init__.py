@@ -233,8 +233,9 @@ class _Call(Generic[T]):
         """What the work returns or raises; it is stopped when the awaiting task is cancelled or interrupted."""
         try:
             return await anyio.to_thread.run_sync(self._run, abandon_on_cancel=True, limiter=_limiter())
-        except BaseException:
-            await self._stop()
+        except BaseException as error:
+            if not (isinstance(error, Exception) and self._ended.is_set()):  # what failed by itself has stopped
+                await self._stop()
             raise
 
     def _run(self) -> T:

@@ -110,6 +110,30 @@ def test_errors_are_those_of_the_synchronous_call(serve: Serve, run: Run, given:
     run(main)
 
 
+def test_an_error_of_a_body_stays(serve: Serve, run: Run, given: Any) -> None:
+    server = serve({"/b/k": STORED}, faults=[faults.flip_bit(7)])
+
+    async def main() -> None:
+        body = (await fastget.aio.s3.get_object(**given(server)))["Body"]
+        for read in (body.read, body.read, body.readline):
+            with pytest.raises(ChecksumMismatch):
+                await read()
+
+    run(main)
+
+
+def test_a_size_that_cannot_be_costs_no_byte(serve: Serve, run: Run, given: Any) -> None:
+    server = serve({"/b/k": STORED})
+
+    async def main() -> None:
+        body = (await fastget.aio.s3.get_object(**given(server)))["Body"]
+        with pytest.raises(TypeError):
+            await body.read("5")
+        assert await body.read() == CONTENT.read()
+
+    run(main)
+
+
 def test_a_read_that_is_cancelled_ends_the_body_and_its_connection(
     serve: Serve, run: Run, given: Any, await_gone: Any
 ) -> None:
