@@ -18,7 +18,7 @@ from fastget.s3 import CHUNK_SIZE, Options, request_object
 from fastget.s3 import Body as _Reader
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from typing import Unpack
 
     from fastget import client as _sync
@@ -74,11 +74,20 @@ class Body:
 
     async def read(self, amt: int | None = -1) -> bytes:
         """All that is left, or `amt` bytes, fewer only at the end."""
-        return await _Call(lambda _: self._reader.read(amt), self._scope).result()
+        return await self._take(lambda: self._reader.read(amt))
 
     async def readline(self) -> bytes:
         """Up to the next newline, which is kept."""
-        return await _Call(lambda _: self._reader.readline(), self._scope).result()
+        return await self._take(self._reader.readline)
+
+    async def _take(self, take: Callable[[], bytes]) -> bytes:
+        try:
+            return await _Call(lambda _: take(), self._scope).result()
+        except Exception:
+            raise
+        except BaseException:  # cancelled: also a read that had not begun, or was through, ends the body
+            self._reader.raw.close()  # not the reader, which would wait for a thread that is late to leave
+            raise
 
     async def iter_chunks(self, chunk_size: int = CHUNK_SIZE) -> AsyncIterator[bytes]:
         """The body in pieces of `chunk_size` bytes, the last one shorter."""

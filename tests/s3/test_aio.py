@@ -158,6 +158,29 @@ def test_a_read_that_is_cancelled_ends_the_body_and_its_connection(
     await_gone(server)
 
 
+def test_a_read_that_is_cancelled_before_it_begins_ends_the_body_as_well(
+    serve: Serve, run: Run, given: Any, await_gone: Any
+) -> None:
+    content = Content.generated(30_000_000, seed=2)
+    server = serve({"/b/k": StoredObject(content, checksum=Algorithm.CRC32)})
+
+    async def main() -> None:
+        body = (await fastget.aio.s3.get_object(**given(server)))["Body"]
+        assert await body.read(10) == content.read(0, 10)
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await body.read(10)
+        await anyio.to_thread.run_sync(await_gone, server)
+        assert not body.verification.verified
+        for _ in range(2):
+            with pytest.raises(Cancelled):
+                await body.read(1)
+        await body.close()
+        assert body.tell() == 10
+
+    run(main)
+
+
 def test_closing_a_body_is_a_checkpoint_and_closes_in_any_case(
     serve: Serve, run: Run, given: Any, await_gone: Any
 ) -> None:
