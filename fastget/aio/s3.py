@@ -114,8 +114,13 @@ class Body:
         self._reader.close()
         await anyio.lowlevel.checkpoint()
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self.iter_chunks()
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if chunk := await self.read(CHUNK_SIZE):
+            return chunk
+        raise StopAsyncIteration
 
     async def __aenter__(self) -> Self:
         return self

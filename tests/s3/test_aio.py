@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -63,6 +64,24 @@ def test_every_way_of_reading_brings_the_bytes_and_verifies_them(serve: Serve, r
         await answer["Body"].close()
         assert answer["Body"].tell() == 300_000
         assert "300000 of 300000" in repr(answer["Body"])
+
+    run(main)
+
+
+def test_a_body_is_an_iterator_over_its_chunks(serve: Serve, run: Run, given: Any) -> None:
+    """So leaving a loop over it early leaves no generator behind, which trio would warn of."""
+    server = serve({"/b/k": STORED})
+
+    async def main() -> None:
+        async with (await fastget.aio.s3.get_object(**given(server)))["Body"] as body:
+            found = b""
+            async for chunk in body:
+                found = chunk
+                break
+            assert found + await anext(body) + await body.read() == CONTENT.read()
+            with pytest.raises(StopAsyncIteration):
+                await anext(body)
+            gc.collect()
 
     run(main)
 
