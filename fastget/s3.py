@@ -255,7 +255,18 @@ class Body(io.BufferedReader):
 
     def read(self, amt: int | None = -1) -> bytes:
         """All that is left, or `amt` bytes, fewer only at the end; the name is that of the SDKs."""
+        if isinstance(amt, int) and amt > _AT_ONCE:
+            return self._take(self._read_up_to, amt)
         return self._take(super().read, amt)
+
+    def _read_up_to(self, amt: int) -> bytes:
+        """By and by: the caller may have meant no more than that there be a bound."""
+        found = io.BytesIO()
+        while left := amt - found.tell():
+            if not (piece := super().read(min(left, _AT_ONCE))):
+                break
+            found.write(piece)
+        return found.getvalue()
 
     def read1(self, size: int = -1, /) -> bytes:
         return self._take(super().read1, size)

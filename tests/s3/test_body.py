@@ -6,6 +6,7 @@ import base64
 import gc
 import hashlib
 import io
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -533,6 +534,25 @@ def test_how_much_to_read_may_be_named_as_in_the_sdks(serve: Serve, get: Ask, sd
     server = serve({"/b/k": lines_object()})
     with get(server)["Body"] as ours, sdk_client("aws", server).get_object(Bucket="b", Key="k")["Body"] as theirs:
         assert ours.read(amt=amt) == theirs.read(amt=amt)
+
+
+@pytest.mark.parametrize("amt", [2**40, sys.maxsize, 2**70])
+def test_a_bound_is_no_amount_of_memory(serve: Serve, get: Ask, sdk_client: Any, amt: int) -> None:
+    server = serve({"/b/k": whole()})
+    assert get(server)["Body"].read(amt) == DATA
+    assert sdk_client("aws", server).get_object(Bucket="b", Key="k")["Body"].read(amt) == DATA
+    body = get(server)["Body"]
+    assert body.read(5) + next(body.iter_chunks(amt)) == DATA
+    assert (body.read(amt), body.tell(), body.verification.verified) == (b"", len(DATA), True)
+
+
+def test_a_read_beyond_what_is_taken_at_once_brings_just_that_much(
+    monkeypatch: pytest.MonkeyPatch, serve: Serve, get: Ask
+) -> None:
+    monkeypatch.setattr(fastget.s3, "_AT_ONCE", 1000)
+    body = get(serve({"/b/k": whole()}))["Body"]
+    assert (body.read(2500), body.read(1001), body.tell()) == (DATA[:2500], DATA[2500:3501], 3501)
+    assert body.read(len(DATA)) == DATA[3501:]
 
 
 def test_as_many_lines_are_read_as_the_hint_has_bytes(serve: Serve, get: Ask) -> None:
