@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from fastget.sources.s3 import S3Source
 
 # A single range, as RFC 9110 §14.1.2 has it; others are up to the store.
-_SPAN = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})", re.ASCII)
+# The end may be any number that lies far enough (2 ** 64 - 1); int() takes 640 digits at any rate.
+_SPAN = re.compile(r"bytes=([0-9]{0,640})-([0-9]{0,640})", re.ASCII)
 # A range that no byte is in, of an empty object, as MinIO and others write it (faults.md H51).
 _OF_NOTHING = "bytes 0--1/0"
 _KEY_BYTES = 32
