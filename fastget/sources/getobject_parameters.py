@@ -111,13 +111,20 @@ class Selection:
 
     def check_answer(self, head: ResponseHead, display_url: str) -> None:
         """Raises ProtocolError for an answer with other bytes than were asked for (rows 8, 49), or that names another
-        version or customer's key than was asked with (rows 44, 55, 56).
+        version or customer's key than was asked with (rows 44, 55, 56); for several ranges in one body (row 50).
         """
         number = self.part_number
         if number is not None and number > 1 and head.status == 200 and _PARTS_COUNT not in head.headers:
             raise ProtocolError(
                 f"{display_url}: the whole object came, and not part {number} of it",
                 hint="the store ignores part numbers: ask by Range for the bytes of the part",
+                url=display_url,
+                is_transient=False,
+            )
+        if head.status == 206 and "content-range" not in head.headers and _is_multipart(head):
+            raise ProtocolError(
+                f"{display_url}: several ranges came in one body (multipart/byteranges)",
+                hint="ask for one range at a time",
                 url=display_url,
                 is_transient=False,
             )
@@ -151,6 +158,10 @@ def _span_of(head: ResponseHead) -> Span | None:
     """The bytes of the object that an answer says to hold; None where it does not tell."""
     found = ContentRange.of(head.headers)
     return None if found is None else found.span
+
+
+def _is_multipart(head: ResponseHead) -> bool:
+    return (head.headers.get("content-type") or "").strip().lower().startswith("multipart/byteranges")
 
 
 def _answers(head: ResponseHead, first: str, last: str) -> bool:

@@ -331,6 +331,17 @@ def test_several_ranges_bring_the_whole_object(serve: Serve, get: Ask) -> None:
     assert answer["Body"].verification.verified
 
 
+@pytest.mark.row(7, 50, 109)
+@pytest.mark.parametrize("asked", [{"Range": "bytes=0-1,5-6"}, {"Range": "bytes= 0-1"}, {"PartNumber": 2}], ids=str)
+def test_several_ranges_in_one_body_are_refused(serve: Serve, get: Ask, asked: dict[str, Any]) -> None:
+    """nginx and Apache answer so; S3 sends the whole object. Their frames would pass for bytes of the object."""
+    parts = literal(b"--x\r\nContent-Range: bytes 0-1/9\r\n\r\nab\r\n--x--\r\n")
+    answer = Answer(206, (("Content-Type", "multipart/byteranges; boundary=x"),), (parts,))
+    with pytest.raises(ProtocolError, match="several ranges came in one body") as caught:
+        get(serve(operations=[lambda _: answer]), **asked)
+    assert "one range" in (caught.value.hint or "")
+
+
 @pytest.mark.row(8, 62, 110)
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
 @pytest.mark.parametrize("algorithm", list(Algorithm))
