@@ -42,6 +42,10 @@ class LentSource:
     def traits(self, info: ObjectInfo) -> StoreTraits:
         return traits_of(info.headers, part_numbers=False)
 
+    def refusal(self, head: ResponseHead, body: bytes) -> None:
+        """What a refusal means is for the process that has lent it: it asks again, and its gate is that of all."""
+        del head, body
+
     def _secrets(self) -> tuple[str, ...]:
         """What a server could repeat: it has seen nothing but the request."""
         fields = tuple(value for name, value in self.request.headers if is_secret(name))

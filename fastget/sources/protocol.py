@@ -68,6 +68,8 @@ class PlainSource(Protocol):
 
     def describe(self, head: ResponseHead) -> ObjectInfo: ...
 
+    def refusal(self, head: ResponseHead, body: bytes) -> FastgetError | None: ...
+
 
 class Source(PlainSource, Protocol):
     """One object in one store. Requests come back signed for this moment: ask for one when it is about to be sent.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import fastget
 from fastget.config import Config
 from fastget.engine.cancellation import Cancellation
 from fastget.engine.exchange.stores import Stores
+from fastget.engine.small.here import Means, find
 from fastget.engine.small.objects import LARGEST, SmallObjects
 from fastget.errors import Cancelled, ChecksumMismatch, DestinationError
 from fastget.events import Event, Failed, Method, Repaired, Result, Retried, Started
@@ -130,6 +132,32 @@ def test_what_is_unusual_is_left_to_the_ordinary_way(
         return
     assert result is None
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.fault("H40")
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_wait_that_the_store_asks_for_is_one_for_the_ordinary_way_too(
+    serve_bucket: ServeBucket, pool: Pool, tmp_path: Path, status: int
+) -> None:
+    server, stores, config = serve_bucket({"k": STORED}, faults=[faults.slow_down(100, status)]), Stores(), Config()
+    source = resolve(server.url("/b/k"), config)
+    with SmallObjects[Source](pool, stores, Cancellation()) as small:
+        assert small.fetch(source, KeptFile(tmp_path / "file"), config) is None
+    assert stores.of(source.store).gate.enter() > 60
+
+
+@pytest.mark.fault("H40")
+def test_a_wait_that_a_look_at_a_file_is_told_of_is_one_for_the_ordinary_way_too(
+    serve_bucket: ServeBucket, pool: Pool, tmp_path: Path
+) -> None:
+    server = serve_bucket({"k": STORED}, faults=[faults.slow_down(100).on(method="HEAD")])
+    stores, config = Stores(), Config()
+    source, path, cancellation = resolve(server.url("/b/k"), config), tmp_path / "file", Cancellation()
+    with SmallObjects[Source](pool, stores, cancellation) as small:
+        assert small.fetch(source, KeptFile(path), config) is not None
+        means = Means(small.line, stores.of(source.store), cancellation, partial(small.room, config))
+        assert find(source, KeptFile(path), config, means) is None
+    assert stores.of(source.store).gate.enter() > 60
 
 
 def test_a_file_in_the_way_is_left_to_the_ordinary_way(serve_bucket: ServeBucket, pool: Pool, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from fastget.core.checksums.verification import UNTOUCHED, verified_by, verified
 from fastget.core.journal import Identity
 from fastget.engine.discovery.preparing import rungs_of
 from fastget.engine.pieces.task import Tally
-from fastget.engine.small.objects import LARGEST, may_be_asked, plain_checks, result_of, wrong_digests
+from fastget.engine.small.objects import LARGEST, heed, may_be_asked, plain_checks, result_of, wrong_digests
 from fastget.errors import Cancelled, DestinationError, FastgetError
 from fastget.records import record
 
@@ -94,6 +94,7 @@ def _ask(source: Source, means: Means) -> tuple[ObjectInfo, StoreTraits] | None:
     with store.gate.passing(means.cancellation):
         request = source.head()
         head = line.send(moulding.cast(request))
+        heed(source, head)
     if head.status != 200 or (head.reading is None and source.as_stored(head) is not None):
         line.drop()
         return None

@@ -19,7 +19,7 @@ from fastget.engine.discovery.preparing import reason_for, rungs_of
 from fastget.engine.exchange.retries import Attempts
 from fastget.engine.pieces.task import Replan, Tally
 from fastget.engine.small.ahead import Asked, TwoLines
-from fastget.errors import Cancelled, DestinationError, FastgetError, NetworkError
+from fastget.errors import Cancelled, DestinationError, FastgetError, NetworkError, Throttled
 from fastget.events import Method, Progress, Result, Retried, Started
 from fastget.sinks.memory import room_of
 from fastget.sinks.protocol import WholeSink
@@ -150,6 +150,7 @@ class SmallObjects(Generic[S]):
                 request = asked.request if asked else source.get()
                 cast = asked.cast if asked else moulding.cast(request)
                 head = self._lines.send(cast, self._follow(following, store))
+                heed(source, head)
             if store.facts.wait is None:
                 store.learn_from(head.headers, line.waited)
             result = self._take(head, source, moulding, sink, put, config, began)
@@ -309,6 +310,16 @@ class AtOnce:
 def may_be_asked(store: Store) -> bool:
     """Whether nobody has to wait there. An endpoint that fails all the time is not asked twice for every object."""
     return store.gate.is_open and not store.is_ailing
+
+
+def heed(source: PlainSource, head: ResponseHead) -> None:
+    """Raise the Throttled of an answer that asks for fewer requests: its gate learns of it, and of the wait.
+
+    Whatever else an answer refuses is for the ordinary way, which asks again.
+    """
+    error = source.refusal(head, b"") if head.status >= 400 else None
+    if isinstance(error, Throttled):
+        raise error
 
 
 def takes_whole(sink: Sink) -> TypeGuard[WholeSink]:
