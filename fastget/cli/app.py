@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from click.shell_completion import CompletionItem
+
 # A URL in a sentence, in quotes or brackets.
 _URL = r"[A-Za-z][A-Za-z0-9+.-]*://\S*?(?=[)']*(?:\s|$))"
 # By this variable a shell asks for completions.
@@ -74,6 +76,15 @@ class Verbs(click.Group):
                 raise
             raise click.UsageError(f"{error.message.removesuffix('.')} (did you mean {near}?)", ctx) from None
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        found = super().shell_complete(ctx, incomplete)
+        get = self.get_command(ctx, "get") if incomplete.startswith("-") else None
+        if get is not None:
+            known = {item.value for item in found}
+            flags = get.shell_complete(click.Context(get, parent=ctx), incomplete)
+            found += [item for item in flags if item.value not in known]
+        return found
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and _is_for_get(args[0]):
             args = ["get", *args]
@@ -115,6 +126,7 @@ def run(arguments: Sequence[str]) -> int:
     sys.excepthook = _show_defect
     root = group()
     if os.environ.get(VARIABLE):
+        import_module("fastget.cli.completion")
         root.main(prog_name="fastget", complete_var=VARIABLE)
     try:
         with clean_stop():

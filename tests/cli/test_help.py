@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from subprocess import CompletedProcess
 
 import click
@@ -141,9 +145,9 @@ def test_completion_prints_a_script_for_a_shell(run: Run, shell: str) -> None:
 
 
 def test_a_shell_is_offered_verbs_and_flags(run: Run) -> None:
-    verbs = run(env={"_FASTGET_COMPLETE": "bash_complete", "COMP_WORDS": "fastget ", "COMP_CWORD": "1"})
+    verbs = run(env={"_FASTGET_COMPLETE": "bash_complete", "COMP_LINE": "fastget "})
     assert {line.partition(",")[2] for line in verbs.stdout.decode().splitlines()} == set(VERBS)
-    flags = run(env={"_FASTGET_COMPLETE": "bash_complete", "COMP_WORDS": "fastget get --no-", "COMP_CWORD": "2"})
+    flags = run(env={"_FASTGET_COMPLETE": "bash_complete", "COMP_LINE": "fastget get --no-"})
     assert b"--no-sign-request" in flags.stdout
 
 
@@ -160,8 +164,46 @@ def test_a_shell_is_offered_verbs_and_flags(run: Run) -> None:
     ],
 )
 def test_a_shell_completes_names_of_files_where_a_flag_takes_one(run: Run, words: str, kind: bytes) -> None:
-    asked = {"_FASTGET_COMPLETE": "bash_complete", "COMP_WORDS": f"fastget {words}", "COMP_CWORD": "3"}
+    asked = {"_FASTGET_COMPLETE": "bash_complete", "COMP_LINE": f"fastget {words}"}
     assert run(env=asked).stdout.splitlines() == [kind + b","]
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["get", "http", ":", "//host/x", "--requ"], {"--request-payer", "--require-verified"}),
+        (["https", ":", "//host:1/x?a", "=", "b", "--requi"], {"--require-verified"}),
+        (["s3", ":", "//bucket/key", "--split", "=", "p"], {"part"}),
+        (["s3", ":", "//bucket/key", "--split", "r"], {"range"}),
+        (["--requi"], {"--require-verified"}),
+        (["--vers"], {"--version", "--version-id"}),
+        (["p"], {"pull"}),
+    ],
+)
+def test_bash_completes_behind_a_url_and_without_a_verb(tmp_path: Path, words: list[str], offered: set[str]) -> None:
+    # The words are cut as readline cuts them; the line is what was typed.
+    line = re.sub(r" (?=[:=])|(?<=[:=]) ", "", " ".join(["fastget", *words]))
+    script = tmp_path / "complete.bash"
+    script.write_text(
+        f"""PATH={shlex.quote(str(tmp_path))}:$PATH
+eval "$(fastget completion bash)"
+COMP_WORDS=(fastget {shlex.join(words)}) COMP_CWORD={len(words)}
+COMP_LINE={shlex.quote(line + " and more")} COMP_POINT={len(line)}
+_fastget_completion fastget {shlex.quote(words[-1])} {shlex.quote((["fastget", *words])[-2])}
+printf '%s\\n' "${{COMPREPLY[@]}}"
+""",
+        encoding="utf-8",
+    )
+    command = tmp_path / "fastget"
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m fastget "$@"\n', encoding="utf-8")
+    command.chmod(0o700)
+
+    environment = {**os.environ, "PYTHONPATH": str(Path(fastget.__file__).parents[1])}
+    done = subprocess.run(
+        ["bash", "--norc", script], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert set(done.stdout.split()) == offered
 
 
 def test_a_variable_of_completion_that_is_empty_asks_for_none(run: Run) -> None:
