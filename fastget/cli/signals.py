@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP: the first asks for a clean stop, a second one ends the process at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first asks for a clean stop, a later one ends the process at once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager
+from time import sleep
 from typing import TYPE_CHECKING, Never
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Seconds in which a second one is the same request: timeout(1) signals the process and then its group, and what runs
+# a command for somebody passes on the Ctrl-C that the terminal has sent to all of them.
+_TOGETHER = 0.05
 
 
 class Interrupted(KeyboardInterrupt):
@@ -72,12 +76,14 @@ def _is_raised_later(number: int) -> bool:
 
 
 def _stop(signal_number: int, _: FrameType | None) -> Never:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
-    # A closed terminal sends it, and so does the shell in it: the second one asks for nothing more.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in _STOPPING:
+        signal.signal(number, signal.SIG_IGN)
     if signal_number == signal.SIGHUP:
         _leave_terminal()
+    sleep(_TOGETHER)
+    # SIGHUP stays ignored: a closed terminal sends it, and so does the shell in it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     raise Interrupted(signal_number)
 
 

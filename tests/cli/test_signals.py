@@ -193,6 +193,21 @@ def test_an_ignored_signal_stays_ignored() -> None:
         signal.signal(signal.SIGINT, before)
 
 
+def test_a_second_signal_beside_the_first_is_the_same_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """timeout(1) sends two: one to the command, one to its group."""
+    again = []
+
+    def wait(_: float) -> None:
+        again.append(signal.getsignal(signal.SIGTERM))
+        again.append(signal.getsignal(signal.SIGINT))
+
+    monkeypatch.setattr("fastget.cli.signals.sleep", wait)
+    with pytest.raises(Interrupted), clean_stop():
+        signal.raise_signal(signal.SIGTERM)
+
+    assert again == [signal.SIG_IGN, signal.SIG_IGN]
+
+
 def test_after_the_first_signal_a_second_one_kills() -> None:
     before = signal.getsignal(signal.SIGTERM)
     seen = []
