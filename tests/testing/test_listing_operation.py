@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import fastget
 from fastget.testing import Algorithm, Content, ObjectServer, StoredObject
 from fastget.testing.operations.listing import DeleteMarker, Listing
 
@@ -112,3 +113,9 @@ def test_a_bucket_without_keys_is_no_bucket_and_objects_are_left_to_the_server(s
         assert client.get_object(Bucket="b", Key="k")["Body"].read() == b"abc"
     with ObjectServer({}, operations=[Listing({"/b/": ()})]) as server:
         assert s3_client(server).list_objects_v2(Bucket="b")["KeyCount"] == 0
+
+
+def test_an_object_without_a_bucket_is_no_listing() -> None:
+    objects = {"/file": StoredObject(SMALL)}
+    with ObjectServer(objects, operations=[Listing(objects)]) as server:
+        assert fastget.read(server.url("/file")) == b"abc"

@@ -71,7 +71,7 @@ class Listing:
         """The page that is asked for; None for a request of another kind."""
         bucket, _, key = request.path.removeprefix("/").partition("/")
         names = {name for name, _ in request.query}
-        if request.method != "GET" or not bucket or key or names & _OTHERS:
+        if request.method != "GET" or not bucket or key or names & _OTHERS or request.path in self._objects:
             return None
         versions = self._versions_in(f"{bucket}/")
         if not versions:
