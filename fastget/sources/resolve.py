@@ -63,7 +63,8 @@ def display_url(url: str) -> str:
 
 def _scheme(url: str) -> str:
     if not isinstance(url, str):
-        raise InvalidURL(f"a URL is a str, and not {type(url).__name__}", hint="give it as str(url)")
+        way_out = "url.decode()" if isinstance(url, bytes) else "str(url)"
+        raise InvalidURL(f"a URL is a str, and not {type(url).__name__}", hint=f"give it as {way_out}")
     match = _SCHEME.match(url)
     if match is not None:
         return match[1].lower()

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
+import httpx
 import pytest
 
 from fastget.config import Config
@@ -142,3 +144,12 @@ def test_an_s3_url_loads_botocore_only_when_its_first_request_is_made() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("url", "way_out"), [(b"https://host/x", "url.decode()"), (httpx.URL("https://host/x"), "str(url)")]
+)
+def test_what_is_no_text_is_told_how_to_become_the_url(url: Any, way_out: str) -> None:
+    with pytest.raises(InvalidURL, match="a URL is a str, and not") as caught:
+        resolve(url, Config())
+    assert caught.value.hint == f"give it as {way_out}"
