@@ -258,6 +258,23 @@ class TestList:
         assert_verified(result, destination, content_digest)
 
 
+@pytest.mark.fault("H12", "C18")
+def test_two_places_in_one_answer_about_a_part_say_nothing_of_the_object(
+    composite: Any, content_digest: str, destination: Path
+) -> None:
+    def edit(request: ReceivedRequest, answer: Answer) -> Answer:
+        if request.parameter("partNumber") is None or answer.get("Content-Range") is None:
+            return answer
+        said = answer.with_content_range("bytes {first}-{last}/99999999").fields
+        return replace(answer, fields=(*said, ("Content-Range", str(answer.get("Content-Range")))))
+
+    lies = [Fault(name="two places", edit=edit).on(method=method).always() for method in ("HEAD", "GET")]
+    with ObjectServer({"/b/k": composite(UNEVEN)}, faults=lies) as server:
+        fetch(server, destination)
+        assert "HEAD" in asked(server.requests)
+    assert hashlib.sha256(destination.read_bytes()).hexdigest() == content_digest
+
+
 class TestGets:
     """Stores that know part numbers in GET alone."""
 

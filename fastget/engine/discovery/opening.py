@@ -255,10 +255,9 @@ def _archived_error(info: ObjectInfo, reply: ServerReply | None = None) -> Objec
 
 def whole(opening: Opening) -> ObjectInfo | None:
     """The object's facts in the answer to a range of it; None where that does not say them."""
-    found = opening.head.headers.get("content-range")
-    if found is None:
+    if "content-range" not in opening.head.headers:
         return opening.info if opening.head.status == 200 else None
-    place = ContentRange.parse(found)
+    place = ContentRange.of(opening.head.headers)
     if place is None or place.total is None:
         return None
     # All digests of the answer may be of the range alone (wire-spec.md §2.2), but for these.

@@ -143,7 +143,7 @@ class PartQuestions:
 
     def _contradiction(self, head: ResponseHead) -> str | None:
         """Two answers about one version that cannot both be true (faults.md H45, C18)."""
-        found = ContentRange.parse(head.headers.get("content-range") or "")
+        found = ContentRange.of(head.headers)
         same = head.status == 206 and head.headers.get("etag") == self._info.etag
         if not same or found is None or found.total in (None, self._info.size):
             return None

@@ -67,7 +67,7 @@ def open_body(
 
 def _of_part(info: ObjectInfo, head: ResponseHead) -> ObjectInfo:
     """What a 206 says of the object: its total size, and no digest, which may be a part's (wire-spec.md §0)."""
-    found = ContentRange.parse(head.headers.get("content-range") or "")
+    found = ContentRange.of(head.headers)
     return replace(info, size=found.total if found is not None else None, declared=())
 
 
