@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, cast
@@ -16,7 +17,7 @@ from fastget.core.messages import Request
 from fastget.core.urls import URL
 from fastget.errors import NetworkError
 from fastget.transport.pool import Pool
-from fastget.transport.sessions import MOST_SESSIONS, Sessions
+from fastget.transport.sessions import FIRST_WHILE, LONGEST_WHILE, MOST_SESSIONS, Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,7 +123,7 @@ def test_another_pool_and_another_name_begin_anew(serve: ServerMaker, authority:
     assert server.resumed == [False, False, False]
 
 
-def test_a_server_that_fails_at_it_is_asked_anew_at_once_and_never_for_it_again(
+def test_a_server_that_fails_at_it_is_asked_anew_at_once_and_not_for_it_for_a_while(
     serve: ServerMaker, authority: trustme.CA, ca_bundle: str
 ) -> None:
     server = serve(context_of(authority), (SERVED, ENDED, SERVED, SERVED))
@@ -163,7 +164,21 @@ def test_a_certificate_that_is_not_trusted_is_no_session_to_go_on_from(
                 get(pool, f"https://127.0.0.1:{server.port}/")
 
 
-def test_the_latest_sessions_are_kept_and_an_end_that_was_given_up_stays_so() -> None:
+def test_a_server_that_failed_at_it_once_is_asked_for_it_again_later(
+    serve: ServerMaker, authority: trustme.CA, ca_bundle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = time.monotonic() + FIRST_WHILE + 20
+    server = serve(context_of(authority), (SERVED, ENDED, SERVED, SERVED, SERVED))
+    with pool_of(ca_bundle) as pool:
+        for _ in range(2):
+            get(pool, f"https://127.0.0.1:{server.port}/")
+        monkeypatch.setattr("fastget.transport.sessions.monotonic", lambda: later)
+        for _ in range(2):
+            get(pool, f"https://127.0.0.1:{server.port}/")
+    assert server.resumed == [False, False, False, True]
+
+
+def test_the_latest_sessions_are_kept() -> None:
     sessions, session = Sessions(), cast("ssl.SSLSession", object())
     for port in range(MOST_SESSIONS + 1):
         sessions.learn(("host", port), session)
@@ -171,9 +186,29 @@ def test_the_latest_sessions_are_kept_and_an_end_that_was_given_up_stays_so() ->
     assert sessions.find(("host", 1)) is session
     sessions.learn(("host", 1), None)
     assert sessions.find(("host", 1)) is session
-    sessions.give_up(("host", 1))
-    sessions.learn(("host", 1), session)
-    assert sessions.find(("host", 1)) is None
+
+
+def test_an_end_that_fails_again_is_given_up_for_longer_and_as_often_as_it_fails_at_once_for_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sessions, session, end = Sessions(), cast("ssl.SSLSession", object()), ("host", 443)
+    now = 0.0
+    monkeypatch.setattr("fastget.transport.sessions.monotonic", lambda: now)
+    for seconds in (FIRST_WHILE, FIRST_WHILE * 2, FIRST_WHILE * 4):
+        for _ in range(3):
+            sessions.give_up(end)
+        now += seconds - 1
+        sessions.learn(end, session)
+        assert sessions.find(end) is None
+        now += 1
+        sessions.learn(end, session)
+        assert sessions.find(end) is session
+    for _ in range(100):
+        now += LONGEST_WHILE
+        sessions.give_up(end)
+    now += LONGEST_WHILE
+    sessions.learn(end, session)
+    assert sessions.find(end) is session
 
 
 def context_of(
