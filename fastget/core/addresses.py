@@ -131,9 +131,12 @@ class AddressBook:
         """A request to the address was answered, whatever with."""
         self._answered.add(address)
 
-    def is_mute(self, address: Address) -> bool:
-        """Whether the address has never answered, and another one has."""
-        return bool(self._answered) and address not in self._answered
+    def is_mute(self, address: Address, now: float) -> bool:
+        """Whether the address has never answered, while another one has, and there is one to go to that may."""
+        if not self._answered or address in self._answered:
+            return False
+        others = [other for other in self._found if other != address]
+        return any(other in self._answered or self._until(other) <= now for other in others)
 
     def blame(self, address: Address, trouble: Trouble, now: float) -> None:
         """Hold something against an address. What weighs more already goes on doing so."""

@@ -59,7 +59,7 @@ class Peer(NamedTuple):
 
     @property
     def is_mute(self) -> bool:
-        """Whether the address has never answered, while another one of the host has."""
+        """Whether the address has never answered, while another one of the host has, and there is one to go to."""
         return self.host.is_mute(self.address)
 
     @property
@@ -201,7 +201,7 @@ class Host:
     def is_mute(self, address: Address) -> bool:
         """See AddressBook.is_mute."""
         with self._lock:
-            return self._book.is_mute(address)
+            return self._book.is_mute(address, monotonic())
 
     def blame(self, address: Address, trouble: Trouble) -> None:
         """See AddressBook.blame."""

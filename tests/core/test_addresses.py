@@ -100,12 +100,12 @@ def test_where_all_are_bad_all_are_tried_and_the_latest_last() -> None:
 
 def test_an_address_is_mute_that_has_never_answered_while_another_has() -> None:
     book = book_of(A, B)
-    assert not book.is_mute(A)
+    assert not book.is_mute(A, 0.0)
     book.answered(B)
-    assert book.is_mute(A)
-    assert not book.is_mute(B)
+    assert book.is_mute(A, 0.0)
+    assert not book.is_mute(B, 0.0)
     book.answered(A)
-    assert not book.is_mute(A)
+    assert not book.is_mute(A, 0.0)
 
 
 def test_what_has_answered_is_remembered_while_it_is_found_or_has_connections() -> None:
@@ -114,8 +114,23 @@ def test_what_has_answered_is_remembered_while_it_is_found_or_has_connections() 
     book.answered(B)
     book.opened(A)
     book.update([C], 1.0)
-    assert book.is_mute(B)
-    assert not book.is_mute(A)
+    assert book.is_mute(B, 0.0)
+    assert not book.is_mute(A, 0.0)
+
+
+def test_an_address_is_not_mute_where_there_is_no_other_to_go_to() -> None:
+    book = book_of(A)
+    book.answered(A)
+    book.opened(A)
+    book.update([B], 1.0)
+    assert not book.is_mute(B, 1.0)
+    book.update([B, C], 2.0)
+    assert book.is_mute(B, 2.0)
+    book.blame(C, Trouble.SILENT, 2.0)
+    assert not book.is_mute(B, 2.0)
+    book.update([A, B, C], 3.0)
+    book.blame(A, Trouble.SILENT, 3.0)
+    assert book.is_mute(B, 3.0)
 
 
 def test_the_only_address_is_never_shunned() -> None:
