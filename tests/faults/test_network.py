@@ -202,6 +202,41 @@ def test_what_one_address_damages_is_fetched_again_from_another(
     assert result.verification.verified
 
 
+@pytest.mark.fault("N15", "H44")
+@pytest.mark.parametrize("first", ["good", "busy"])
+@pytest.mark.parametrize("verb", ["head", "read", "slice", "ranges", "stream", "download"])
+def test_what_one_address_puts_off_is_asked_of_another(
+    serve: Serve, stored: StoredObject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, first: str
+) -> None:
+    content = stored.content
+    good = serve({"/k": stored})
+    always = [faults.slow_down(retry_after=0).on(method=method).always() for method in ("GET", "HEAD")]
+    busy = serve({"/k": stored}, faults=always)
+    ports = (good.port, busy.port) if first == "good" else (busy.port, good.port)
+    url, apart = "http://store.example/k", [(at, at + 1000) for at in range(0, content.size - 1000, MIB // 2)]
+    with (
+        resolving(monkeypatch, lambda *_: [("127.0.0.1", port) for port in ports]),
+        fastget.Client(connections=3, part_size=MIB // 4, retries=3, fsync=False) as client,
+    ):
+        match verb:
+            case "head":
+                assert client.head(url).size == content.size
+            case "read":
+                assert client.read(url) == content.read()
+            case "slice":
+                assert client.read(url, 5, -5) == content.read(5, content.size - 5)
+            case "ranges":
+                assert [bytes(one) for one in client.read_ranges(url, apart)] == [content.read(*one) for one in apart]
+            case "stream":
+                with client.stream(url) as stream:
+                    assert b"".join(map(bytes, stream)) == content.read()
+            case _:
+                client.download(url, tmp_path / "object")
+                assert (tmp_path / "object").read_bytes() == content.read()
+    assert good.requests
+    assert first == "good" or busy.requests
+
+
 @pytest.mark.fault("N15", "H9")
 def test_ranges_with_another_total_are_asked_of_another_address(
     serve: Serve, stored: StoredObject, fetch: Fetch, monkeypatch: pytest.MonkeyPatch, assert_arrived: Check

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 def _refusal(line: Line, source: Source, head: ResponseHead, body: bytes) -> FastgetError:
     error = source.refusal(head, body)
-    if isinstance(error, ServerError) and retry.is_transient(error) and not retry.is_refusal(error):
+    if retry.is_refusal(error):
+        line.note_put_off()
+    elif isinstance(error, ServerError) and retry.is_transient(error):
         line.blame(Trouble.FAILING)
     return error
 

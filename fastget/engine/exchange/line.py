@@ -64,6 +64,7 @@ class Line:
         self._asked: Request | None = None
         self.peer: Peer | None = None
         self.avoiding: Peer | None = None
+        self._putting_off: Peer | None = None
         self._limit = pool.limit
         self.requests = 0
         self.pauses = Stopwatch()
@@ -84,7 +85,7 @@ class Line:
         """Have a connection that can carry a request at once: its own, or else an idle one. False: there is none."""
         if (held := self._connection) is not None:
             return held.origin == origin and held.is_reusable
-        connection = self._pool.acquire(origin, self.avoiding)
+        connection = self._pool.acquire(origin, self.avoiding or self._putting_off)
         if not connection.is_reusable:
             return False
         self._hold(connection)
@@ -184,6 +185,10 @@ class Line:
         if self.peer is not None:
             self.peer.blame(trouble)
 
+    def note_put_off(self) -> None:
+        """The last answer puts the request off: that says nothing against its address, but another may serve it."""
+        self._putting_off = self.peer
+
     def blame_mute(self) -> bool:
         """From any thread: whether it waits for an address that serves nobody, which is held against it then."""
         connection = self._connection
@@ -250,7 +255,7 @@ class Line:
             if is_asked or (held.origin == origin and held.is_reusable):
                 return held
             self.drop()
-        return self._hold(self._pool.acquire(origin, self.avoiding, is_new=is_new))
+        return self._hold(self._pool.acquire(origin, self.avoiding or self._putting_off, is_new=is_new))
 
     def _hold(self, connection: Connection) -> Connection:
         self._connection = connection
