@@ -228,16 +228,25 @@ class Line:
             return True
         return self.read_into(memoryview(bytearray(1))) == 0
 
-    def check_end(self, url: str | None = None, undo: Callable[[], None] | None = None) -> None:
+    def check_end(
+        self,
+        url: str | None = None,
+        undo: Callable[[], None] | None = None,
+        *,
+        hint: str | None = None,
+        is_transient: bool = True,
+    ) -> None:
         """Believe nothing of an answer that goes on behind its end: `undo` what it has brought.
 
-        Raises ProtocolError, which names `url` where one is given.
+        Raises ProtocolError, which names `url` where one is given, and has the `hint`; unless it `is_transient`, it is
+        not to be asked for again.
         """
         if self.is_at_end():
             return
         if undo is not None:
             undo()
-        raise ProtocolError(_named(url, "the answer holds more bytes than it declared"), url=url)
+        reason = _named(url, "the answer holds more bytes than it declared")
+        raise ProtocolError(reason, hint=hint, url=url, is_transient=is_transient)
 
     def finish(self) -> None:
         """The answer was used up: the connection goes back to the pool if it can carry another."""

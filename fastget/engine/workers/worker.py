@@ -333,10 +333,8 @@ class Worker:
     def _check_end(self, piece: Piece) -> None:
         if self._job.task.sink.is_seekable:
             self.line.check_end(undo=lambda: self._job.restart(piece))
-        elif not self.line.is_at_end():
-            url = self._job.task.source.display_url
-            reason = f"{url}: the answer holds more bytes than it declared"
-            raise ProtocolError(reason, hint=BYTES_ARE_OUT, url=url, is_transient=False)
+        else:
+            self.line.check_end(self._job.task.source.display_url, hint=BYTES_ARE_OUT, is_transient=False)
 
     def _ask(self, piece: Piece, *, by_number: bool) -> ResponseHead:
         pin = self._job.pin
