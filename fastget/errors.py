@@ -22,6 +22,7 @@
      ├─ Unverifiable             verification was required, and nothing here can be verified against
      ├─ DestinationError         the file could not be made (also an OSError)
      │   └─ NoSpace              the disk, or the quota, is too small
+     ├─ NoThreadError            the system has no thread for what cannot do without (also a RuntimeError)
      └─ Cancelled                the transfer was told to stop
 
 All of them pickle, so that they cross process borders (data loaders, pools). No message holds a query string, a
@@ -45,6 +46,7 @@ __all__ = [
     "InvalidURL",
     "NetworkError",
     "NoSpace",
+    "NoThreadError",
     "NotFound",
     "NotModified",
     "ObjectArchived",
@@ -256,6 +258,10 @@ class DestinationError(FastgetError, OSError):
 
 class NoSpace(DestinationError):
     """The disk or the quota is too small for the object."""
+
+
+class NoThreadError(FastgetError, RuntimeError):
+    """The system has no thread for what cannot be done without one; most can be done with fewer."""
 
 
 class Cancelled(FastgetError):

@@ -7,7 +7,7 @@ import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
-from fastget.errors import FastgetError
+from fastget.errors import NoThreadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -24,10 +24,6 @@ _HINTS = {
 
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
-
-
-class NoThreadError(FastgetError, RuntimeError):
-    """The system has no thread for what cannot be done without one; most can be done with fewer."""
 
 
 def usable_cores() -> int:

@@ -11,8 +11,8 @@ import pytest
 
 import fastget
 from fastget.engine import threads
-from fastget.engine.threads import NoThreadError, ask_each
-from fastget.errors import FastgetError
+from fastget.engine.threads import ask_each
+from fastget.errors import FastgetError, NoThreadError
 from fastget.testing import Content, ObjectServer, StoredObject
 
 
