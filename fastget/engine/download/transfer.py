@@ -68,7 +68,7 @@ class Transfer:
         self._began = 0.0
         self._connections = 0
         self._processes = 1
-        self._has_begun = False
+        self._has_left = False
         self._givers = Givers()
         self._is_open = False
         self._earlier = Earlier(source, sink, self._tally, self._announcer)
@@ -106,7 +106,7 @@ class Transfer:
                 return self._fetch_by(known)
             except Replan as lesson:
                 why = f" ({lesson.__cause__})" if isinstance(lesson.__cause__, FastgetError) else ""
-                if self._has_begun and not self._sink.is_seekable:
+                if self._has_left:
                     if lesson.no_part_numbers:
                         raise parts_not_served(self._source.display_url) from None
                     break
@@ -316,7 +316,7 @@ class Transfer:
                 else:
                     crew.run(first_continues=opened is not None)
         finally:
-            self._has_begun = self._has_begun or job.has_begun
+            self._has_left = self._has_left or job.has_left
             self._tally.received = base + crew.received + company.received
             self._tally.requests += sum(worker.line.requests for worker in crew.workers) + company.requests
             self._tally.rescues += crew.rescues + company.rescues

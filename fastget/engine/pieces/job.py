@@ -17,7 +17,7 @@ from fastget.engine.pieces.running_on import RunningOn
 from fastget.engine.pieces.shares import divide
 from fastget.engine.pieces.stock import Stock
 from fastget.engine.pieces.task import Replan
-from fastget.errors import ChecksumMismatch, FastgetError, ProtocolError, RangeNotSupported, SourceChanged, Throttled
+from fastget.errors import ChecksumMismatch, FastgetError, ProtocolError, RangeNotSupported, Throttled
 from fastget.events import Repaired, Retried
 from fastget.interrupts import lock_and_condition
 
@@ -62,10 +62,15 @@ class Job:
         self._algorithms = tuple(algorithms)
         lead = 0 if task.in_order else task.plan.lead
         self._stock = Stock(task.plan.chunks, lead, wanted, lambda chunk: new_piece(chunk, self._algorithms))
-        self.stream = RunningOn(self._changed, self._stock, cancellation, lambda: self._is_over)
+        self.stream = RunningOn(
+            self._changed,
+            self._stock,
+            cancellation,
+            is_over=lambda: self._is_over,
+            is_bound=lambda: self.has_left and task.info.pin.is_strong,
+        )
         self._repairs: dict[int, int] = {}
         self._ranges_proven = False
-        self._ranges_refused = False
         self._odd_answers = 0
         self._has_succeeded = self._stock.is_complete
         self._is_over = self._has_succeeded
@@ -79,7 +84,7 @@ class Job:
     def claim(self) -> Piece | None:
         """The next piece to fetch. Waits while others may still give one back; None when there is nothing left."""
         with self._lock:
-            while not (self._is_over or self._ranges_refused):
+            while not (self._is_over or self.stream.is_alone):
                 if self.stream.may_others_ask and (piece := self._stock.next()) is not None:
                     self.stream.note_asked()
                     return piece
@@ -101,7 +106,7 @@ class Job:
                     return piece
                 if not is_needed and not (stream.flows and stock.is_refused):
                     return None
-                if (stream.is_lean or self._ranges_refused) and (gap := stock.gap(offset)) is not None:
+                if (stream.is_lean or stream.is_alone) and (gap := stock.gap(offset)) is not None:
                     stream.note_landed()
                     return gap
                 self._changed.wait()
@@ -155,24 +160,22 @@ class Job:
 
         Raises SourceChanged, Replan, ProtocolError (ask again) or RangeNotSupported.
         """
-        part = piece.chunk.part if by_number else None
-        asked = Expectation(
-            piece.rest, self.pin, part, self.task.traits.full_status_ranges, self.task.content_is_checked
-        )
+        part, task = piece.chunk.part if by_number else None, self.task
+        asked = Expectation(piece.rest, self.pin, part, task.traits.full_status_ranges, task.content_is_checked)
         verdict = judge(head, asked)
         if isinstance(verdict, Accepted):
             self.note_served(piece)
             self._pinning.accept()
             return verdict.span.stop
         if verdict.doubt is Doubt.CHANGED:
-            raise self.source_changed(self.task.source.without_secrets(verdict.reason))
+            raise task.source_changed(task.source.without_secrets(verdict.reason))
         if verdict.doubt is Doubt.LAYOUT:
             raise Replan(exact_layout=True)
         if verdict.doubt is Doubt.RANGE_IGNORED and by_number:
             raise Replan(no_part_numbers=True)
         if verdict.doubt is Doubt.RANGE_IGNORED or self._is_always_odd():
             self.refuse_ranges()
-        source = self.task.source
+        source = task.source
         raise ProtocolError(f"{source.display_url}: {source.without_secrets(verdict.reason)}")
 
     def _is_always_odd(self) -> bool:
@@ -201,7 +204,7 @@ class Job:
     def leave_to_stream(self) -> None:
         """Ask for no range any more."""
         with self._lock:
-            self._ranges_refused = True
+            self.stream.is_alone = True
             self._changed.notify_all()
 
     @property
@@ -225,20 +228,13 @@ class Job:
 
     @property
     def are_ranges_refused(self) -> bool:
-        return self._ranges_refused
-
-    def source_changed(self, reason: str) -> SourceChanged:
-        """The error for an answer that is of another object than the first one."""
-        url = self.task.source.display_url
-        return SourceChanged(
-            f"{url} changed during the download: {reason}", hint="run it again to fetch the new object", url=url
-        )
+        return self.stream.is_alone
 
     def note_served(self, piece: Piece) -> None:
         """The store serves a range: a piece, or a part of it."""
         if not self._ranges_proven or self.stream.is_lean or self._stock.is_refused:
             with self._lock:
-                self._ranges_proven, self._ranges_refused = True, False
+                self._ranges_proven, self.stream.is_alone = True, False
                 self._stock.serve(piece)
                 self.stream.rejoin()
 
@@ -319,6 +315,11 @@ class Job:
 
     # Ending ----------------------------------------------------------------------------------------------------
 
+    @property
+    def has_left(self) -> bool:
+        """Whether bytes have gone where they cannot be taken back."""
+        return self.has_begun and not self.task.sink.is_seekable
+
     def forgive(self, piece: Piece) -> None:
         """A failing attempt has brought a good deal: the object moves, however bad the line."""
         with self._lock:
@@ -375,7 +376,7 @@ class Job:
             error.__traceback__ = None  # nobody sees it; its frames hold each other, and the memory that was read into
         self.cancellation.cancel()
         # The next plan writes to the same sink, where that can take the same bytes twice, or has none yet.
-        if not isinstance(error, Replan) or (self.has_begun and not self.task.sink.is_seekable):
+        if not isinstance(error, Replan) or self.has_left:
             self.task.sink.abort()
 
     def abort(self) -> None:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastget.engine.cancellation import Cancellation
-    from fastget.engine.pieces.job import Job
     from fastget.engine.pieces.piece import Piece
     from fastget.engine.pieces.stock import Stock
 
@@ -23,18 +22,27 @@ MOST_ANEW = 4
 
 
 class RunningOn:
-    """Of one job. `changed` is its lock and told of every change, `is_over` says whether the pass is.
+    """Of one job. `changed` is its lock and told of every change, `is_over` says whether the pass is, `is_bound`
+    whether bytes have left for good, of a version that is sure.
 
-    The discovery stream `flows` from its first chunk to its end. `is_lean` while the rest is left to those who are
-    served: then others ask one at a time, once for each piece that has landed, as a store may be busy for a moment
-    only; `refusals` counts those in a row while nobody was served. `anew_left` counts down how often there may be a new
-    stream of the whole, for a rest that no range is served of, where what has left cannot be taken back.
+    The discovery stream `flows` from its first chunk to its end. It `is_alone` where ranges are refused: all that is
+    left is up to it. `is_lean` while the rest is left to those who are served: then others ask one at a time, once for
+    each piece that has landed, as a store may be busy for a moment only; `refusals` counts those in a row while nobody
+    was served. `anew_left` counts down how often there may be a new stream of the whole, for a rest that no range is
+    served of, where what has left cannot be taken back.
     """
 
     def __init__(
-        self, changed: threading.Condition, stock: Stock, cancellation: Cancellation, is_over: Callable[[], bool]
+        self,
+        changed: threading.Condition,
+        stock: Stock,
+        cancellation: Cancellation,
+        *,
+        is_over: Callable[[], bool],
+        is_bound: Callable[[], bool],
     ) -> None:
         self.flows = False
+        self.is_alone = False
         self.is_lean = False
         self.refusals = 0
         self.anew_left = MOST_ANEW
@@ -43,6 +51,7 @@ class RunningOn:
         self._stock = stock
         self._cancellation = cancellation
         self._is_over = is_over
+        self._is_bound = is_bound
 
     @property
     def may_others_ask(self) -> bool:
@@ -97,15 +106,15 @@ class RunningOn:
             self.flows = False
             self.rejoin()
 
-    def may_begin_anew(self, job: Job) -> bool:
-        """Whether there may be a new stream where none flows: bytes have left for good, of a version that is sure."""
-        has_left = job.has_begun and not job.task.sink.is_seekable
-        return has_left and job.task.info.pin.is_strong and self.anew_left > 0
+    @property
+    def may_begin_anew(self) -> bool:
+        """Whether there may be a new stream where none flows: for what could not be had by another plan."""
+        return self._is_bound() and self.anew_left > 0
 
-    def claim_anew(self, job: Job) -> Piece | None:
+    def claim_anew(self) -> Piece | None:
         """What a new stream goes on with where ranges are refused; None where there may be none, or one flows."""
         with self._changed:
-            while job.are_ranges_refused and self.may_begin_anew(job) and not (self._is_over() or self.flows):
+            while self.is_alone and self.may_begin_anew and not (self._is_over() or self.flows):
                 if (piece := self._stock.first()) is not None:
                     self.flows = True
                     return piece

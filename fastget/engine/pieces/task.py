@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from fastget.errors import SourceChanged
 from fastget.records import record, state
 
 if TYPE_CHECKING:
@@ -108,6 +109,13 @@ class Task:
         if self.info.size is not None or self.sink.is_seekable:
             return self.can_resume
         return self.can_resume or (self.info.accepts_ranges is not False and self.info.pin.is_strong)
+
+    def source_changed(self, reason: str) -> SourceChanged:
+        """The error for an answer that is of another object than the first one."""
+        url = self.source.display_url
+        return SourceChanged(
+            f"{url} changed during the download: {reason}", hint="run it again to fetch the new object", url=url
+        )
 
 
 class Recorder(Protocol):

@@ -39,10 +39,10 @@ def ask_anew(line: Line, job: Job) -> None:
         if job.loosen_pin(pin, answered.head.status):
             ask_anew(line, job)
             return
-        raise job.source_changed(GONE[404]) if answered.head.status == 404 else answered.error
+        raise job.task.source_changed(GONE[404]) if answered.head.status == 404 else answered.error
     if (refused := judge_whole(answered.head, pin)) is not None:
         reason = source.without_secrets(refused.reason)
         if refused.doubt is Doubt.CHANGED:
-            raise job.source_changed(reason)
+            raise job.task.source_changed(reason)
         raise ProtocolError(f"{source.display_url}: {reason}")
     job.stream.anew_left -= 1

@@ -134,7 +134,7 @@ class Worker:
 
     def _go_on_anew(self, buffer: memoryview) -> None:
         """Where ranges are refused and the stream has broken: a new one, up to where it broke for nothing."""
-        while (piece := self._job.stream.claim_anew(self._job)) is not None:
+        while (piece := self._job.stream.claim_anew()) is not None:
             self._streams = True
             if self._attempt(piece, buffer, self._fetch_anew):
                 self._read_on(buffer, piece.chunk.span.stop)
@@ -295,7 +295,7 @@ class Worker:
         if not self._job.stream.wait(piece, retried.delay):
             return
         if not self._job.task.can_go_on or self._job.are_ranges_refused:
-            if not (self._job.stream.flows or self._job.stream.may_begin_anew(self._job)):
+            if not (self._job.stream.flows or self._job.stream.may_begin_anew):
                 raise Replan(stream=True) from error
             self._job.leave_to_stream()
         self._job.give_back(piece, shares)
@@ -352,7 +352,7 @@ class Worker:
         if self._job.may_be_range_refusal(error) and can_be_the_range(error, self.line, self._job):
             self._job.refuse_ranges()
         if head.status in GONE:
-            raise self._job.source_changed(GONE[head.status])
+            raise self._job.task.source_changed(GONE[head.status])
         raise error
 
     def _request(self, at: Source, piece: Piece, pin: Pin, *, by_number: bool) -> Request:
