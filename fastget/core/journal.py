@@ -83,11 +83,6 @@ class Identity:
         return cls(url, _hash_query(query), info.size, info.etag, info.version_id, info.last_modified, tuple(declared))
 
     @property
-    def is_strong(self) -> bool:
-        """Whether it names a content, and not only a place (RFC 9110 §8.8.1)."""
-        return is_strong(self.etag) or self.version_id not in (None, "null")
-
-    @property
     def place(self) -> str:
         """A hash of where the object is; 16 hex digits."""
         return _hash(self.url, self.query)

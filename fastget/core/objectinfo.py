@@ -20,6 +20,14 @@ def is_strong(etag: str | None) -> bool:
     return etag is not None and etag not in ("", '""', "*") and not etag.startswith(("W/", "w/"))
 
 
+def names_content(etag: str | None, version_id: str | None) -> bool:
+    """Whether these name one content, and not only a place (RFC 9110 §8.8.1).
+
+    Every object of a bucket without versioning has the version "null": that is a place.
+    """
+    return is_strong(etag) or version_id not in (None, "null")
+
+
 @frozen
 class ObjectInfo:
     """Facts of an object, from a plain GET or HEAD that was answered 200; never from a 206 (wire-spec.md §0).
@@ -109,11 +117,8 @@ class Pin:
 
     @property
     def can_be_combined(self) -> bool:
-        """Whether ranges of several answers may be put together on this pin alone (RFC 9110 §15.3.7.3).
-
-        Every object of a bucket without versioning has the version "null": it names a place, not a content.
-        """
-        return is_strong(self.etag) or self.version_id not in (None, "null")
+        """Whether ranges of several answers may be put together on this pin alone (RFC 9110 §15.3.7.3)."""
+        return names_content(self.etag, self.version_id)
 
 
 def _moment(text: str) -> datetime | None:

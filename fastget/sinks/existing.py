@@ -7,6 +7,7 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from fastget.core.objectinfo import names_content
 from fastget.sinks.failures import destination_error
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class OpenedFile:
         return stat.S_ISREG(self._there.st_mode)
 
     def is_copy_of(self, identity: Identity) -> bool:
-        fits = identity.is_strong and self.size == identity.size
+        fits = names_content(identity.etag, identity.version_id) and self.size == identity.size
         return fits and self._note() == _note(identity, self._there.st_mtime_ns)
 
     def may_be_from(self, place: Identity) -> bool:
@@ -85,7 +86,7 @@ def open_existing(path: str, at: int | None = None) -> OpenedFile | None:
 
 def sign(descriptor: int, identity: Identity) -> None:
     """Leave a note on a complete file of what it is a copy of; where there is no place for notes, none is left."""
-    if not (hasattr(os, "setxattr") and identity.is_strong):
+    if not (hasattr(os, "setxattr") and names_content(identity.etag, identity.version_id)):
         return
     try:
         os.setxattr(descriptor, _ATTRIBUTE, _note(identity, os.fstat(descriptor).st_mtime_ns))

@@ -271,17 +271,3 @@ def test_another_query_is_another_object_and_another_signature_is_not() -> None:
 def test_no_secret_of_a_url_is_written() -> None:
     identity = _identity("token=marked-secret&X-Amz-Signature=marked-signature")
     assert b"marked" not in encode_header(Header(OWNER, identity, TOKEN))
-
-
-@pytest.mark.parametrize(
-    ("facts", "is_strong"),
-    [
-        ({}, True),
-        ({"etag": 'W/"e"'}, False),
-        ({"etag": None}, False),
-        ({"etag": None, "version_id": "null"}, False),
-        ({"etag": None, "version_id": "v1"}, True),
-    ],
-)
-def test_only_what_names_a_content_is_strong(facts: dict[str, Any], is_strong: bool) -> None:
-    assert _identity(**facts).is_strong is is_strong

@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from fastget.core.messages import Headers
-from fastget.core.objectinfo import ObjectInfo, Pin, is_strong
+from fastget.core.objectinfo import ObjectInfo, Pin, is_strong, names_content
 
 STRONG = ['"abc"', '"d41d8cd98f00b204e9800998ecf8427e-3"', "unquoted", '"*"', '"W/"']
 WEAK = ['W/"abc"', 'w/"abc"', 'W/""', '""', "", "*", None]
@@ -27,6 +27,21 @@ def test_a_weak_or_missing_etag_is_never_sent_and_holds_no_pieces_together(etag:
     assert not is_strong(etag)
     assert pin.if_match is None
     assert not pin.can_be_combined
+
+
+@pytest.mark.parametrize(
+    ("etag", "version_id", "expected"),
+    [
+        ('"e"', None, True),
+        ('W/"e"', None, False),
+        (None, None, False),
+        (None, "null", False),
+        (None, "v1", True),
+    ],
+)
+def test_a_strong_etag_or_a_version_names_a_content(etag: str | None, version_id: str | None, expected: bool) -> None:
+    assert names_content(etag, version_id) is expected
+    assert Pin(etag, version_id, None, None).can_be_combined is expected
 
 
 def test_a_version_holds_pieces_together_unless_it_is_the_null_version() -> None:
