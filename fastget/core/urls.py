@@ -20,6 +20,7 @@ _AUTHORITY = re.compile(r"(?:[^\\]*@)?(?:\[(?P<ipv6>[^\[\]@\\]+)\]|(?P<name>[^\[
 _HOST_NAME = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")
 # IDNA 2003, which the standard library speaks, turns these into other letters, or into none; IDNA 2008 keeps them.
 _TWO_READINGS = re.compile("[ßς\u200c\u200d]")
+_LOOPBACK = re.compile(r"127(?:\.[0-9]{1,3}){3}")
 _PATH_SAFE = "/:@!$&'()*+,;=-._~%[]"
 _QUERY_SAFE = _PATH_SAFE + "?"
 
@@ -127,6 +128,12 @@ class URL:
 
     def __str__(self) -> str:
         return f"{self.origin}{self.path}" + ("?…" if self.query else "")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, by its name alone, is this machine (RFC 6761 §6.3, RFC 1122 §3.2.1.3)."""
+    name = host.lower().rstrip(".")
+    return name == "localhost" or name.endswith(".localhost") or name == "::1" or _LOOPBACK.fullmatch(name) is not None
 
 
 def _without_dots(path: str) -> str:

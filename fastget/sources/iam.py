@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from fastget.core.messages import Framing, Headers, ResponseHead
-from fastget.core.urls import URL
+from fastget.core.urls import URL, is_loopback
 from fastget.errors import (
     Cancelled,
     ConfigError,
@@ -47,7 +47,6 @@ PATIENCE = 30.0
 BEYOND_DOUBT = 60.0
 _LARGEST_ANSWER = 64 * 1024
 _LONGEST_LIFE = 24 * 3600.0
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @record
@@ -244,7 +243,7 @@ class Tokens:
 
 def check_is_secret(what: str, url: URL) -> None:
     """Raises ConfigError where a secret would go over plain http to another machine (RFC 6750 §5.3)."""
-    if url.origin.scheme != "https" and url.origin.host not in _LOOPBACK:
+    if url.origin.scheme != "https" and not is_loopback(url.origin.host):
         raise ConfigError(f"{what} goes over https only", hint=f"write {url.origin.host} as an https endpoint")
 
 

@@ -5,10 +5,10 @@ The rules are those of GetObject: wire-spec.md rows 86, 87, 97, 102, 105, 119, a
 
 from __future__ import annotations
 
-import re
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from fastget.core.urls import is_loopback
 from fastget.errors import ConfigError
 from fastget.sources.parameters import CUSTOMER_KEY, Parameters
 
@@ -28,8 +28,6 @@ OWN_FIELDS = frozenset({
 })  # fmt: skip
 # What a signature says of itself, beside Authorization, which takes the place of one.
 _OF_THE_SIGNATURE = frozenset({"x-amz-date", "x-amz-content-sha256"})
-# RFC 6761 §6.3 and RFC 1122 §3.2.1.3.
-_LOOPBACK = re.compile(r"(?:.+\.)?localhost|127(?:\.[0-9]{1,3}){3}|::1")
 # What only s3:// (and cos://) URLs can carry: option to the header that says it to a plain URL, where there is one.
 _S3_ONLY = {
     "version_id": None,
@@ -151,7 +149,7 @@ def check_secrecy(origin: Origin, headers: Iterable[tuple[str, str]]) -> None:
     """Refuses to send a customer's key in the clear, but to this very machine (row 102)."""
     if origin.scheme == "https" or CUSTOMER_KEY not in [name.lower() for name, _ in headers]:
         return
-    if not _LOOPBACK.fullmatch(origin.host):
+    if not is_loopback(origin.host):
         raise ConfigError("a customer's key (SSE-C) goes over https only", hint="use an https endpoint")
 
 

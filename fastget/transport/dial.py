@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import selectors
 import socket
 import time
@@ -29,7 +28,6 @@ _MOST_SHOWN = 4
 _OUR_OWN = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN})
 # RFC 6052 §2.1: 64:ff9b::/96, behind which a gateway reaches IPv4.
 _NAT64 = bytes.fromhex("0064ff9b0000000000000000")
-_LOOPBACK = re.compile(r"127(?:\.[0-9]{1,3}){3}")
 _REFUSED_HINT = "check that the server is running, and that the port is the right one"
 
 
@@ -114,12 +112,6 @@ def is_public(address: str) -> bool:
             return IPv4Address(found.packed[-4:]).is_global
         found = found.ipv4_mapped or found.sixtofour or found
     return found.is_global and not found.is_multicast
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host, by its name alone, is this machine (RFC 6761 §6.3, RFC 1122 §3.2.1.3)."""
-    name = host.lower().rstrip(".")
-    return name == "localhost" or name.endswith(".localhost") or name == "::1" or _LOOPBACK.fullmatch(name) is not None
 
 
 def into_private(host: str) -> NetworkError:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from fastget.core.addresses import Trouble
 from fastget.core.messages import Headers, is_secret
+from fastget.core.urls import is_loopback
 from fastget.errors import NetworkError, ProtocolError, Stalled
 from fastget.transport.conversation import Conversation
-from fastget.transport.dial import admission, dial, is_loopback, is_public
+from fastget.transport.dial import admission, dial, is_public
 from fastget.transport.heads import HeadExchange
 from fastget.transport.resolver import Peer, Resolver
 from fastget.transport.sessions import Sessions

@@ -24,12 +24,13 @@ import pytest
 
 import fastget
 from fastget.core.ranges import Span
+from fastget.core.urls import is_loopback
 from fastget.errors import FastgetError, NetworkError
 from fastget.events import Event, Result
 from fastget.testing import Algorithm, Content, Fault, ObjectServer, StoredObject, faults
 from fastget.testing.answer import Answer, Segment
 from fastget.testing.received import ReceivedRequest
-from fastget.transport.dial import is_loopback, is_public
+from fastget.transport.dial import is_public
 
 MIB = 1024 * 1024
 Serve = Callable[..., ObjectServer]
