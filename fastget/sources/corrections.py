@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from fastget.sources.replies import http_date, server_reply
+from fastget.sources.settings import REGION
 
 if TYPE_CHECKING:
     from fastget.core.messages import Request, ResponseHead
 
-_REGION = re.compile(r"[a-z][a-z0-9]+(?:-[a-z0-9]+){0,5}", re.ASCII)
 _REGION_ELEMENT = re.compile(rb"<Region>([a-z0-9-]{2,63})</Region>")
 # The statuses of a request that has to go to another region.
 ELSEWHERE = frozenset({301, 302, 307, 400})
@@ -44,7 +44,7 @@ def region_named(head: ResponseHead, body: bytes) -> str | None:
     region = (head.headers.get("x-amz-bucket-region") or "").strip()
     if not region and (found := _REGION_ELEMENT.search(body)):
         region = found[1].decode("ascii")
-    return region if _REGION.fullmatch(region) else None
+    return region if REGION.fullmatch(region) else None
 
 
 def time_named(request: Request, head: ResponseHead, body: bytes) -> datetime | None:

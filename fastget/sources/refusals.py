@@ -25,13 +25,12 @@ from fastget.records import record
 from fastget.sources.archives import RESTORE_HINT
 from fastget.sources.corrections import ELSEWHERE
 from fastget.sources.replies import safe_text, server_reply
+from fastget.sources.settings import REGION
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from fastget.core.messages import Headers, ResponseHead
-
-_REGION = re.compile(r"[a-z][a-z0-9]+(?:-[a-z0-9]+){0,5}", re.ASCII)
 
 
 @record
@@ -282,7 +281,7 @@ def _by_class(head: ResponseHead) -> _Meaning:
 def _region_hint(head: ResponseHead, secrets: Iterable[str]) -> str | None:
     """A bucket that lives in another region says in which (wire-spec.md row 89). With 403 it may be the right one."""
     region = (head.headers.get("x-amz-bucket-region") or "") if head.status in ELSEWHERE else ""
-    is_one = _REGION.fullmatch(region) is not None and safe_text(region, secrets) == region
+    is_one = REGION.fullmatch(region) is not None and safe_text(region, secrets) == region
     return f"the bucket is in {region}: set region to it" if is_one else None
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 # The endpoints of IBM Cloud Object Storage: s3.eu-de.cloud-object-storage.appdomain.cloud and its like, and older ones.
 _IBM_HOSTS = re.compile(r"(?:^|\.)(?:cloud-object-storage\.[a-z]+\.cloud|objectstorage\.softlayer\.net)$")
-_REGION = re.compile(r"[a-z][a-z0-9]+(?:-[a-z0-9]+){0,5}", re.ASCII)
+# How regions are called, whosever they are.
+REGION = re.compile(r"[a-z][a-z0-9]+(?:-[a-z0-9]+){0,5}", re.ASCII)
 
 
 @record
@@ -134,7 +135,7 @@ def _ibm_endpoint(region: str | None) -> str | None:
     """The public endpoint of a region (us-south) or of a group of them (us, eu, ap), where one is given."""
     if region is None:
         return None
-    if not _REGION.fullmatch(region):
+    if not REGION.fullmatch(region):
         raise ConfigError(f"there is no region {region!r} of IBM COS", hint="they look like us-south, eu-de, us, eu")
     return f"https://s3.{region}.cloud-object-storage.appdomain.cloud"
 
