@@ -14,7 +14,7 @@ from fastget.engine.small.here import Means, find
 from fastget.errors import ConfigError
 from fastget.sources.lent import lend
 from fastget.sources.neighbours import Neighbours
-from fastget.sources.s3 import S3Source, parse_s3_url
+from fastget.sources.s3 import S3Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 
     # By what their connections trust: the stores of a list may have CAs of their own (`Config.ca_bundle`).
     Pools = Mapping[str | None, ConnectionPool]
-
-
-# Put after a URL that may end with its bucket, so that it names a key for certain.
-_SOME_KEY = "/k"
 
 
 class Fetcher(Lines["Source"]):
@@ -152,6 +148,7 @@ def items_of(what: Pullable, pages: Callable[[str], Iterator[list[ObjectInfo]]])
             )
         return from_urls(what)
     listed = pages(what)
-    key = parse_s3_url(what + _SOME_KEY)[1]
-    prefix = key.removesuffix(_SOME_KEY) if key.endswith(_SOME_KEY) else ""
-    return from_listing((info for page in listed for info in page), prefix)
+    # A list of URLs does without it.
+    from fastget.sources.listing_source import listed_prefix
+
+    return from_listing((info for page in listed for info in page), listed_prefix(what))
