@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fastget.core.planner import Chunk
     from fastget.engine.cancellation import Cancellation
     from fastget.engine.pieces.piece import Piece
-    from fastget.engine.workers.worker import Write
+    from fastget.engine.pieces.task import Write
     from fastget.sinks.protocol import Leftover, Resumable
 
 BUFFER_SIZE = 1024 * 1024

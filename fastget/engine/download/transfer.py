@@ -22,11 +22,11 @@ from fastget.engine.exchange.line import ConnectionPool, Line
 from fastget.engine.pieces.givers import Givers
 from fastget.engine.pieces.job import Job
 from fastget.engine.pieces.piece import Piece
-from fastget.engine.pieces.task import Recorder, Replan, Tally
+from fastget.engine.pieces.task import Recorder, Replan, Tally, Write
 from fastget.engine.processes.alone import Alone, company_for
 from fastget.engine.small.objects import AtOnce
 from fastget.engine.workers.crew import Crew, governor_for
-from fastget.engine.workers.worker import Worker, Write
+from fastget.engine.workers.worker import Worker
 from fastget.errors import ChecksumMismatch, FastgetError, NetworkError, RangeNotSupported, Unverifiable
 from fastget.events import Done, Failed, Method, Progress, Result, Started, Unchanged, Verification
 from fastget.sinks.memory import clear_frames, window_of

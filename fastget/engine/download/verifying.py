@@ -20,7 +20,7 @@ from fastget.core.ranges import Span
 from fastget.engine.download.digesting import digest_span
 from fastget.engine.download.guessing import proven_guess
 from fastget.engine.pieces.job import BYTES_ARE_OUT
-from fastget.engine.pieces.task import Replan
+from fastget.engine.pieces.task import Replan, write_nothing
 from fastget.errors import ChecksumMismatch, Unverifiable
 from fastget.events import Method, Repaired
 
@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from fastget.engine.discovery.layouts import Surveyor
     from fastget.engine.discovery.preparing import Prepared
     from fastget.engine.pieces.givers import Givers
-    from fastget.engine.pieces.task import Recorder, Tally, Task
-    from fastget.engine.workers.worker import Write
+    from fastget.engine.pieces.task import Recorder, Tally, Task, Write
     from fastget.events import Verification
 
 
@@ -319,7 +318,7 @@ class Verifier:
     def _damaged_by_comparison(self, wanted: Sequence[int]) -> list[int]:
         comparison = Comparison(self._ledger)
         with self._tally.landing_nothing():
-            self._run_pass(self._task, comparison, self._ledger.chunk_algorithms, wanted, _write_nothing)
+            self._run_pass(self._task, comparison, self._ledger.chunk_algorithms, wanted, write_nothing)
         self._changed.update(comparison.changed)
         damaged = comparison.of_one_address(self._givers) or comparison.changed
         for index in damaged:
@@ -351,8 +350,3 @@ class Verifier:
         if check.method is Method.USER_DIGEST:
             return "compare the given checksum with its source: it may be of another file, or the object is damaged"
         return "the object, its checksum or the way to it is damaged"
-
-
-def _write_nothing(offset: int, data: memoryview) -> None:
-    """For chunks that are fetched for their digests alone."""
-    del offset, data

@@ -1,8 +1,9 @@
-"""What a pass is given and what it reports: the task, its counts, where digests go, when another plan is needed."""
+"""What a pass is given and what it reports: the task, its counts, where bytes and digests go, why it begins anew."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fastget.errors import SourceChanged
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from fastget.engine.exchange.stores import Store
     from fastget.sinks.protocol import Sink
     from fastget.sources.protocol import Source, StoreTraits
+
+# What takes the bytes from an offset on.
+Write = Callable[[int, memoryview], None]
 
 
 class Replan(Exception):
@@ -124,3 +128,16 @@ class Recorder(Protocol):
     def record(self, index: int, digests: Mapping[Algorithm, bytes]) -> bool:
         """Take the digests of a chunk; True when the pass has found what it was run for and may end early."""
         ...
+
+
+class NoRecord:
+    """A recorder where nothing is to be recorded: no digest is declared, or another process has the ledger."""
+
+    def record(self, index: int, digests: Mapping[Algorithm, bytes]) -> bool:
+        del index, digests
+        return False
+
+
+def write_nothing(offset: int, data: memoryview) -> None:
+    """Where bytes are fetched for their digests alone, or have been received where they belong."""
+    del offset, data

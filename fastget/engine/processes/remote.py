@@ -14,11 +14,12 @@ from fastget.engine.pieces.blocks import Blocks
 from fastget.engine.pieces.job import Job
 from fastget.engine.pieces.piece import Piece
 from fastget.engine.pieces.shares import divide
+from fastget.engine.pieces.task import NoRecord
 from fastget.engine.processes.messages import Answer, Call, Claimed, Failed, Given, Left, Progressed, Report, Wanted
 from fastget.errors import Cancelled, Throttled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from fastget.core.checksums.algorithms import Algorithm
     from fastget.core.messages import Request, ResponseHead
@@ -192,7 +193,7 @@ class RemoteJob(Job):
         self._kept: deque[Piece] = deque()
         self._idle = self._asked = 0
         self._has_been_given = False
-        super().__init__(task, _NoRecord(), assignment.algorithms, tally, cancellation, None, self._piece_for)
+        super().__init__(task, NoRecord(), assignment.algorithms, tally, cancellation, None, self._piece_for)
         # The other process has been served a range, pinned like this.
         self._ranges_proven = True
         self._pinning.take_over(self.pin)
@@ -274,11 +275,3 @@ class RemoteJob(Job):
 
     def _piece_for(self, chunk: Chunk, algorithms: Sequence[Algorithm]) -> Piece:
         return Piece(chunk, algorithms, Blocks(self.claims, self._block, chunk) if self._block else None)
-
-
-class _NoRecord:
-    """A recorder that is never asked: digests are recorded in the other process."""
-
-    def record(self, index: int, digests: Mapping[Algorithm, bytes]) -> bool:
-        del index, digests
-        return False

@@ -15,18 +15,15 @@ from fastget.engine.discovery.opening import Discovery, whole
 from fastget.engine.exchange.asking import finder
 from fastget.engine.exchange.line import ConnectionPool, Line
 from fastget.engine.pieces.job import Job
-from fastget.engine.pieces.task import Replan, Tally, Task
+from fastget.engine.pieces.task import NoRecord, Replan, Tally, Task, Write, write_nothing
 from fastget.engine.workers.crew import Crew, governor_for
 from fastget.engine.workers.reception import LARGE_BUFFER, SMALL_BUFFER
-from fastget.engine.workers.worker import Worker, Write
+from fastget.engine.workers.worker import Worker
 from fastget.errors import NetworkError, RangeNotSupported, SourceError, Unverifiable
 from fastget.transport.heads import HeadExchange
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from fastget.config import Config
-    from fastget.core.checksums.algorithms import Algorithm
     from fastget.core.messages import Request, ResponseHead
     from fastget.core.objectinfo import ObjectInfo, Pin
     from fastget.core.planner import Plan
@@ -147,7 +144,7 @@ class RangePass:
         With more than one chunk, the pin must be one that can be combined. Raises the errors of a download;
         RangeNotSupported where the server ignores ranges.
         """
-        self._run(plan, sink, _no_write, place_at)
+        self._run(plan, sink, write_nothing, place_at)
 
     def run_in_order(self, plan: Plan, sink: Sink, base: int) -> None:
         """The same for one slice of the object, from `base` on, into a sink that keeps order."""
@@ -216,19 +213,11 @@ class RangePass:
         return RangeNotSupported(f"{url}: no part of it can be read: {reason}", hint="read the whole object", url=url)
 
 
-class _NoRecord:
-    """A recorder for bytes that nothing is declared for."""
-
-    def record(self, index: int, digests: Mapping[Algorithm, bytes]) -> bool:
-        del index, digests
-        return False
-
-
 class _RangeJob(Job):
     """A job whose chunks are ranges, apart from each other; nobody follows their front."""
 
     def __init__(self, task: Task, tally: Tally, cancellation: Cancellation) -> None:
-        super().__init__(task, _NoRecord(), (), tally, cancellation)
+        super().__init__(task, NoRecord(), (), tally, cancellation)
         self.stream.anew_left = 0  # where there are no ranges, no part of an object can be read
 
     def take_first(self, answered: Span | None) -> Piece | None:
@@ -265,11 +254,6 @@ class _RangeJob(Job):
             if self._stock.is_complete:
                 self._has_succeeded = self._is_over = True
                 self._changed.notify_all()
-
-
-def _no_write(offset: int, data: memoryview) -> None:
-    """All bytes have been received where they belong."""
-    del offset, data
 
 
 class _RangeWorker(Worker):

@@ -20,7 +20,7 @@ from fastget.engine.descriptors import are_exhausted
 from fastget.engine.exchange.asking import ask
 from fastget.engine.pieces.job import BYTES_ARE_OUT
 from fastget.engine.pieces.piece import Piece
-from fastget.engine.pieces.task import Replan
+from fastget.engine.pieces.task import Replan, Write
 from fastget.engine.workers.anew import ask_anew, can_be_the_range
 from fastget.engine.workers.cut import Cut, Overtaken
 from fastget.engine.workers.reception import LARGE_BUFFER, SMALL_BUFFER, Reception
@@ -53,7 +53,6 @@ LONG_PAUSE = 4.0
 NO_SUCH_PART = frozenset({400, 416, 501})
 
 Notify = Callable[[Event], None]
-Write = Callable[[int, memoryview], None]
 
 
 class Worker:
