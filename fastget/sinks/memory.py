@@ -58,17 +58,15 @@ class _Fixed:
 
 
 class _Growing:
-    """A bytearray that is as long as what was written, at most `maximum`."""
+    """A bytearray that is as long as what was written."""
 
-    __slots__ = ("_bytes", "_lock", "_maximum")
+    __slots__ = ("_bytes", "_lock")
 
-    def __init__(self, maximum: int | None) -> None:
+    def __init__(self) -> None:
         self._bytes = bytearray()
         self._lock = Lock()
-        self._maximum = maximum
 
     def write(self, offset: int, data: memoryview) -> None:
-        _check_maximum(offset + len(data), self._maximum)
         with self._lock:
             try:
                 self._write(offset, data)
@@ -151,15 +149,10 @@ class _InMemory:
 
 
 class MemorySink(_InMemory):
-    """Memory that is allocated for the size of the object, or grows with it where the size is unknown.
+    """Memory that is allocated for the size of the object, or grows with it where the size is unknown."""
 
-    `maximum` (bytes) bounds it: a larger object is a DestinationError, before its first byte where the size
-    is known.
-    """
-
-    def __init__(self, *, maximum: int | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._maximum = maximum
         self._published: memoryview | None = None
 
     @property
@@ -182,30 +175,24 @@ class MemorySink(_InMemory):
         return value
 
     def open(self, size: int | None) -> None:
-        """Allocate `size` bytes. Raises NoSpace when they cannot be had, DestinationError past `maximum`."""
+        """Allocate `size` bytes. Raises NoSpace when they cannot be had."""
         self._check_new()
-        if size is None:
-            self._store = _Growing(self._maximum)
-            return
-        _check_maximum(size, self._maximum)
-        self._store = _Fixed(allocate(size))
+        self._store = _Growing() if size is None else _Fixed(allocate(size))
 
     def is_vacant(self) -> bool:
         """True until it is opened."""
         return self._store is None and self._published is None
 
     def room(self, size: int) -> memoryview:
-        """Memory to receive all of a small object in, which may be `put` then. DestinationError past `maximum`."""
-        _check_maximum(size, self._maximum)
+        """Memory to receive all of a small object in, which may be `put` then."""
         self._room = memoryview(bytearray(size))
         return self._room
 
     def put(self, data: memoryview, identity: Identity | None) -> bool:
-        """Show its `room`, or a copy of other bytes. DestinationError past `maximum`, Cancelled after `abort`."""
+        """Show its `room`, or a copy of other bytes. Raises Cancelled after `abort`."""
         del identity
         self._check_new()
         self._check_running()
-        _check_maximum(len(data), self._maximum)
         self._published, self._room = data if data is self._room else memoryview(bytearray(data)), None
         return True
 
@@ -314,14 +301,6 @@ def window_of(sink: object) -> Callable[[int, int], memoryview | None] | None:
 def room_of(sink: object, size: int) -> memoryview | None:
     """The `room` of a sink that is memory; None for any other."""
     return sink.room(size) if isinstance(sink, MemorySink | BufferSink) else None
-
-
-def _check_maximum(size: int, maximum: int | None) -> None:
-    if maximum is not None and size > maximum:
-        raise DestinationError(
-            f"the object has {size} bytes or more, and at most {maximum} may go to memory",
-            hint="raise the maximum, or download to a file",
-        )
 
 
 def allocate(size: int) -> memoryview:

@@ -198,11 +198,6 @@ def test_a_sink_that_was_told_to_stop_takes_nothing(sink: Any) -> None:
         sink.put(memoryview(b"x"), None)
 
 
-def test_memory_has_a_maximum_for_what_is_put_too() -> None:
-    with pytest.raises(DestinationError):
-        MemorySink(maximum=2).put(memoryview(b"xxx"), None)
-
-
 # Within a download of one object -------------------------------------------------------------------------------------
 
 

@@ -24,20 +24,10 @@ def test_published_memory_is_given_without_a_copy_or_as_bytes(size: int) -> None
     assert sink.buffer.nbytes == size
 
 
-def test_a_size_past_the_maximum_is_refused_before_the_first_byte() -> None:
-    sink = MemorySink(maximum=10)
-    with pytest.raises(DestinationError, match="11 bytes or more, and at most 10"):
-        sink.open(11)
-    sink.open(10)
-    sink.discard()
-
-
-def test_memory_of_unknown_size_grows_to_the_maximum_and_no_further() -> None:
-    sink = MemorySink(maximum=10)
+def test_memory_of_unknown_size_grows_with_what_is_written() -> None:
+    sink = MemorySink()
     sink.open(None)
     sink.write_at(5, memoryview(b"56789"))
-    with pytest.raises(DestinationError, match="at most 10"):
-        sink.write_at(10, memoryview(b"x"))
     sink.write_at(0, memoryview(b"01234"))
     sink.publish(10)
     assert sink.getvalue() == b"0123456789"
@@ -126,8 +116,6 @@ def test_a_small_object_is_put_where_it_was_received_or_copied_there(is_own: boo
 
 
 def test_there_is_no_room_where_an_object_does_not_fit() -> None:
-    with pytest.raises(DestinationError, match="at most 4"):
-        MemorySink(maximum=4).room(5)
     sink = BufferSink(bytearray(4))
     with pytest.raises(DestinationError, match="holds 4 bytes"):
         sink.room(5)

@@ -100,7 +100,7 @@ def part_digest(headers: Headers, algorithm: Algorithm) -> bytes | None:
     return _base64_digest(algorithm, values[0]) if len(values) == 1 else None
 
 
-def etag_digest(etag: str | None, origin: str = "etag") -> DeclaredDigest | None:
+def etag_digest(etag: str | None) -> DeclaredDigest | None:
     """What an ETag says if it is an MD5, or the MD5 of N parts' MD5s; None for one that is neither, or weak.
 
     Whether an ETag of this form is an MD5 depends on the provider (wire-spec.md §2.6): the caller judges.
@@ -109,7 +109,7 @@ def etag_digest(etag: str | None, origin: str = "etag") -> DeclaredDigest | None
     if match is None:
         return None
     parts = int(match["parts"]) if match["parts"] else None
-    return DeclaredDigest(Algorithm.MD5, bytes.fromhex(match["digest"]), origin, parts)
+    return DeclaredDigest(Algorithm.MD5, bytes.fromhex(match["digest"]), "etag", parts)
 
 
 def contradiction(declared: Sequence[DeclaredDigest]) -> str | None:

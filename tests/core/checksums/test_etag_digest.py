@@ -49,12 +49,6 @@ def test_any_other_etag_says_nothing_of_the_bytes(etag: str | None) -> None:
     assert etag_digest(etag) is None
 
 
-def test_the_origin_of_an_etag_can_be_named() -> None:
-    found = etag_digest(MD5.hex(), origin="x-linked-etag")
-    assert found is not None
-    assert found.origin == "x-linked-etag"
-
-
 @given(etag=st.one_of(st.text(max_size=50), st.from_regex(r'"?[0-9a-fA-F]{31,33}(-[0-9]{0,3})?"?')))
 def test_no_etag_makes_the_reading_fail(etag: str) -> None:
     found = etag_digest(etag)
