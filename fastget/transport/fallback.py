@@ -14,7 +14,7 @@ import httpx
 from fastget.core.messages import Headers, ResponseHead, value_bytes
 from fastget.errors import Cancelled, ConfigError, FastgetError, NetworkError, ProtocolError, Stalled
 from fastget.transport.cancellation import SocketCancellation
-from fastget.transport.heads import MAXIMUM_FIELDS, framing_of, unquoted
+from fastget.transport.heads import check_count, framing_of, not_allowed, unquoted
 from fastget.transport.resolver import unresolved
 from fastget.transport.tls import refusal_of_client, untrusted
 
@@ -149,8 +149,7 @@ class HttpxConnection:
 
     def _head(self, method: str, response: httpx.Response) -> ResponseHead:
         headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw)
-        if len(headers) > MAXIMUM_FIELDS:
-            raise ProtocolError(f"the answer has more than {MAXIMUM_FIELDS} header fields")
+        check_count(headers)
         if response.http_version not in ("HTTP/1.0", "HTTP/1.1"):
             raise ProtocolError(f"the server answers in {response.http_version[:10]}, which does not exist")
         if response.status_code < 200:
@@ -235,10 +234,7 @@ class HttpxConnection:
         if is_overdue or isinstance(error, httpx.TimeoutException):
             return Stalled(f"{self.origin} kept silent for too long")
         if isinstance(error, httpx.LocalProtocolError):
-            return ConfigError(
-                "the request holds a header field or a target that HTTP does not allow",
-                hint="look for line breaks, other control characters and blanks around a value in headers and URL",
-            )
+            return not_allowed()
         if isinstance(error, httpx.ProxyError):
             return self._refused(str(error) if self._proxy is None else self._proxy.without_secrets(str(error)))
         if isinstance(error, httpx.RemoteProtocolError) and not _is_cut(error):

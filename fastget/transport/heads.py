@@ -70,11 +70,7 @@ class HeadExchange:
         self._request = method, target, fields
         data = plain_heads.encode(method, target, fields)
         if data is None:
-            # The value may be a secret: it is not quoted.
-            raise ConfigError(
-                "the request holds a header field or a target that HTTP does not allow",
-                hint="look for line breaks, other control characters and blanks around a value in headers and URL",
-            )
+            raise not_allowed()
         return data
 
     def feed(self, data: memoryview) -> Reception | None:
@@ -143,6 +139,7 @@ class HeadExchange:
         headers = Headers(
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers.raw_items()
         )
+        check_count(headers)
         reason = event.reason.decode("latin-1")
         return self._reception(event.status_code, reason, headers, event.http_version, surplus)
 
@@ -178,6 +175,20 @@ class CastExchange(HeadExchange):
         return super().feed(data)
 
 
+def not_allowed() -> ConfigError:
+    """The error for a field or a target that no request may hold. It may be a secret, and is not quoted."""
+    return ConfigError(
+        "the request holds a header field or a target that HTTP does not allow",
+        hint="look for line breaks, other control characters and blanks around a value in headers and URL",
+    )
+
+
+def check_count(headers: Headers) -> None:
+    """Raise ProtocolError where an answer has more fields than any needs."""
+    if len(headers) > MAXIMUM_FIELDS:
+        raise ProtocolError(f"the answer has more than {MAXIMUM_FIELDS} header fields")
+
+
 def unquoted(error: Exception) -> str:
     """What h11 has against an answer, without the bytes that it quotes behind a colon."""
     said = str(error).partition(": ")[0][:200]
@@ -187,8 +198,6 @@ def unquoted(error: Exception) -> str:
 def _check_syntax(raw: bytearray, event: h11.Response) -> None:
     if event.http_version not in (b"1.0", b"1.1"):
         raise ProtocolError(f"the server answers in HTTP/{event.http_version.decode('ascii')}, which does not exist")
-    if len(event.headers) > MAXIMUM_FIELDS:
-        raise ProtocolError(f"the answer has more than {MAXIMUM_FIELDS} header fields")
     if b"\n " in raw or b"\n\t" in raw:  # h11 unfolds; a fold is obsolete, and a way to smuggle
         raise ProtocolError("the answer holds a folded header line (RFC 9112 §5.2)")
 
