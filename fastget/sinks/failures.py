@@ -9,6 +9,7 @@ from fastget.errors import DestinationError, NoSpace
 from fastget.interrupts import is_of_handler
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+DIRECTORY_HINT = "give the name of a file in it; the command takes a directory alone by -d"
 _HINTS = {
     errno.ENOSPC: "free some space, or choose another disk",
     errno.EDQUOT: "the disk quota of this user is spent: free some space, or choose another disk",
@@ -18,7 +19,7 @@ _HINTS = {
     errno.EROFS: "the file system is mounted read-only: choose another directory",
     errno.ENOENT: "create the directory first, or choose another one",
     errno.ENOTDIR: "a part of the path is a file, not a directory",
-    errno.EISDIR: "give the name of a file in it; the command takes a directory alone by -d",
+    errno.EISDIR: DIRECTORY_HINT,
     errno.ENAMETOOLONG: "choose a shorter file name",
     errno.EEXIST: "something else has that name: choose another one",
     errno.ELOOP: "the path runs through a loop of symbolic links",

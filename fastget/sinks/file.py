@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from fastget.errors import Cancelled, ConfigError, DestinationError
 from fastget.interrupts import is_of_handler
 from fastget.sinks.descriptor import SharedDescriptor, write_all
-from fastget.sinks.failures import destination_error
+from fastget.sinks.failures import DIRECTORY_HINT, destination_error
 from fastget.sinks.modes import set_mode
 from fastget.sinks.names import Names
 from fastget.sinks.publishing import CREATE, flush, rename_to_free
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from fastget.sinks.protocol import Resumable
 
 NO_DIRECTORY_FLUSH = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF})
-_DIRECTORY_HINT = "give the name of a file in it; the command takes a directory alone by -d"
 _DIRECTORY_HINT_OF_A_PULL = "move it away, or download the object alone, to a name of its own"
 
 
@@ -203,7 +202,7 @@ class FileSink:
         """
         target = self._path if directory is None else self._name
         if self._name in ("", os.curdir, os.pardir):
-            raise DestinationError(f"{self._path} is a directory", path=self._path, hint=_DIRECTORY_HINT)
+            raise DestinationError(f"{self._path} is a directory", path=self._path, hint=DIRECTORY_HINT)
         try:
             there = os.stat(target, dir_fd=directory, follow_symlinks=False)
         except FileNotFoundError:
@@ -226,7 +225,7 @@ class FileSink:
 
     def _check_kind(self, there: os.stat_result) -> None:
         if stat.S_ISDIR(there.st_mode):
-            hint = _DIRECTORY_HINT if self._at is None else _DIRECTORY_HINT_OF_A_PULL
+            hint = DIRECTORY_HINT if self._at is None else _DIRECTORY_HINT_OF_A_PULL
             raise DestinationError(f"{self._path} is a directory", path=self._path, hint=hint)
         if not stat.S_ISREG(there.st_mode):
             raise DestinationError(

@@ -9,11 +9,13 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 from fastget.core.bottleneck import Window
+from fastget.core.retry import is_transient
 from fastget.engine.bench.flow import GREETING, Allowance, Flow, Spans
 from fastget.engine.bench.machine import Load
 from fastget.engine.cancellation import Cancellation
 from fastget.engine.exchange.line import Line
 from fastget.engine.threads import PATIENCE, Thread
+from fastget.errors import FastgetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -145,9 +147,6 @@ class _Run:
 
 
 def _may_pass(error: BaseException) -> bool:
-    from fastget.core.retry import is_transient
-    from fastget.errors import FastgetError
-
     return isinstance(error, FastgetError) and is_transient(error)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fastget.core.checksums.algorithms import Algorithm, Hasher, new_hasher
 from fastget.core.ranges import Span
+from fastget.engine.download.digesting import BUFFER_SIZE
 from fastget.engine.threads import ask_each
 from fastget.errors import ChecksumMismatch, DestinationError, NotFound, ObjectDeleted, SourceChanged
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from fastget.engine.pieces.task import Write
     from fastget.sinks.protocol import Leftover, Resumable
 
-BUFFER_SIZE = 1024 * 1024
 # Reading is bound by the memory, or by the disk, which a few threads saturate.
 MOST_READERS = 8
 

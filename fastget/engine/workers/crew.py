@@ -17,7 +17,7 @@ from fastget.engine.workers.reception import LARGE_BUFFER
 from fastget.engine.workers.rescue import Watch
 from fastget.engine.workers.turns import Turns
 from fastget.engine.workers.worker import FEW_WORKERS
-from fastget.errors import Cancelled, NoSpace
+from fastget.errors import NoSpace
 from fastget.sinks.protocol import OrderedSink
 
 if TYPE_CHECKING:
@@ -259,7 +259,6 @@ def raise_outcome(job: Job) -> None:
         raise job.error
     if job.has_succeeded:
         return
-    if job.cancellation.is_cancelled:
-        raise Cancelled("the transfer was stopped")
+    job.cancellation.check()
     # Every worker has left, because ranges are refused and the discovery stream is gone.
     raise Replan(stream=True)
