@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from fastget.bulk.outcome import PullFailure
 from fastget.core.planner import SMALLEST_CHUNK
-from fastget.engine.small.objects import LARGEST as SMALL
+from fastget.engine.small.plain import LARGEST as SMALL
 from fastget.errors import Cancelled, FastgetError
 from fastget.events import Done, Failed, Unchanged
 from fastget.records import record

@@ -17,7 +17,7 @@ import pytest
 import fastget
 from fastget.bulk.items import from_lines
 from fastget.core.governor import FAR, MANY, START
-from fastget.engine.small.objects import LARGEST
+from fastget.engine.small.plain import LARGEST
 from fastget.errors import (
     AccessDenied,
     ChecksumMismatch,

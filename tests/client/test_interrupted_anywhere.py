@@ -332,7 +332,9 @@ from fastget import buffers
 from fastget.config import Config
 
 url = sys.argv[1]
-files = ("fastget/buffers.py", "workers/crew.py", "small/objects.py", "engine/download/digesting.py")
+files = (
+    "fastget/buffers.py", "workers/crew.py", "small/at_once.py", "small/plain.py", "engine/download/digesting.py"
+)
 client = fastget.Client()
 pool = buffers.shared_buffers(Config.max_memory)
 slices = [("/small", None, None), ("/small", 1, 100), ("/large", None, None)]

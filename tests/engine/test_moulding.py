@@ -19,7 +19,7 @@ from fastget.core.urls import URL
 from fastget.engine.discovery.preparing import rungs_of
 from fastget.engine.exchange.moulding import FIRST_DUE, Moulding
 from fastget.engine.exchange.stores import Store
-from fastget.engine.small.objects import is_small, plain_checks
+from fastget.engine.small.plain import is_small, plain_checks
 from fastget.errors import FastgetError
 from fastget.sources.http import HttpSource
 from fastget.sources.lent import LentSource, lend

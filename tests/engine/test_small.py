@@ -17,7 +17,8 @@ from fastget.config import Config
 from fastget.engine.cancellation import Cancellation
 from fastget.engine.exchange.stores import Stores
 from fastget.engine.small.here import Means, find
-from fastget.engine.small.objects import LARGEST, SmallObjects
+from fastget.engine.small.objects import SmallObjects
+from fastget.engine.small.plain import LARGEST
 from fastget.errors import Cancelled, ChecksumMismatch, DestinationError
 from fastget.events import Event, Failed, Method, Repaired, Result, Retried, Started
 from fastget.sinks.kept import KeptFile

@@ -10,7 +10,7 @@ from fastget.bulk.outcome import Sum
 from fastget.bulk.processes.alone import CHILD
 from fastget.core.reinforcement import Load, Reinforcement
 from fastget.engine.children.standby import stands_by
-from fastget.engine.small.objects import LARGEST as SMALL
+from fastget.engine.small.plain import LARGEST as SMALL
 from fastget.errors import FastgetError
 from fastget.warn import warn
 

@@ -24,7 +24,7 @@ from fastget.engine.pieces.job import Job
 from fastget.engine.pieces.piece import Piece
 from fastget.engine.pieces.task import Recorder, Replan, Tally, Write
 from fastget.engine.processes.alone import Alone, company_for
-from fastget.engine.small.objects import AtOnce
+from fastget.engine.small.at_once import AtOnce
 from fastget.engine.workers.crew import Crew, governor_for
 from fastget.engine.workers.worker import Worker
 from fastget.errors import ChecksumMismatch, FastgetError, NetworkError, RangeNotSupported, Unverifiable

@@ -12,7 +12,7 @@ from fastget.core.checksums.verification import UNTOUCHED, verified_by, verified
 from fastget.core.journal import Identity
 from fastget.engine.discovery.preparing import rungs_of
 from fastget.engine.pieces.task import Tally
-from fastget.engine.small.objects import LARGEST, heed, may_be_asked, plain_checks, result_of, wrong_digests
+from fastget.engine.small.plain import LARGEST, heed, may_be_asked, plain_checks, result_of, wrong_digests
 from fastget.errors import Cancelled, DestinationError, FastgetError
 from fastget.records import record
 
