@@ -84,6 +84,17 @@ def open_existing(path: str, at: int | None = None) -> OpenedFile | None:
     return None
 
 
+def exists(name: str, directory: int) -> bool:
+    """Whether anything has this name in an open directory, as far as can be seen."""
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # what that is, the ordinary way finds out
+    return True
+
+
 def sign(descriptor: int, identity: Identity) -> None:
     """Leave a note on a complete file of what it is a copy of; where there is no place for notes, none is left."""
     if not (hasattr(os, "setxattr") and names_content(identity.etag, identity.version_id)):

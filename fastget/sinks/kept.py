@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fastget.core.journal import Claim, Header, Identity, encode_claim, encode_withdrawal
 from fastget.errors import DestinationError
 from fastget.sinks.anonymous import create_anonymous, name_it, open_again, take_place
 from fastget.sinks.descriptor import SharedDescriptor
-from fastget.sinks.existing import open_existing, sign
-from fastget.sinks.file import FileSink
+from fastget.sinks.existing import exists, open_existing, sign
 from fastget.sinks.journal import NOT_OURS, Found, JournalFile, NotOurs, check_free, look, take
 from fastget.sinks.modes import set_mode
 from fastget.sinks.names import Names, new_token
@@ -20,10 +19,9 @@ from fastget.sinks.ownership import Standing, lock, this_process
 from fastget.sinks.protocol import Leftover
 from fastget.sinks.publishing import CREATE
 from fastget.sinks.reopening import reopen
-from fastget.sinks.whole import WholeFile
+from fastget.sinks.whole import WholeFileSink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from os import PathLike
 
     from fastget.core.ranges import Span
@@ -31,8 +29,8 @@ if TYPE_CHECKING:
     from fastget.sinks.protocol import Resumable
 
 
-class KeptFile(FileSink):
-    """A FileSink with a journal beside its part file, `.NAME.fastget-journal`, mode 0600.
+class KeptFile(WholeFileSink):
+    """A file sink with a journal beside its part file, `.NAME.fastget-journal`, mode 0600.
 
     While it writes, no other process can (DestinationError there); a process that is gone is succeeded by one. A
     published file carries a note of the version that it is a copy of. With `resume=False` nothing is kept or used,
@@ -107,72 +105,6 @@ class KeptFile(FileSink):
         self._make(size, self._succeed if is_journalled else self._clear_and_create)
         return self._leftover
 
-    # All at once ---------------------------------------------------------------------------------------------------
-
-    def is_vacant(self) -> bool:
-        with suppress(OSError), self._held_directory() as directory:
-            journal = Names(directory, self._name, self._path).journal
-            return not any(_exists(name, directory) for name in (self._name, journal))
-        return False
-
-    def put(self, data: memoryview, identity: Identity | None) -> bool:
-        self._check_aborted()
-        try:
-            if self._at is not None:
-                return self._put_in(self._at, data, identity)
-            with self._held_directory() as directory:
-                return self._put_in(directory, data, identity)
-        except DestinationError:
-            raise
-        except OSError as error:
-            raise self._failure(error, "write") from error
-
-    def _put_in(self, directory: int, data: memoryview, identity: Identity | None) -> bool:
-        whole = self._write_whole(directory, data, identity)
-        try:
-            if self._fsync:
-                whole.flush()
-                self._check_aborted()
-            if not whole.appear():
-                return False
-            if self._fsync and self._at is None:
-                self._flush_directory_at(directory)
-            return True
-        finally:
-            whole.close()
-
-    def prepare(self, directory: int, data: memoryview, identity: Identity | None) -> WholeFile:
-        """The first half of `put`: the file, written into its open directory, neither flushed nor named.
-
-        Raises NoSpace, DestinationError, Cancelled after `abort`.
-        """
-        self._check_aborted()
-        try:
-            return self._write_whole(directory, data, identity)
-        except OSError as error:
-            raise self._failure(error, "write") from error
-
-    def _write_whole(self, directory: int, data: memoryview, identity: Identity | None) -> WholeFile:
-        whole = WholeFile(Names(directory, self._name, self._path))
-        try:
-            whole.write(data, identity)
-        except BaseException:
-            whole.close()
-            raise
-        return whole
-
-    @contextmanager
-    def _held_directory(self) -> Iterator[int]:
-        """The open directory for a moment."""
-        if self._at is not None:
-            yield self._at
-            return
-        directory = self._open_directory()
-        try:
-            yield directory
-        finally:
-            os.close(directory)
-
     # While it runs ---------------------------------------------------------------------------------------------
 
     def read_claimed(self, offset: int, buffer: memoryview) -> int:
@@ -210,7 +142,7 @@ class KeptFile(FileSink):
     def _can_be_gone_on_with(self, journal: JournalFile) -> bool:
         """Whether another one does so already, or both files are where the next one looks for them."""
         part, directory = self._part, self._directory
-        is_there = part is not None and directory is not None and _exists(part, directory)
+        is_there = part is not None and directory is not None and exists(part, directory)
         return is_there and (journal.is_readable or journal.is_taken_over)
 
     def _leave(self) -> None:
@@ -387,13 +319,3 @@ class KeptFile(FileSink):
         old, self._old = self._old, None
         if old is not None:
             os.close(old)
-
-
-def _exists(name: str, directory: int) -> bool:
-    try:
-        os.stat(name, dir_fd=directory, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True  # what that is, the ordinary way finds out
-    return True

@@ -1,20 +1,24 @@
-"""A file that is written in one piece: it has no name, or a hidden one, until it is told to appear."""
+"""A file that is written in one piece: it has no name, or a hidden one, until it is told to appear. And its sink."""
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from fastget.errors import DestinationError
 from fastget.sinks.anonymous import create_anonymous, give_name
 from fastget.sinks.descriptor import write_all
-from fastget.sinks.existing import sign
+from fastget.sinks.existing import exists, sign
+from fastget.sinks.file import FileSink
+from fastget.sinks.names import Names
 from fastget.sinks.publishing import CREATE, flush, rename_to_free
 from fastget.sinks.writeback import begin_write_back
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fastget.core.journal import Identity
-    from fastget.sinks.names import Names
 
 # That the umask makes the mode of, and a directory's default ACL.
 _MODE = 0o666
@@ -72,3 +76,71 @@ class WholeFile:
         descriptor = os.open(part, CREATE, _MODE, dir_fd=self._names.directory)
         self._part = part
         return descriptor
+
+
+class WholeFileSink(FileSink):
+    """A FileSink that takes a small object in one piece as well, as `WholeSink` has it; it writes no part file then."""
+
+    def is_vacant(self) -> bool:
+        with suppress(OSError), self._held_directory() as directory:
+            journal = Names(directory, self._name, self._path).journal
+            return not any(exists(name, directory) for name in (self._name, journal))
+        return False
+
+    def put(self, data: memoryview, identity: Identity | None) -> bool:
+        self._check_aborted()
+        try:
+            if self._at is not None:
+                return self._put_in(self._at, data, identity)
+            with self._held_directory() as directory:
+                return self._put_in(directory, data, identity)
+        except DestinationError:
+            raise
+        except OSError as error:
+            raise self._failure(error, "write") from error
+
+    def _put_in(self, directory: int, data: memoryview, identity: Identity | None) -> bool:
+        whole = self._write_whole(directory, data, identity)
+        try:
+            if self._fsync:
+                whole.flush()
+                self._check_aborted()
+            if not whole.appear():
+                return False
+            if self._fsync and self._at is None:
+                self._flush_directory_at(directory)
+            return True
+        finally:
+            whole.close()
+
+    def prepare(self, directory: int, data: memoryview, identity: Identity | None) -> WholeFile:
+        """The first half of `put`: the file, written into its open directory, neither flushed nor named.
+
+        Raises NoSpace, DestinationError, Cancelled after `abort`.
+        """
+        self._check_aborted()
+        try:
+            return self._write_whole(directory, data, identity)
+        except OSError as error:
+            raise self._failure(error, "write") from error
+
+    def _write_whole(self, directory: int, data: memoryview, identity: Identity | None) -> WholeFile:
+        whole = WholeFile(Names(directory, self._name, self._path))
+        try:
+            whole.write(data, identity)
+        except BaseException:
+            whole.close()
+            raise
+        return whole
+
+    @contextmanager
+    def _held_directory(self) -> Iterator[int]:
+        """The open directory for a moment."""
+        if self._at is not None:
+            yield self._at
+            return
+        directory = self._open_directory()
+        try:
+            yield directory
+        finally:
+            os.close(directory)
