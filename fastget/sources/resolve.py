@@ -63,8 +63,10 @@ def display_url(url: str) -> str:
 
 def _scheme(url: str) -> str:
     if not isinstance(url, str):
-        way_out = "url.decode()" if isinstance(url, bytes) else "str(url)"
-        raise InvalidURL(f"a URL is a str, and not {type(url).__name__}", hint=f"give it as {way_out}")
+        raise InvalidURL(
+            f"a URL is a str, and not {type(url).__name__}",
+            hint=f"give it as {'url.decode()' if isinstance(url, bytes) else 'str(url)'}",
+        )
     match = _SCHEME.match(url)
     if match is not None:
         return match[1].lower()
