@@ -167,6 +167,7 @@ def request_object(options: Mapping[str, Any], cancellation: Cancellation) -> di
             retries=config.retries,
             is_of_whole=selection.is_of_whole,
             part_number=selection.part_number,
+            require_verified=config.require_verified,
             on_end=ours.close,
             store=lender.store_of(source),
         )

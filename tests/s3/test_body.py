@@ -18,7 +18,15 @@ from fastget.core.checksums.algorithms import new_hasher
 from fastget.core.ranges import Span
 from fastget.engine.exchange.moulding import FIRST_DUE
 from fastget.engine.reading.body import ObjectBody
-from fastget.errors import Cancelled, ChecksumMismatch, NetworkError, ProtocolError, ServerError, SourceChanged
+from fastget.errors import (
+    Cancelled,
+    ChecksumMismatch,
+    NetworkError,
+    ProtocolError,
+    ServerError,
+    SourceChanged,
+    Unverifiable,
+)
 from fastget.events import Method
 from fastget.s3 import Body
 from fastget.testing import Algorithm, Behaviour, Content, ObjectServer, RangeChecksum, StoredObject, faults
@@ -146,6 +154,31 @@ def test_a_digest_of_http_verifies(serve: Serve, get: Ask) -> None:
     body = get(serve({"/b/k": stored}))["Body"]
     assert body.read() == DATA
     assert (body.verification.method, body.verification.verified) == (Method.HTTP_DIGEST, True)
+
+
+@pytest.mark.parametrize("asked", [{}, {"Range": "bytes=5-99"}], ids=["whole", "range"])
+def test_where_verification_is_required_a_body_without_a_digest_gives_nothing_out(
+    serve: Serve, client_of: Any, await_gone: Any, asked: dict[str, Any]
+) -> None:
+    server = serve({"/b/k": whole(None, etag='"an-etag-of-another-kind"')})
+    client = client_of(server, require_verified=True)
+    answer = fastget.s3.get_object(Bucket="b", Key="k", client=client, **asked)
+    for _ in range(2):
+        with pytest.raises(Unverifiable, match="cannot be verified: the store declare"):
+            answer["Body"].read(1)
+    await_gone(server)
+
+
+def test_where_verification_is_required_what_proves_nothing_in_the_end_is_refused_before_its_last_bytes(
+    serve: Serve, client_of: Any
+) -> None:
+    server = serve({"/b/k": whole(None, etag='"00000000000000000000000000000000"'), "/b/good": whole()})
+    client = client_of(server, require_verified=True)
+    with pytest.raises(Unverifiable, match="the ETag is not the MD5"):
+        fastget.s3.get_object(Bucket="b", Key="k", client=client)["Body"].read()
+    body = fastget.s3.get_object(Bucket="b", Key="good", client=client)["Body"]
+    assert body.read() == DATA
+    assert body.verification.verified
 
 
 def test_a_body_without_any_digest_says_so(serve: Serve, get: Ask) -> None:

@@ -17,7 +17,7 @@ from fastget.engine.exchange.asking import ask
 from fastget.engine.exchange.line import ConnectionPool, Line
 from fastget.engine.exchange.pinning import Pinning
 from fastget.engine.exchange.retries import Attempts
-from fastget.engine.reading.inspection import Extent, Inspection, inspection_of
+from fastget.engine.reading.inspection import Demanding, Extent, Inspection, inspection_of
 from fastget.errors import Cancelled, FastgetError, NetworkError, ProtocolError, SourceChanged, SourceError, Throttled
 
 if TYPE_CHECKING:
@@ -42,12 +42,14 @@ def open_body(
     is_of_whole: bool,
     store: Store,
     part_number: int | None = None,
+    require_verified: bool = False,
     on_end: Callable[[], None] = lambda: None,
 ) -> ObjectBody:
     """Send the request that `build` makes of the source, and take charge of its answer.
 
     That has to be a 200 where the whole object was asked for (`is_of_whole`), else it may be a 206. `on_end` is called
-    once, when no connection is held any more. `store` is the one that is asked.
+    once, when no connection is held any more. `store` is the one that is asked. With `require_verified` a body that no
+    digest vouches for raises Unverifiable, at its first read where that is plain by then, else before its last bytes.
     Raises the typed error of a refusal, NetworkError, or what the source raises.
     """
     line = Line(pool, cancellation)
@@ -57,8 +59,9 @@ def open_body(
         if opening.head.status != 200:
             opening = replace(opening, info=_of_part(opening.info, opening.head))
         is_ordinary = is_of_whole and opening.source is source
+        count = discovery.retried
         return ObjectBody(
-            opening, line, pool, cancellation, retries, store, discovery.retried, part_number, on_end, is_ordinary
+            opening, line, pool, cancellation, retries, store, count, part_number, require_verified, on_end, is_ordinary
         )
     except BaseException:
         line.drop()
@@ -89,6 +92,7 @@ class ObjectBody:
         store: Store,
         retried: int,
         part_number: int | None,
+        require_verified: bool,
         on_end: Callable[[], None],
         is_ordinary: bool,
     ) -> None:
@@ -98,6 +102,7 @@ class ObjectBody:
         self._cancellation = cancellation
         self._store = store
         self._part_number = part_number
+        self._require_verified = require_verified
         self._on_end: Callable[[], None] | None = on_end
         self._surveys = _Surveys(opening, pool, cancellation, store)
         self._extent = Extent.of(opening.head)
@@ -215,6 +220,8 @@ class ObjectBody:
             self._inspection = inspection_of(
                 self._opening, self._traits, self._extent, self._part_number, self._surveys
             )
+            if self._require_verified:
+                self._inspection = Demanding(self._inspection, self._url)
         count = self._persist(buffer)
         self._inspection.take_in(buffer[:count])
         self.position += count

@@ -15,7 +15,7 @@ from fastget.core.guesses import guessed_layouts
 from fastget.core.planner import plan_parts, plan_stream
 from fastget.core.ranges import ContentRange, Span
 from fastget.engine.discovery.preparing import reason_for, rungs_of
-from fastget.errors import ChecksumMismatch
+from fastget.errors import ChecksumMismatch, Unverifiable
 from fastget.events import Method, Verification
 from fastget.records import record
 
@@ -83,6 +83,27 @@ class Counted:
 
     def conclude(self) -> Verification:
         return verified_by_size(self._reason)
+
+
+class Demanding:
+    """An inspection that has to prove something: Unverifiable is raised where it cannot, as soon as that is plain."""
+
+    is_conclusive = True
+
+    def __init__(self, inspection: Inspection, url: str) -> None:
+        self._inspection = inspection
+        self._url = url
+        self.take_in = inspection.take_in
+        if not inspection.is_conclusive:
+            self.conclude()
+
+    def conclude(self) -> Verification:
+        found = self._inspection.conclude()
+        if not found.verified:
+            raise Unverifiable(
+                f"{self._url} cannot be verified: {found.reason}", hint="leave out require_verified", url=self._url
+            )
+        return found
 
 
 class WholeObject:
