@@ -85,7 +85,7 @@ REQUEST = (
         17,
         "SSECustomerKey",
         "`x-amz-server-side-encryption-customer-key`",
-        "base64 of 32 bytes; never printed, never to another origin, never over plain http",
+        "base64 of 32 bytes; never printed, never to another origin, never over plain http but to this machine",
     ),
     Row(18, "SSECustomerKeyMD5", "`x-amz-server-side-encryption-customer-key-MD5`", "computed where it is not given"),
     Row(19, "RequestPayer", "`x-amz-request-payer`", "on every request"),
