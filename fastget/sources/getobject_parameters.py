@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from fastget.config import is_text
+from fastget.core.checksums.declared import declared_by_headers, etag_digest
 from fastget.core.ranges import ContentRange
 from fastget.errors import ConfigError, ProtocolError
 from fastget.records import record
@@ -114,7 +115,8 @@ class Selection:
         version or customer's key than was asked with (rows 44, 55, 56); for several ranges in one body (row 50).
         """
         number = self.part_number
-        if number is not None and number > 1 and head.status == 200 and _PARTS_COUNT not in head.headers:
+        is_silent = number is not None and head.status == 200 and _PARTS_COUNT not in head.headers
+        if is_silent and (number != 1 or _has_many_parts(head)):
             raise ProtocolError(
                 f"{display_url}: the whole object came, and not part {number} of it",
                 hint="the store ignores part numbers: ask by Range for the bytes of the part",
@@ -158,6 +160,13 @@ def _span_of(head: ResponseHead) -> Span | None:
     """The bytes of the object that an answer says to hold; None where it does not tell."""
     found = ContentRange.of(head.headers)
     return None if found is None else found.span
+
+
+def _has_many_parts(head: ResponseHead) -> bool:
+    """Whether the digests of an answer are over more than one part: it is not the first of them, then."""
+    etag = etag_digest(head.headers.get("etag"))
+    declared = declared_by_headers(head.headers)
+    return any(digest.parts is not None and digest.parts > 1 for digest in (*declared, *((etag,) if etag else ())))
 
 
 def _is_multipart(head: ResponseHead) -> bool:

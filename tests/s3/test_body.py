@@ -410,11 +410,18 @@ def test_a_part_that_a_store_without_parts_answers_with_the_whole_object_is_refu
     serve: Serve, get: Ask, stored: StoredObject
 ) -> None:
     server = serve({"/b/k": stored}, behaviour=NO_PARTS)
-    with pytest.raises(ProtocolError, match="the whole object came, and not part 3 of it") as caught:
-        get(server, PartNumber=3)
-    assert "Range" in (caught.value.hint or "")
-    first = get(server, PartNumber=1)["Body"]  # of most objects, the only one
+    for number in (1, 3):
+        with pytest.raises(ProtocolError, match=f"the whole object came, and not part {number} of it") as caught:
+            get(server, PartNumber=number)
+        assert "Range" in (caught.value.hint or "")
+
+
+@pytest.mark.row(8, 110)
+@pytest.mark.parametrize("stored", [whole(), whole(part_sizes=(len(DATA),))], ids=["no parts", "one part"])
+def test_the_only_part_may_be_answered_with_the_whole_object(serve: Serve, get: Ask, stored: StoredObject) -> None:
+    first = get(serve({"/b/k": stored}, behaviour=NO_PARTS), PartNumber=1)["Body"]
     assert first.read() == DATA
+    assert first.verification.verified
 
 
 def part_in_full(stored: StoredObject, damaged: bytes = b"") -> Callable[[ReceivedRequest], Answer | None]:
