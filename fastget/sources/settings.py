@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 # The endpoints of IBM Cloud Object Storage: s3.eu-de.cloud-object-storage.appdomain.cloud and its like, and older ones.
 _IBM_HOSTS = re.compile(r"(?:^|\.)(?:cloud-object-storage\.[a-z]+\.cloud|objectstorage\.softlayer\.net)$")
-# How regions are called, whosever they are.
-REGION = re.compile(r"[a-z][a-z0-9]+(?:-[a-z0-9]+){0,5}", re.ASCII)
+# How regions are called, whosever they are: each becomes a label of a host name, which has 63 letters at most.
+REGION = re.compile(r"(?!.{64})[a-z][a-z0-9]+(?:-[a-z0-9]+){0,5}", re.ASCII)
 
 
 @record

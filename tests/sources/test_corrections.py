@@ -99,3 +99,9 @@ def test_the_region_may_stand_in_the_error_document(
     status: int, body: bytes, expected: str | None, answer: Answer
 ) -> None:
     assert region_named(answer(status), body) == expected
+
+
+@pytest.mark.parametrize("length", [63, 64])
+def test_a_region_that_no_host_name_can_hold_is_none(length: int, answer: Answer) -> None:
+    region = "a" * length
+    assert region_named(answer(301, {"x-amz-bucket-region": region}), b"") == (region if length < 64 else None)

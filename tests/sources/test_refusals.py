@@ -169,6 +169,8 @@ def test_a_bucket_in_another_region_is_named_in_the_hint(status: int, answer: An
     assert error.hint == "the bucket is in eu-west-1: set region to it"
     evil = refusal_error(answer(status, {"x-amz-bucket-region": "x\x1b[31m"}), b"", URL)
     assert "\x1b" not in str(evil.hint)
+    endless = refusal_error(answer(status, {"x-amz-bucket-region": "a" * 64}), b"", URL)
+    assert "aaa" not in str(endless.hint)
 
 
 @pytest.mark.parametrize(("status", "hint"), [(403, "denied, or missing"), (404, "check the spelling")])
