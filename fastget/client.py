@@ -20,7 +20,7 @@ from fastget.engine.reading.slices import SliceRead, is_whole
 from fastget.sinks.choose import open_sink
 from fastget.sinks.memory import BufferSink, MemorySink, letting_go
 from fastget.sources.neighbours import Neighbours
-from fastget.sources.resolve import is_in_store
+from fastget.sources.resolve import ErrorsOf, is_in_store
 from fastget.transport import limit
 from fastget.transport.authorities import bundle_for_servers
 from fastget.transport.pools import Pools
@@ -168,7 +168,7 @@ class Client:
     def transfer_to_file(self, url: str, path: PathLike, cancellation: Cancellation, **options: Any) -> Result:
         """`download`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
         config = self.configured(url, options)
-        with self._pools.lend(config) as pool:
+        with ErrorsOf(url), self._pools.lend(config) as pool:
             source = self._resolve(url, config)
             return self._run(Transfer(source, open_sink(path, config), config, pool, _stores), cancellation)
 
@@ -177,7 +177,7 @@ class Client:
     ) -> bytes:
         """`read`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
         config = self.configured(url, options)
-        with self._pools.lend(config) as pool:
+        with ErrorsOf(url), self._pools.lend(config) as pool:
             source = self._resolve(url, config)
             if is_whole(start, stop):
                 sink = MemorySink()
@@ -190,7 +190,7 @@ class Client:
     ) -> Result:
         """`read_into`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
         config = self.configured(url, options)
-        with letting_go(), BufferSink(buffer) as sink, self._pools.lend(config) as pool:
+        with letting_go(), BufferSink(buffer) as sink, ErrorsOf(url), self._pools.lend(config) as pool:
             source = self._resolve(url, config)
             if start is None:
                 return self._run(Transfer(source, sink, config, pool, _stores), cancellation)
@@ -208,7 +208,7 @@ class Client:
         from fastget.engine.reading.scattered import ScatteredRead
 
         config = self.configured(url, options)
-        with letting_go(), self._pools.lend(config) as pool:
+        with letting_go(), ErrorsOf(url), self._pools.lend(config) as pool:
             source = self._resolve(url, config)
             return ScatteredRead(source, config, pool, cancellation, _stores.of(source.store)).run(ranges, into)
 
@@ -228,7 +228,7 @@ class Client:
         source = self._resolve(url, config)
 
         def fetch(sink: Sink) -> Result:
-            with self._pools.lend(config) as pool:
+            with ErrorsOf(url), self._pools.lend(config) as pool:
                 if is_whole(start, stop):
                     return self._run(Transfer(source, sink, config, pool, _stores), cancellation)
                 read = SliceRead(source, config, pool, cancellation, _stores.of(source.store))
@@ -263,7 +263,7 @@ class Client:
     def ask(self, url: str, cancellation: Cancellation, **options: Any) -> ObjectInfo:
         """`head`, ended early with Cancelled when `cancellation` is cancelled from another thread."""
         config = self.configured(url, options)
-        with self._pools.lend(config) as pool, Line(pool, cancellation) as line:
+        with ErrorsOf(url), self._pools.lend(config) as pool, Line(pool, cancellation) as line:
             source = self._resolve(url, config)
             discovery = Discovery(line, cancellation, config.retries, lambda _: None, _stores.of(source.store))
             return discovery.facts(source).info
@@ -291,7 +291,7 @@ class Client:
         selection = Selection(source.key, level, start_after, versions, page_size)
 
         def pages() -> Iterator[list[ObjectInfo]]:
-            with self._pools.lend(config) as pool:
+            with ErrorsOf(url), self._pools.lend(config) as pool:
                 notify, store = Announcer(config.on_event).tell, _stores.of(source.store)
                 yield from Lister(source, selection, pool, cancellation, config.retries, notify, store).pages()
 

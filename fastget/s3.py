@@ -23,6 +23,7 @@ from fastget.engine.cancellation import Cancellation
 from fastget.engine.reading.body import ObjectBody, open_body
 from fastget.errors import ConfigError, NoSpace
 from fastget.sinks.memory import letting_go
+from fastget.sources.resolve import ErrorsOf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -159,18 +160,19 @@ def request_object(options: Mapping[str, Any], cancellation: Cancellation) -> di
         source = selection.source(config, endpoints)
         ours = held.pop_all()
     try:
-        body = open_body(
-            source,
-            lambda _: source.request("GET", selection.range, selection.part_number),
-            pool,
-            cancellation,
-            retries=config.retries,
-            is_of_whole=selection.is_of_whole,
-            part_number=selection.part_number,
-            require_verified=config.require_verified,
-            on_end=ours.close,
-            store=lender.store_of(source),
-        )
+        with ErrorsOf(source.display_url):
+            body = open_body(
+                source,
+                lambda _: source.request("GET", selection.range, selection.part_number),
+                pool,
+                cancellation,
+                retries=config.retries,
+                is_of_whole=selection.is_of_whole,
+                part_number=selection.part_number,
+                require_verified=config.require_verified,
+                on_end=ours.close,
+                store=lender.store_of(source),
+            )
     except BaseException:
         ours.close()
         raise

@@ -264,7 +264,7 @@ class Pull:
         return Puller(self._folder, self._config, fetcher, own, self._large, batch, self._cancellation, orders, learn)
 
     def _refuse(self, item: Item, error: FastgetError) -> None:
-        url = display_url(item.url)
+        error.url = url = display_url(item.url)
         self._refused.fail(PullFailure(url, None, error))
         if self._announcer.is_heard:
             self._hear(Failed(url, type(error).__name__, error.message, error))

@@ -265,6 +265,7 @@ class Puller(Generic[S]):
     def _fail(self, order: Order[S], error: FastgetError) -> None:
         if self._cancellation.is_cancelled:
             return
+        error.url = error.url or order.source.display_url
         self._total.fail(PullFailure(order.source.display_url, order.path, error))
         if self._notify is not None:
             self._notify(Failed(order.source.display_url, type(error).__name__, error.message, error))

@@ -13,6 +13,8 @@ from fastget.sources.parameters import Parameters
 from fastget.sources.request_rules import check_http_options, check_user_headers
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from fastget.config import Config
     from fastget.sources.endpoints import S3Endpoints
     from fastget.sources.protocol import Source
@@ -61,7 +63,25 @@ def display_url(url: str) -> str:
     return f"{scheme[0].lower()}…" if scheme is not None else "…"
 
 
-def _scheme(url: str) -> str:
+class ErrorsOf:
+    """A context whose errors tell of a URL, where they told of none: what goes wrong on a connection knows no more."""
+
+    __slots__ = ("_url",)
+
+    def __init__(self, url: object) -> None:
+        self._url = url
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, FastgetError) and error.url is None and isinstance(self._url, str):
+            error.url = display_url(self._url)
+
+
+def _scheme(url: object) -> str:
     if not isinstance(url, str):
         raise InvalidURL(
             f"a URL is a str, and not {type(url).__name__}",

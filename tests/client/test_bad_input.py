@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import fastget
+from fastget import s3
 from fastget.errors import (
     AccessDenied,
     ConfigError,
@@ -25,13 +26,14 @@ from fastget.errors import (
     ProtocolError,
     Stalled,
 )
-from fastget.testing import Behaviour, Content, ObjectServer, StoredObject, faults
+from fastget.testing import Behaviour, Content, Fault, ObjectServer, StoredObject, faults
 
 Serve = Callable[..., ObjectServer]
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 SECRET = "X-Amz-Signature=5ec2e7"
+VERBS_WITH_BODIES = ["download", "read", "slice", "read_into", "read_ranges", "stream", "body", "pull"]
 QUICK = {"retries": 0, "connect_timeout": 5.0, "response_timeout": 5.0}
 
 
@@ -291,3 +293,40 @@ def test_a_full_device_is_no_space(server: ObjectServer) -> None:
     assert isinstance(error, NoSpace)
     assert "/dev/full" in str(error)
     assert error.hint
+
+
+@pytest.mark.parametrize(
+    ("fault", "verbs"),
+    [
+        (faults.stall(1000), VERBS_WITH_BODIES),
+        (faults.reset_before_answer(), [*VERBS_WITH_BODIES, "head"]),
+        (faults.garbage(), [*VERBS_WITH_BODIES, "head"]),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_what_goes_wrong_on_a_connection_tells_of_which_object(
+    serve: Serve, tmp_path: Path, fault: Fault, verbs: list[str]
+) -> None:
+    server = serve({"/b/k": StoredObject(Content.generated(50_000))}, faults=[fault.on(method=None).always()])
+    url = f"{server.url('/b/k')}?{SECRET}"
+    options: dict[str, Any] = {**QUICK, "stall_timeout": 0.2}
+    of_store = {**options, "Bucket": "b", "Key": "k", "endpoint_url": server.base_url, "no_sign_request": True}
+
+    def read_body() -> None:
+        s3.get_object(**of_store)["Body"].read()
+
+    calls: dict[str, Callable[[], object]] = {
+        "download": lambda: fastget.download(url, tmp_path / "k", **options),
+        "read": lambda: fastget.read(url, **options),
+        "slice": lambda: fastget.read(url, 0, 40_000, **options),
+        "read_into": lambda: fastget.read_into(url, bytearray(50_000), **options),
+        "read_ranges": lambda: fastget.read_ranges(url, [(0, 40_000)], **options),
+        "stream": lambda: list(fastget.stream(url, **options)),
+        "head": lambda: fastget.head(url, **options),
+        "body": read_body,
+        "pull": lambda: fastget.pull([url], tmp_path, **options).raise_for_failures(),
+    }
+    for verb in verbs:
+        with pytest.raises(NetworkError) as caught:
+            calls[verb]()
+        assert caught.value.url == ("s3://b/k" if verb == "body" else f"{server.url('/b/k')}?…"), verb

@@ -165,6 +165,7 @@ class ObjectBody:
         """Bytes that were read have got lost with this: every later call says so."""
         if self._error is None:
             self._error = error if isinstance(error, FastgetError) else Cancelled("a read of this body was interrupted")
+            self._error.url = self._error.url or self._url
         self._let_go()
 
     def close(self) -> None:
