@@ -293,7 +293,7 @@ class Client:
         def pages() -> Iterator[list[ObjectInfo]]:
             with ErrorsOf(url), self._pools.lend(config) as pool:
                 notify, store = Announcer(config.on_event).tell, _stores.of(source.store)
-                yield from Lister(source, selection, pool, cancellation, config.retries, notify, store).pages()
+                yield from Lister(source, selection, pool, cancellation, config, notify, store).pages()
 
         return pages()
 

@@ -74,6 +74,13 @@ def test_every_key_is_listed_once_and_as_it_is(serve: Serve, store: dict[str, An
     assert keys(server, "s3://b/none") == []
 
 
+@pytest.mark.fault("N7")
+def test_a_page_that_comes_a_byte_now_and_then_is_asked_for_again(serve: Serve) -> None:
+    server = serve({}, operations=[Listing(OBJECTS)], faults=[faults.drip(rate=20).times(1)])
+    assert keys(server, stall_timeout=0.3) == ODD
+    assert len(server.requests) == 2
+
+
 def test_a_store_that_ignores_encoding_is_read_as_it_writes(serve: Serve) -> None:
     plain = {path: stored for path, stored in OBJECTS.items() if path.isprintable()}
     server = serve({}, operations=[Listing(plain, encodes=False, page_size=3)])

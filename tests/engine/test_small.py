@@ -161,6 +161,17 @@ def test_a_wait_that_a_look_at_a_file_is_told_of_is_one_for_the_ordinary_way_too
     assert stores.of(source.store).gate.enter() > 60
 
 
+@pytest.mark.fault("N7")
+def test_a_small_object_that_comes_a_byte_now_and_then_is_fetched_again(
+    serve_bucket: ServeBucket, tmp_path: Path
+) -> None:
+    server = serve_bucket({"k": STORED}, faults=[faults.drip(rate=20).times(3)])
+    url = server.url("/b/k")
+    assert fastget.read(url, stall_timeout=0.3) == DATA
+    fastget.pull([url], tmp_path, stall_timeout=0.3)
+    assert (tmp_path / "k").read_bytes() == DATA
+
+
 def test_a_file_in_the_way_is_left_to_the_ordinary_way(serve_bucket: ServeBucket, pool: Pool, tmp_path: Path) -> None:
     server = serve_bucket({"k": STORED})
     (tmp_path / "file").write_bytes(b"mine")

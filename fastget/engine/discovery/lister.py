@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastget.engine.exchange.asking import ask
+from fastget.engine.exchange.floor import Floor
 from fastget.engine.exchange.line import ConnectionPool, Line
 from fastget.engine.exchange.retries import persist
 from fastget.sources.listing import Pager
@@ -13,6 +14,7 @@ from fastget.sources.listing_pages import Page, bad_listing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from fastget.config import Config
     from fastget.core.messages import Request
     from fastget.core.objectinfo import ObjectInfo
     from fastget.engine.cancellation import Cancellation
@@ -28,7 +30,8 @@ _BUFFER_SIZE = 64 * 1024
 class Lister:
     """Lists a bucket, once. Memory holds one page, however many there are; between pages no connection is held.
 
-    `store` is the one that is asked: its gate is passed, and its endpoint's retries are spent.
+    `store` is the one that is asked: its gate is passed, and its endpoint's retries are spent. Of `config`
+    count `retries` and `stall_timeout`.
     """
 
     def __init__(
@@ -37,7 +40,7 @@ class Lister:
         selection: Selection,
         pool: ConnectionPool,
         cancellation: Cancellation,
-        retries: int,
+        config: Config,
         notify: Callable[[Event], None],
         store: Store,
     ) -> None:
@@ -45,9 +48,10 @@ class Lister:
         self._selection = selection
         self._pool = pool
         self._cancellation = cancellation
-        self._retries = retries
+        self._retries = config.retries
         self._notify = notify
         self._store = store
+        self._patience = config.stall_timeout
 
     def pages(self) -> Iterator[list[ObjectInfo]]:
         """The entries of each page, in the store's order.
@@ -82,7 +86,9 @@ class Lister:
             raise bad_listing(self._source.display_url, f"status {answered.head.status} answers a request for it")
         reader = self._source.reader()
         buffer = memoryview(bytearray(_BUFFER_SIZE))
+        floor = Floor(line, self._patience)
         while count := line.read_into(buffer):
             reader.feed(buffer[:count])
+            floor.count(count)
         line.finish()
         return reader.close()

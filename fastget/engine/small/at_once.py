@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from fastget.buffers import shared_buffers
 from fastget.core.journal import Identity
 from fastget.engine.discovery.preparing import rungs_of
+from fastget.engine.exchange.floor import receive
 from fastget.engine.exchange.retries import Attempts
 from fastget.engine.pieces.task import Replan
-from fastget.engine.small.plain import is_small, plain_checks, receive, result_of, takes_whole, verdict, wrong_digests
+from fastget.engine.small.plain import is_small, plain_checks, result_of, takes_whole, verdict, wrong_digests
 from fastget.errors import NetworkError
 from fastget.events import Method, Progress, Retried, Started
 from fastget.sinks.memory import room_of
@@ -92,7 +93,7 @@ class AtOnce:
 
     def _receive(self, line: Line, data: memoryview, scope: Cancellation) -> None:
         try:
-            receive(line, data)
+            receive(line, data, self._config.stall_timeout)
         except NetworkError as error:
             delay = Attempts(self._config.retries, self._store).after(error)
             self._tally.requests += line.requests

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 from fastget.buffers import shared_buffers
 from fastget.core.journal import Identity
 from fastget.engine.discovery.preparing import rungs_of
+from fastget.engine.exchange.floor import receive
 from fastget.engine.pieces.task import Tally
 from fastget.engine.small.ahead import Asked, TwoLines
 from fastget.engine.small.plain import (
@@ -21,7 +22,6 @@ from fastget.engine.small.plain import (
     is_small,
     may_be_asked,
     plain_checks,
-    receive,
     result_of,
     verdict,
     wrong_digests,
@@ -208,7 +208,7 @@ class SmallObjects(Generic[S]):
         data = self.room(config, head.content_length or 0)
         if data is None:
             return None
-        receive(self.line, data)
+        receive(self.line, data, config.stall_timeout)
         if wrong_digests(data, checks) or not put(data, Identity.of(info.url, source.selection, info)):
             return None
         size, seconds = len(data), time.monotonic() - began

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from fastget.core.checksums.verification import Check
     from fastget.core.messages import ResponseHead
     from fastget.core.objectinfo import ObjectInfo
-    from fastget.engine.exchange.line import Line
     from fastget.engine.exchange.stores import Store
     from fastget.engine.pieces.task import Tally
     from fastget.events import Verification
@@ -65,13 +64,6 @@ def plain_checks(rungs: tuple[Check, ...], config: Config) -> tuple[Check, ...] 
         if check.parts is not None:
             return None
     return None if config.require_verified and not checks else checks
-
-
-def receive(line: Line, data: memoryview) -> None:
-    """Fill `data` from the line's answer. Raises NetworkError where that ends early."""
-    filled = 0
-    while filled < len(data):
-        filled += line.read_some(len(data) - filled, data[filled:])
 
 
 def wrong_digests(data: memoryview, checks: tuple[Check, ...]) -> tuple[bytes, ...]:
