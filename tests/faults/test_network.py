@@ -9,17 +9,23 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import fastget
+from fastget.config import Config
+from fastget.core.messages import Request
+from fastget.core.urls import URL
+from fastget.engine.cancellation import Cancellation
+from fastget.engine.exchange.line import Line
 from fastget.errors import Cancelled, NetworkError, SourceChanged, Stalled
 from fastget.events import Done, Event, Progress, Result, Retried
 from fastget.testing import Algorithm, Behaviour, Content, ObjectServer, StoredObject, faults
 from fastget.transport import resolver
+from fastget.transport.pool import Pool
 
 MIB = 1024 * 1024
 Serve = Callable[..., ObjectServer]
@@ -235,6 +241,25 @@ def test_what_one_address_puts_off_is_asked_of_another(
                 assert (tmp_path / "object").read_bytes() == content.read()
     assert good.requests
     assert first == "good" or busy.requests
+
+
+@pytest.mark.fault("N15", "H44")
+def test_where_the_other_address_is_dead_connections_are_used_again_after_one_has_put_something_off(
+    serve: Serve, stored: StoredObject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve({"/k": stored}, faults=[faults.slow_down().on(method="HEAD", request=1)])
+    request = Request("HEAD", URL.parse("http://store.example/k"))
+    with (
+        taken_port() as dead,
+        resolving(monkeypatch, lambda *_: [("127.0.0.1", dead), ("127.0.0.1", server.port)]),
+        closing(Pool(Config())) as pool,
+        Line(pool, Cancellation()) as line,
+    ):
+        for _ in range(5):
+            if line.send(request).status == 503:
+                line.note_put_off()
+            line.finish()
+    assert [request.connection for request in server.requests] == [1, 2, 2, 2, 2]
 
 
 @pytest.mark.fault("N15", "H9")

@@ -186,7 +186,7 @@ class Line:
             self.peer.blame(trouble)
 
     def note_put_off(self) -> None:
-        """The last answer puts the request off: that says nothing against its address, but another may serve it."""
+        """The last answer puts the request off: that says nothing against its address, but another is asked next."""
         self._putting_off = self.peer
 
     def blame_mute(self) -> bool:
@@ -264,7 +264,9 @@ class Line:
             if is_asked or (held.origin == origin and held.is_reusable):
                 return held
             self.drop()
-        return self._hold(self._pool.acquire(origin, self.avoiding or self._putting_off, is_new=is_new))
+        # Once only: where the other address is dead, an idle connection to this one is better than a new one.
+        avoiding, self._putting_off = self.avoiding or self._putting_off, None
+        return self._hold(self._pool.acquire(origin, avoiding, is_new=is_new))
 
     def _hold(self, connection: Connection) -> Connection:
         self._connection = connection
