@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from fastget.core.checksums.algorithms import Algorithm
 from fastget.engine.cancellation import Cancellation
 from fastget.errors import Cancelled, ChecksumMismatch
 from fastget.events import Event, Kept, Progress, Result
-from fastget.testing import Behaviour, Content, Fault, ObjectServer, StoredObject, faults
+from fastget.testing import Content, Fault, ObjectServer, StoredObject, faults
 from fastget.testing.fault import FaultBook
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -103,8 +104,9 @@ def test_what_is_fetched_to_be_compared_does_not_count_as_landed(
         if isinstance(event, Progress) and event.received > SIZE:
             scope.cancel()
 
-    slow = Behaviour(rate_per_connection=24 * MIB)
-    with ObjectServer({"/k": stored}, faults=Damage(_always_the_same), behaviour=slow) as server:
+    # The first piece comes a second time to be compared, and not whole before that was seen.
+    held = faults.hold(threading.Event(), after=MIB).on(offset=BAD, request=2)
+    with ObjectServer({"/k": stored}, faults=[faults.flip_bit(BAD).always(), held]) as server:
         with pytest.raises(Cancelled):
             client.transfer_to_file(server.url("/k"), destination, scope, on_event=handle)
         port = server.port
