@@ -1,4 +1,4 @@
-"""A file that is written in one piece: it has no name, or a hidden one, until it is told to appear. And its sink."""
+"""A file that is written in one piece: it has no name, or a hidden one, until it is told to appear."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ requests, check what comes, and write it below the same directory, whose descrip
 way comes back to the process of the pull, which alone decides what it means. How it was chosen: docs/design/0009.
 
 messages   what they tell each other
+alone      whether a pull may have several, and who stands in their place where not
 company    the children of one pull: whether they pay, and their end
 starting   how one of them begins
 attendant  one of them, seen from the process of the pull
