@@ -7,12 +7,16 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import psutil
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from fastget.testing import ObjectServer, StoredObject
 
 _PREFIXES = ("AWS_", "BOTO_", "COS_", "FASTGET_", "IBM_")
 _NAMES = ("NETRC", "NO_COLOR", "FORCE_COLOR", "SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
@@ -95,6 +99,27 @@ def _nothing_known_of_stores() -> None:
     """What one test's server has taught is not taken for true of another's, which may have got the same port."""
     if "fastget.client" in sys.modules:
         sys.modules["fastget.client"]._stores.forget()
+
+
+@pytest.fixture
+def destination(tmp_path: Path) -> Path:
+    """A file name in a directory that must hold nothing else in the end."""
+    directory = tmp_path / "out"
+    directory.mkdir()
+    return directory / "object.bin"
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., ObjectServer]]:
+    """Start object servers that end with the test."""
+    from fastget.testing import ObjectServer
+
+    with ExitStack() as servers:
+
+        def begin(objects: dict[str, StoredObject], **options: Any) -> ObjectServer:
+            return servers.enter_context(ObjectServer(objects, **options))
+
+        yield begin
 
 
 @pytest.fixture

@@ -73,17 +73,6 @@ def run(start: Start) -> Run:
     return run_to_end
 
 
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Start object servers that end with the test."""
-    with ExitStack() as servers:
-
-        def begin(objects: dict[str, StoredObject], **options: Any) -> ObjectServer:
-            return servers.enter_context(ObjectServer(objects, **options))
-
-        yield begin
-
-
 @pytest.fixture(scope="session")
 def content() -> Content:
     """5 MiB and some bytes."""

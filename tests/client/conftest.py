@@ -49,25 +49,6 @@ def stored(content: Content) -> StoredObject:
     return StoredObject(content, checksum=Algorithm.CRC64NVME)
 
 
-@pytest.fixture
-def destination(tmp_path: Path) -> Path:
-    """A file name in a directory that must hold nothing else in the end."""
-    directory = tmp_path / "out"
-    directory.mkdir()
-    return directory / "object.bin"
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Start object servers that end with the test."""
-    with ExitStack() as servers:
-
-        def begin(objects: dict[str, StoredObject], **options: Any) -> ObjectServer:
-            return servers.enter_context(ObjectServer(objects, **options))
-
-        yield begin
-
-
 @pytest.fixture(scope="session")
 def authority() -> trustme.CA:
     return trustme.CA()

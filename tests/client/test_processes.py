@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -96,14 +96,6 @@ def large() -> Content:
 @pytest.fixture(scope="session")
 def large_bytes(large: Content) -> bytes:
     return large.read()
-
-
-@pytest.fixture
-def released() -> Iterator[threading.Event]:
-    """What the server waits for once ranges are proven; set at the end of the test at the latest."""
-    event = threading.Event()
-    yield event
-    event.set()
 
 
 @pytest.fixture

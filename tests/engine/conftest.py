@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 import pytest
 
@@ -37,8 +36,8 @@ def content_digest(content: Content) -> str:
 
 
 @pytest.fixture
-def destination(tmp_path: Path) -> Path:
-    """A file name in a directory that must hold nothing else in the end."""
-    directory = tmp_path / "out"
-    directory.mkdir()
-    return directory / "object.bin"
+def aws_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys of AWS in the environment, for stores that take any."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")

@@ -13,6 +13,8 @@ from fastget.core.checksums.algorithms import Algorithm
 from fastget.events import Method
 from fastget.testing import Behaviour, Content, ObjectServer, StoredObject
 
+pytestmark = pytest.mark.usefixtures("aws_keys")
+
 MIB = 1024 * 1024
 CHUNK = MIB
 EVEN = (2 * MIB, 2 * MIB, 2 * MIB, 4321)
@@ -25,13 +27,6 @@ CASES = [
     *(("FULL_OBJECT", shape, algorithm) for shape in ("one-part", "even", "uneven") for algorithm in FULL),
     *(("COMPOSITE", shape, algorithm) for shape in ("one-part", "even", "uneven") for algorithm in Algorithm),
 ]
-
-
-@pytest.fixture(autouse=True)
-def keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
 
 
 @pytest.mark.row(*range(32, 43))

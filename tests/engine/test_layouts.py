@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from fastget.testing.answer import Answer
     from fastget.testing.received import ReceivedRequest
 
+pytestmark = pytest.mark.usefixtures("aws_keys")
+
 MIB = 1024 * 1024
 EVEN = (2 * MIB, 2 * MIB, 2 * MIB, 4321)
 UNEVEN = (1 * MIB, 3 * MIB, 4321, 2 * MIB)
@@ -32,13 +34,6 @@ ODD_EVEN = (1_700_001, 1_700_001, 1_700_001, 6 * MIB + 4321 - 3 * 1_700_001)
 QUICK: dict[str, Any] = {"part_size": MIB, "connections": 3}
 NO_NUMBERS = Behaviour(part_numbers=False)
 NOTHING_TOLD = Behaviour(part_numbers=False, attributes=Attributes.DENIED)
-
-
-@pytest.fixture(autouse=True)
-def keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ from fastget.events import Method
 from fastget.testing import Content, ObjectServer, StoredObject, faults
 from fastget.testing.quirks import QUIRKS
 
+pytestmark = pytest.mark.usefixtures("aws_keys")
+
 MIB = 1024 * 1024
 EVEN = (2 * MIB, 2 * MIB, 2 * MIB, 4321)
 UNEVEN = (1 * MIB, 3 * MIB, 4321, 2 * MIB)
@@ -45,13 +47,6 @@ UNTOLD: dict[str, set[str]] = {
     "minio-gaps": {"etag-uneven"},
 }
 QUICK = {"part_size": MIB, "connections": 3}
-
-
-@pytest.fixture(autouse=True)
-def keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
 
 
 def serving(name: str, stored: StoredObject, *chosen: Any, rate: int | None = None) -> ObjectServer:

@@ -125,17 +125,6 @@ def answering(raw: Callable[..., RawServer]) -> Callable[[bytes], RawServer]:
     return begin
 
 
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Start object servers that end with the test."""
-    with ExitStack() as servers:
-
-        def begin(objects: dict[str, StoredObject], **options: Any) -> ObjectServer:
-            return servers.enter_context(ObjectServer(objects, **options))
-
-        yield begin
-
-
 @pytest.fixture(scope="session")
 def content() -> Content:
     """3 MiB and some bytes: uneven against every piece size here."""
@@ -146,14 +135,6 @@ def content() -> Content:
 def stored(content: Content) -> StoredObject:
     """The content with a checksum of the whole."""
     return StoredObject(content, checksum=Algorithm.CRC64NVME)
-
-
-@pytest.fixture
-def destination(tmp_path: Path) -> Path:
-    """A file name in a directory that must hold nothing else in the end."""
-    directory = tmp_path / "out"
-    directory.mkdir()
-    return directory / "object.bin"
 
 
 @pytest.fixture
