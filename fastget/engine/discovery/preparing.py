@@ -74,17 +74,8 @@ def prepare(
     if _is_hashed_as_it_comes(sink, choose(rungs, layout_is_known=True)):
         # Then there are no parts to add up.
         rungs = tuple(rung for rung in rungs if rung.parts is None)
-    best = next(iter(choose(rungs, layout_is_known=True)[-1:]), None)
-    by_force = config.split == "part"
-    layout, checks = None, choose(rungs, layout_is_known=False)
-    if info.size and (traits.part_numbers or traits.object_attributes) and ((best and best.parts) or by_force):
-        layout = find_layout(best.parts if best else None, by_force)
-    # Of nothing, the only part is nothing too, which is no guess.
-    may_guess = info.size == 0 or (info.size is not None and sink.is_seekable)
-    if may_guess and layout is None and not checks and best and best.parts and not by_force:
-        layout = _guess(info.size or 0, best.parts)
-    if layout is not None:
-        checks = choose(rungs, layout_is_known=True)
+    layout = _layout(info, traits, sink, config, rungs, find_layout)
+    checks = choose(rungs, layout_is_known=layout is not None)
     if config.require_verified and not checks:
         reason = reason_for(info, rungs)
         raise Unverifiable(
@@ -117,6 +108,28 @@ def parts_not_served(url: str) -> RangeNotSupported:
         hint="use --split auto or --split range",
         url=url,
     )
+
+
+def _layout(
+    info: ObjectInfo,
+    traits: StoreTraits,
+    sink: Sink,
+    config: Config,
+    rungs: tuple[Check, ...],
+    find_layout: FindLayout,
+) -> PartLayout | None:
+    """Where the parts lie, as far as they matter: as the store tells or, where nothing else would do, by a guess."""
+    best = next(iter(choose(rungs, layout_is_known=True)[-1:]), None)
+    parts, by_force = best.parts if best else None, config.split == "part"
+    if info.size and (traits.part_numbers or traits.object_attributes) and (parts or by_force):
+        found = find_layout(parts, by_force)
+        if found is not None:
+            return found
+    # Of nothing, the only part is nothing too, which is no guess.
+    may_guess = info.size == 0 or (info.size is not None and sink.is_seekable)
+    if not may_guess or not parts or by_force or choose(rungs, layout_is_known=False):
+        return None
+    return _guess(info.size or 0, parts)
 
 
 def _guess(size: int, parts: int) -> PartLayout | None:
