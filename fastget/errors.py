@@ -31,9 +31,12 @@ key or a token: URLs in them are the redacted form.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastget.records import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "AccessDenied",
@@ -266,3 +269,12 @@ class NoThreadError(FastgetError, RuntimeError):
 
 class Cancelled(FastgetError):
     """The transfer was told to stop; nothing stands under the final name."""
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, then what it came from, and so on to the first of all."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from fastget.errors import causes
 
 # Left to the caller, and to what a transfer opens beside its connections: its file, journal, certificates, addresses.
 MARGIN = 10
@@ -25,13 +23,7 @@ def room_for_connections() -> int | None:
 
 def are_exhausted(error: BaseException | None) -> bool:
     """Whether an error comes from there being no descriptor left, of this process or of the whole system."""
-    return any(isinstance(cause, OSError) and cause.errno in _EXHAUSTED for cause in _causes(error))
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+    return any(isinstance(cause, OSError) and cause.errno in _EXHAUSTED for cause in causes(error))
 
 
 def _left() -> int | None:

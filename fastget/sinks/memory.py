@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Self
 
 from fastget.buffers import OwnViews, allocated
-from fastget.errors import Cancelled, ConfigError, DestinationError, NoSpace
+from fastget.errors import Cancelled, ConfigError, DestinationError, NoSpace, causes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -275,10 +275,8 @@ def letting_go() -> Iterator[None]:
 
 def clear_frames(error: BaseException | None) -> None:
     """Forget the local names that fastget's functions had when this error, or one before it, was raised."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        step = error.__traceback__
+    for one in causes(error):
+        step = one.__traceback__
         while step is not None:
             # An error that was kept for a later call holds those who had called by then, through its frames alone.
             frame: FrameType | None = step.tb_frame
@@ -290,7 +288,6 @@ def clear_frames(error: BaseException | None) -> None:
                         _ = frame.f_locals  # before Python 3.13 what somebody had seen of them stays, until seen again
                 frame = frame.f_back
             step = step.tb_next
-        error = error.__cause__ or error.__context__
 
 
 def window_of(sink: object) -> Callable[[int, int], memoryview | None] | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from fastget.core.messages import Headers, ResponseHead, value_bytes
-from fastget.errors import Cancelled, ConfigError, FastgetError, NetworkError, ProtocolError, Stalled
+from fastget.errors import Cancelled, ConfigError, FastgetError, NetworkError, ProtocolError, Stalled, causes
 from fastget.transport.cancellation import SocketCancellation
 from fastget.transport.heads import check_count, framing_of, not_allowed, unquoted
 from fastget.transport.resolver import unresolved
@@ -224,7 +224,7 @@ class HttpxConnection:
             raise
 
     def _translated(self, error: Exception, *, is_overdue: bool) -> FastgetError:
-        for cause in _causes(error):
+        for cause in causes(error):
             if isinstance(cause, ssl.SSLCertVerificationError):
                 return untrusted(self.origin.host, cause)
             if (refusal := refusal_of_client(str(self.origin), cause)) is not None:
@@ -271,9 +271,3 @@ def _is_cut(error: httpx.RemoteProtocolError) -> bool:
 def _for_httpx(proxy: Proxy, context: ssl.SSLContext) -> httpx.Proxy:
     auth = None if proxy.username is None else (proxy.username, proxy.password or "")
     return httpx.Proxy(str(proxy), auth=auth, ssl_context=context if proxy.scheme == "https" else None)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
