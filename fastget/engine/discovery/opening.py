@@ -96,7 +96,6 @@ class Discovery:
 
         Raises the typed error of a refusal, NetworkError, or what the source raises.
         """
-
         return self._persist(source, _cast(self._store.moulding(source), source, build))
 
     def select(

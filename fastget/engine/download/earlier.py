@@ -115,7 +115,7 @@ class Earlier:
     @property
     def block_size(self) -> int:
         """Bytes of one claim of the journal that is kept; 0 where none is."""
-        return self._block if self._file is not None else 0
+        return self._block
 
     @property
     def claims(self) -> Claims | None:

@@ -61,7 +61,8 @@ class Line:
         self._cancellation = cancellation
         self._connection: Connection | None = None
         self._head: ResponseHead | None = None
-        self._asked: Request | None = None
+        # What was sent before its turn.
+        self._ahead: Request | None = None
         self.peer: Peer | None = None
         self.avoiding: Peer | None = None
         self._putting_off: Peer | None = None
@@ -93,7 +94,7 @@ class Line:
 
     def has_asked(self, request: Request) -> bool:
         """Whether this very request went out ahead of its turn."""
-        return self._asked is request
+        return self._ahead is request
 
     def ask(self, request: Request) -> bool:
         """Send a request ahead of its turn, if that can be at once: `send` of the very same one reads the answer.
@@ -104,7 +105,7 @@ class Line:
             is_sent = self._connection is not None and self._connection.ask(request)
         except FastgetError:
             is_sent = False
-        self._asked = request if is_sent else None
+        self._ahead = request if is_sent else None
         return is_sent
 
     def send(self, request: Request, *, over_new: float | None = None) -> ResponseHead:
@@ -114,7 +115,7 @@ class Line:
         Raises what `Connection.exchange` does; the connection is then closed.
         """
         self._cancellation.check()
-        is_asked, self._asked = self.has_asked(request), None
+        is_asked, self._ahead = self.has_asked(request), None
         connection = self._take(request.url.origin, is_asked=is_asked, is_new=over_new is not None)
         self.requests += 1
         self.peer = None
@@ -275,7 +276,7 @@ class Line:
 
     def _let_go(self) -> Connection | None:
         connection, self._connection = self._connection, None
-        self._asked = None
+        self._ahead = None
         if connection is not None:
             self._cancellation.remove(connection)
         return connection

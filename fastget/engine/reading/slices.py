@@ -1,4 +1,4 @@
-"""A slice of an object in memory, by the same workers as a whole one."""
+"""A slice of an object, in memory or in order, by the same workers as a whole one."""
 
 from __future__ import annotations
 
