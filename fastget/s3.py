@@ -166,10 +166,9 @@ def request_object(options: Mapping[str, Any], cancellation: Cancellation) -> di
                 lambda _: source.request("GET", selection.range, selection.part_number),
                 pool,
                 cancellation,
-                retries=config.retries,
+                config=config,
                 is_of_whole=selection.is_of_whole,
                 part_number=selection.part_number,
-                require_verified=config.require_verified,
                 on_end=ours.close,
                 store=lender.store_of(source),
             )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fastget.engine.exchange.line import ConnectionPool
     from fastget.engine.exchange.stores import Stores
     from fastget.engine.small.objects import Put
+    from fastget.errors import FastgetError
     from fastget.events import Result
     from fastget.sinks.protocol import WholeSink
 
@@ -27,7 +28,7 @@ class Lines(Generic[S]):
     """For one thread, which closes them. `pool` gives the connections that trust a file, None for the system's CAs.
 
     `trusts` names the file that a source's servers are trusted by. `asking` shows what the thread waits for,
-    `found_size` is that of `SmallObjects`.
+    `found_size` and `failure` are those of `SmallObjects`.
     """
 
     def __init__(
@@ -48,6 +49,10 @@ class Lines(Generic[S]):
     @property
     def found_size(self) -> int | None:
         return self._latest.found_size if self._latest is not None else None
+
+    @property
+    def failure(self) -> FastgetError | None:
+        return self._latest.failure if self._latest is not None else None
 
     def fetch_small(
         self,

@@ -49,6 +49,11 @@ class Fetcher(Protocol[S_contra]):
         ...
 
     @property
+    def failure(self) -> FastgetError | None:
+        """What has used up one try of the object in the latest `fetch_small`."""
+        ...
+
+    @property
     def asking(self) -> Asking:
         """Whom it asks, and what comes of it."""
         ...
@@ -288,6 +293,10 @@ class Puller(Generic[S]):
                     return
                 self._give_back()  # this one may take its time
                 size = self._fetcher.found_size
+                if (failure := self._fetcher.failure) is not None:
+                    if not config.retries:
+                        raise failure
+                    config = config.merged(retries=config.retries - 1)
             self._fetch_large(sink, order.source, size, config)
         finally:
             self._folder.let_go(directory)

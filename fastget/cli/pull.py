@@ -57,7 +57,8 @@ def pull(
 ) -> int:
     """Run the verb; the exit status."""
     if (prefix is None) == (list_file is None):
-        raise click.UsageError("give a prefix, s3://BUCKET/PREFIX, or a list with -i FILE")
+        not_both = ", and not both" if prefix is not None else ""
+        raise click.UsageError(f"give a prefix, s3://BUCKET/PREFIX, or a list with -i FILE{not_both}")
     with ExitStack() as held:
         stop: Interrupted | None = None
         try:

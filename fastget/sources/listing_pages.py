@@ -27,6 +27,9 @@ LARGEST_PAGE = 16 * 1024 * 1024
 MOST_ENTRIES = 10_000
 LONGEST_TEXT = 16 * 1024
 DEEPEST = 16
+# The parser keeps every name that it has met, and takes its time for each element; an entry has a dozen.
+MOST_NAMES = 200
+MOST_ELEMENTS = 30 * MOST_ENTRIES
 _ROOTS = frozenset({"ListBucketResult", "ListVersionsResult", "Error"})
 _ENTRIES = frozenset({"Contents", "Version", "DeleteMarker"})
 # What a store writes as %XX where it is asked to; all else in a page, tokens among it, stands as it is.
@@ -64,6 +67,8 @@ class PageReader:
         self._bucket_url = bucket_url
         self._url = url
         self._received = 0
+        self._elements = 0
+        self._known_names: set[str] = set()
         self._path: list[str] = []
         self._text: list[str] = []
         self._text_length = 0
@@ -121,7 +126,13 @@ class PageReader:
     def _doctype(self, *_: object) -> NoReturn:
         self._refuse("it has a document type, which no store sends")
 
-    def _start(self, tag: str, _: dict[str, str]) -> None:
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        self._elements += 1
+        if self._elements > MOST_ELEMENTS:
+            self._refuse(f"a page of it has more than {MOST_ELEMENTS} elements")
+        self._known_names.update((tag, *attributes))
+        if len(self._known_names) > MOST_NAMES:
+            self._refuse(f"a page of it has more than {MOST_NAMES} kinds of elements")
         name = tag.rpartition(":")[2]
         if not self._path and name not in _ROOTS:
             self._refuse(f"it is a document of another kind ({self._shown(name)})", hint="check endpoint_url")

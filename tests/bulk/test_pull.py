@@ -25,6 +25,7 @@ from fastget.errors import (
     DestinationError,
     InvalidURL,
     NotFound,
+    ServerError,
 )
 from fastget.events import Done, Event, Failed, PullProgress, Unchanged
 from fastget.testing import Algorithm, Behaviour, Content, ObjectServer, StoredObject, faults
@@ -177,6 +178,19 @@ def test_an_object_that_fails_keeps_no_other_away(serve_bucket: ServeBucket, dir
     assert {type(failure.error) for failure in result.failures} == {NotFound, InvalidURL, ConfigError}
     with pytest.raises(fastget.FastgetError):
         result.raise_for_failures()
+
+
+@pytest.mark.parametrize("retries", [0, 1, 2])
+def test_an_object_is_asked_for_no_more_often_than_it_may_be(
+    serve_bucket: ServeBucket, directory: Path, retries: int
+) -> None:
+    server = serve_bucket({"a": b"1"}, faults=[faults.status(500, "InternalError", "try later").always()])
+    result = fastget.pull([server.url("/b/a")], directory, retries=retries)
+    (failure,) = result.failures
+    assert isinstance(failure.error, ServerError)
+    assert failure.error.reply is not None
+    assert (failure.error.reply.code, failure.error.reply.message) == ("InternalError", "try later")
+    assert len(server.requests) == 1 + retries
 
 
 def test_two_urls_of_one_name_are_one_file_and_one_failure(serve_bucket: ServeBucket, directory: Path) -> None:

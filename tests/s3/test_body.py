@@ -800,6 +800,15 @@ def test_a_body_of_unknown_length_is_read_on_as_well(serve: Serve, get: Ask, rea
     assert {request.headers.get("if-match") for request in server.requests[1:]} == {whole().etag}
 
 
+@pytest.mark.fault("N7")
+@pytest.mark.parametrize("sends_length", [True, False])
+def test_a_body_that_comes_a_byte_now_and_then_is_read_on(serve: Serve, get: Ask, *, sends_length: bool) -> None:
+    dripping = faults.drip(after=BREAK, rate=20).on(request=1)
+    server = serve({"/b/k": whole()}, behaviour=Behaviour(send_length=sends_length), faults=[dripping])
+    assert get(server, stall_timeout=0.3)["Body"].read() == DATA
+    assert [request.range is not None for request in server.requests] == [False, True]
+
+
 @pytest.mark.parametrize("if_match", [True, False])
 def test_a_body_of_unknown_length_is_not_read_on_with_another_version(
     serve: Serve, get: Ask, *, if_match: bool
@@ -835,6 +844,14 @@ def test_a_body_that_only_ends_with_its_connection_is_held_to_the_length_of_head
     server = serve({"/b/k": whole(None, etag='"opaque"')}, faults=[faults.truncated_close(after=cut).on(request=1)])
     assert get(server)["Body"].read() == DATA
     assert [request.method for request in server.requests] == ["GET", "HEAD", "GET"]
+
+
+@pytest.mark.fault("N3")
+def test_a_head_that_fails_for_a_moment_is_asked_again_for_that_length(serve: Serve, get: Ask) -> None:
+    cut, failing = faults.truncated_close(after=BREAK).on(request=1), faults.status(503).on(method="HEAD").times(1)
+    server = serve({"/b/k": whole(None, etag='"opaque"')}, faults=[cut, failing])
+    assert get(server)["Body"].read() == DATA
+    assert [request.method for request in server.requests] == ["GET", "HEAD", "HEAD", "GET"]
 
 
 @pytest.mark.fault("N3")

@@ -168,6 +168,16 @@ def test_a_page_is_bounded_in_bytes_and_in_entries(monkeypatch: pytest.MonkeyPat
         read(page_of("<CommonPrefixes><Prefix>k</Prefix></CommonPrefixes>" * 6))
 
 
+@pytest.mark.fault("S16")
+@pytest.mark.parametrize("kinds", ["<n{}/>", '<n xmlns:a{}="u"/>'])
+def test_a_page_is_bounded_in_what_its_parser_keeps(kinds: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ProtocolError, match="more than 200 kinds of elements"):
+        read(page_of("".join(kinds.format(number) for number in range(300))), 1000)
+    monkeypatch.setattr(listing_pages, "MOST_ELEMENTS", 500)
+    with pytest.raises(ProtocolError, match="more than 500 elements"):
+        read(page_of("<n/>" * 600), 1000)
+
+
 def test_a_thousand_keys_of_the_longest_kind_fit() -> None:
     key = "%C3%BC" * 512
     inner = f"<EncodingType>url</EncodingType>{f'<Contents><Key>{key}</Key></Contents>' * 1000}"

@@ -87,8 +87,11 @@ class Lister:
         reader = self._source.reader()
         buffer = memoryview(bytearray(_BUFFER_SIZE))
         floor = Floor(line, self._patience)
-        while count := line.read_into(buffer):
+        while True:
+            with floor:
+                count = line.read_into(buffer)
+            if not count:
+                line.finish()
+                return reader.close()
             reader.feed(buffer[:count])
             floor.count(count)
-        line.finish()
-        return reader.close()

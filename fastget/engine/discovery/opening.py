@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from fastget.events import Event
     from fastget.sources.protocol import Source
 
+# So often is asked again what a download only profits from, and goes without where it fails all the same.
+BESIDE_RETRIES = 1
 # Digest fields that speak of the whole object in the answer to a range as well (wire-spec.md §6).
 _OF_THE_WHOLE = frozenset({"repr-digest", "x-goog-hash"})
 # The content is not the origin's, and neither ETag nor digest need be of it (RFC 9110 §15.3.4).

@@ -12,7 +12,7 @@ from fastget.engine.announcer import Announcer
 from fastget.engine.cancellation import Cancellation
 from fastget.engine.children.portion import share_of
 from fastget.engine.discovery.layouts import Surveyor
-from fastget.engine.discovery.opening import Discovery, Opening
+from fastget.engine.discovery.opening import BESIDE_RETRIES, Discovery, Opening
 from fastget.engine.discovery.preparing import Knowledge, Prepared, parts_not_served, prepare
 from fastget.engine.download.earlier import Earlier
 from fastget.engine.download.front import Front
@@ -215,7 +215,8 @@ class Transfer:
         scope = self._scope()
         with Line(self._pool, scope) as line:
             try:
-                return Discovery(line, scope, 0, self._announcer.tell).length_of(opening)
+                retries = min(self._config.retries, BESIDE_RETRIES)
+                return Discovery(line, scope, retries, self._announcer.tell).length_of(opening)
             finally:
                 self._tally.requests += line.requests
 

@@ -6,4 +6,5 @@ range_pass  parts of an object by range, held together by the first answer
 streaming   an object in order, to whoever reads it
 body        the body of one answer, resumed where the way breaks
 inspection  what that body is held to while it is read
+surveys     what is asked for beside it
 """

@@ -11,19 +11,20 @@ from fastget.core import retry
 from fastget.core.checksums.verification import verified_by_size
 from fastget.core.ranges import MAXIMUM_SIZE, ContentRange, Span
 from fastget.core.validators import GONE, UNSATISFIABLE, Accepted, Doubt, Expectation, judge, nothing_follows
-from fastget.engine.discovery.layouts import Surveyor
-from fastget.engine.discovery.opening import Discovery, Opening
+from fastget.engine.discovery.opening import BESIDE_RETRIES, Discovery, Opening
 from fastget.engine.exchange.asking import ask
+from fastget.engine.exchange.floor import Floor
 from fastget.engine.exchange.line import ConnectionPool, Line
 from fastget.engine.exchange.pinning import Pinning
 from fastget.engine.exchange.retries import Attempts
 from fastget.engine.reading.inspection import Demanding, Extent, Inspection, inspection_of
-from fastget.errors import Cancelled, FastgetError, NetworkError, ProtocolError, SourceChanged, SourceError, Throttled
+from fastget.engine.reading.surveys import ObjectSurveys
+from fastget.errors import Cancelled, FastgetError, NetworkError, ProtocolError, SourceChanged, Throttled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fastget.core.layout import PartLayout
+    from fastget.config import Config
     from fastget.core.messages import Request, ResponseHead
     from fastget.core.objectinfo import ObjectInfo
     from fastget.engine.cancellation import Cancellation
@@ -38,30 +39,29 @@ def open_body(
     pool: ConnectionPool,
     cancellation: Cancellation,
     *,
-    retries: int,
+    config: Config,
     is_of_whole: bool,
     store: Store,
     part_number: int | None = None,
-    require_verified: bool = False,
     on_end: Callable[[], None] = lambda: None,
 ) -> ObjectBody:
     """Send the request that `build` makes of the source, and take charge of its answer.
 
     That has to be a 200 where the whole object was asked for (`is_of_whole`), else it may be a 206. `on_end` is called
-    once, when no connection is held any more. `store` is the one that is asked. With `require_verified` a body that no
-    digest vouches for raises Unverifiable, at its first read where that is plain by then, else before its last bytes.
+    once, when no connection is held any more. `store` is the one that is asked. Of `config` count `retries`,
+    `stall_timeout`, and `require_verified`: then a body that no digest vouches for raises Unverifiable, at its first
+    read where that is plain by then, else before its last bytes.
     Raises the typed error of a refusal, NetworkError, or what the source raises.
     """
     line = Line(pool, cancellation)
-    discovery = Discovery(line, cancellation, retries, lambda _: None, store)
+    discovery = Discovery(line, cancellation, config.retries, lambda _: None, store)
     try:
         opening = discovery.open(source, build) if is_of_whole else discovery.select(source, build)
         if opening.head.status != 200:
             opening = replace(opening, info=_of_part(opening.info, opening.head))
         is_ordinary = is_of_whole and opening.source is source
-        count = discovery.retried
         return ObjectBody(
-            opening, line, pool, cancellation, retries, store, count, part_number, require_verified, on_end, is_ordinary
+            opening, line, pool, cancellation, config, store, discovery.retried, part_number, on_end, is_ordinary
         )
     except BaseException:
         line.drop()
@@ -88,11 +88,10 @@ class ObjectBody:
         line: Line,
         pool: ConnectionPool,
         cancellation: Cancellation,
-        retries: int,
+        config: Config,
         store: Store,
         retried: int,
         part_number: int | None,
-        require_verified: bool,
         on_end: Callable[[], None],
         is_ordinary: bool,
     ) -> None:
@@ -102,9 +101,10 @@ class ObjectBody:
         self._cancellation = cancellation
         self._store = store
         self._part_number = part_number
-        self._require_verified = require_verified
+        self._require_verified = config.require_verified
+        self._floor = Floor(line, config.stall_timeout)
         self._on_end: Callable[[], None] | None = on_end
-        self._surveys = _Surveys(opening, pool, cancellation, store)
+        self._surveys = ObjectSurveys(opening, pool, cancellation, store, min(config.retries, BESIDE_RETRIES))
         self._extent = Extent.of(opening.head)
         if part_number is not None and opening.head.status == 200:
             self._extent = replace(self._extent, span=None)  # the part or, where the store knows no parts, all there is
@@ -116,7 +116,7 @@ class ObjectBody:
         # The bytes that the running answer may still bring end here, counted as `position` is; None: at its end.
         self._stop = self._extent.length
         self._is_flowing = True
-        self._attempts = Attempts(retries, store)
+        self._attempts = Attempts(config.retries, store)
         self._resumed_at = 0
         self._error: FastgetError | None = None
         # Who leaves last lets go of the line: the reader, or whoever closes.
@@ -244,13 +244,20 @@ class ObjectBody:
     def _receive(self, buffer: memoryview) -> int:
         """Some bytes of the running answer; 0 only at the end of the body."""
         if self._stop is None:
-            count = self._line.read_into(buffer)
-            if not count:
+            with self._floor:
+                count = self._line.read_into(buffer)
+            if count:
+                self._floor.count(count)
+            else:
                 self._check_length()
             return count
-        left = self._stop - self.position
-        count = self._line.read_some(left, buffer[:left], url=self._url) if left else 0
-        if count == left and self._stop != self._extent.length:
+        left, count = self._stop - self.position, 0
+        if left:
+            with self._floor:
+                count = self._line.read_some(left, buffer[:left], url=self._url)
+        if count < left:
+            self._floor.count(count)
+        elif self._stop != self._extent.length:
             self._line.finish()
             self._is_flowing = False
         return count
@@ -361,33 +368,6 @@ class ObjectBody:
         return SourceChanged(
             f"{self._url} changed while it was read: {reason}", hint="read it again from the start", url=self._url
         )
-
-
-class _Surveys:
-    """Questions about the object and its parts, over connections of their own."""
-
-    def __init__(self, opening: Opening, pool: ConnectionPool, cancellation: Cancellation, store: Store) -> None:
-        self._opening = opening
-        self._pool = pool
-        self._cancellation = cancellation
-        self._store = store
-
-    def layout(self, parts: int | None) -> PartLayout | None:
-        """The exact layout: a guess could not be tried again, the bytes have passed by then."""
-        surveyor = Surveyor(self._opening.source, self._opening.info, self._pool, self._cancellation, self._store)
-        return surveyor.layout(parts, exact=True)
-
-    def length(self) -> int | None:
-        with Line(self._pool, self._cancellation) as line:
-            return Discovery(line, self._cancellation, 0, lambda _: None).length_of(self._opening)
-
-    def whole_object(self) -> ObjectInfo | None:
-        """The facts of the whole object; None where the store does not answer."""
-        with Line(self._pool, self._cancellation) as line:
-            try:
-                return Discovery(line, self._cancellation, 0, lambda _: None).head(self._opening.source)
-            except (SourceError, NetworkError):
-                return None
 
 
 def _unread(position: int, length: int | None) -> Verification:

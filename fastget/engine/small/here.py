@@ -94,7 +94,7 @@ def _ask(source: Source, means: Means) -> tuple[ObjectInfo, StoreTraits] | None:
     with store.gate.passing(means.cancellation):
         request = source.head()
         head = line.send(moulding.cast(request))
-        heed(source, head)
+        heed(source, head, line)
     if head.status != 200 or (head.reading is None and source.as_stored(head) is not None):
         line.drop()
         return None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from fastget.buffers import shared_buffers
 from fastget.core.journal import Identity
+from fastget.core.retry import is_transient
 from fastget.engine.discovery.preparing import rungs_of
 from fastget.engine.exchange.floor import receive
 from fastget.engine.pieces.task import Tally
@@ -52,7 +53,8 @@ class SmallObjects(Generic[S]):
     """One thread's way to fetch small objects, one after the other, over connections that it keeps. Close it.
 
     `accepts`: whether the pool's connections are for a source. `found_size` is what the latest one's answer says of its
-    size, in bytes; None where there is no such answer.
+    size, in bytes; None where there is no such answer. `failure` is what may pass of the latest request: one try of
+    those that the object has.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class SmallObjects(Generic[S]):
         self._cancellation = cancellation
         self._lent: Buffer | None = None
         self.found_size: int | None = None
+        self.failure: FastgetError | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -133,7 +136,7 @@ class SmallObjects(Generic[S]):
         is_vacant: bool,
     ) -> Result | None:
         began = time.monotonic()
-        self.found_size = None
+        self.found_size = self.failure = None
         line, asked = self._lines.line, self._lines.claim(source)
         store, moulding = (asked.store, asked.moulding) if asked else self._known_of(source)
         if asked is None and not (may_be_asked(store) and config.split != "part" and (is_vacant or sink.is_vacant())):
@@ -143,15 +146,15 @@ class SmallObjects(Generic[S]):
                 request = asked.request if asked else source.get()
                 cast = asked.cast if asked else moulding.cast(request)
                 head = self._lines.send(cast, self._follow(following, store))
-                heed(source, head)
+                heed(source, head, line)
             if store.facts.wait is None:
                 store.learn_from(head.headers, line.waited)
             result = self._take(head, source, moulding, sink, put, config, began)
         except (Cancelled, DestinationError):
             line.drop()
             raise
-        except FastgetError:
-            result = None
+        except FastgetError as error:
+            result, self.failure = None, error if is_transient(error) else None
         if result is None:
             line.drop()
             return None

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TypeGuard
 from fastget.core.checksums.algorithms import new_hasher
 from fastget.core.checksums.verification import choose, verified_by, verified_by_size
 from fastget.core.messages import Framing
+from fastget.core.retry import is_transient
 from fastget.engine.discovery.preparing import reason_for
-from fastget.errors import Throttled
 from fastget.events import Result
 from fastget.sinks.protocol import WholeSink
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fastget.core.checksums.verification import Check
     from fastget.core.messages import ResponseHead
     from fastget.core.objectinfo import ObjectInfo
+    from fastget.engine.exchange.line import Line
     from fastget.engine.exchange.stores import Store
     from fastget.engine.pieces.task import Tally
     from fastget.events import Verification
@@ -34,14 +35,14 @@ def may_be_asked(store: Store) -> bool:
     return store.gate.is_open and not store.is_ailing
 
 
-def heed(source: PlainSource, head: ResponseHead) -> None:
-    """Raise the Throttled of an answer that asks for fewer requests: its gate learns of it, and of the wait.
+def heed(source: PlainSource, head: ResponseHead, line: Line) -> None:
+    """Raise what an answer refuses for a while: its gate learns of it, and of the wait where one is asked for.
 
-    Whatever else an answer refuses is for the ordinary way, which asks again.
+    Whatever else is refused is for the ordinary way, which asks again.
     """
-    error = source.refusal(head, b"") if head.status >= 400 else None
-    if isinstance(error, Throttled):
-        raise error
+    refused = source.refusal(head, b"") if head.status >= 400 else None
+    if refused is not None and is_transient(refused):
+        raise source.refusal(head, line.rest()) or refused
 
 
 def takes_whole(sink: Sink) -> TypeGuard[WholeSink]:
