@@ -21,6 +21,7 @@ EXPECTED = {
     "InvalidURL": 2,
     "NetworkError": 5,
     "NoSpace": 8,
+    "NoThreadError": 1,
     "NotFound": 3,
     "NotModified": 1,
     "ObjectArchived": 4,

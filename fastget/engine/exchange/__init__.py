@@ -2,6 +2,7 @@
 
 asking     one request: its redirects, and what a source corrects about itself
 line       requests and answers of one thread, over the connections of the pool
+floor      the least rate of what one thread reads for itself
 gate       where requests wait when a store asks for fewer
 retries    the failures in a row of one request, and when to try again
 moulding   answers about objects that are like an earlier one
