@@ -130,9 +130,8 @@ class PageReader:
         self._elements += 1
         if self._elements > MOST_ELEMENTS:
             self._refuse(f"a page of it has more than {MOST_ELEMENTS} elements")
-        self._known_names.update((tag, *attributes))
-        if len(self._known_names) > MOST_NAMES:
-            self._refuse(f"a page of it has more than {MOST_NAMES} kinds of elements")
+        if attributes or tag not in self._known_names:
+            self._know(tag, *attributes)
         name = tag.rpartition(":")[2]
         if not self._path and name not in _ROOTS:
             self._refuse(f"it is a document of another kind ({self._shown(name)})", hint="check endpoint_url")
@@ -145,6 +144,11 @@ class PageReader:
         if len(self._path) == 2 and name in _ENTRIES:
             self._entry = {"kind": name}
             self._algorithms = []
+
+    def _know(self, *names: str) -> None:
+        self._known_names.update(names)
+        if len(self._known_names) > MOST_NAMES:
+            self._refuse(f"a page of it has more than {MOST_NAMES} kinds of elements")
 
     def _characters(self, text: str) -> None:
         self._text_length += len(text)
