@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,11 @@ def resolving(monkeypatch: pytest.MonkeyPatch, answers: Callable[[str, int], lis
     with monkeypatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", getaddrinfo)
         yield
+
+
+def leading_to(monkeypatch: pytest.MonkeyPatch, *servers: ObjectServer) -> AbstractContextManager[None]:
+    """Every name has an address for each of these servers."""
+    return resolving(monkeypatch, lambda *_: [("127.0.0.1", server.port) for server in servers])
 
 
 @contextmanager
@@ -200,7 +205,7 @@ def test_what_one_address_damages_is_fetched_again_from_another(
     stored = StoredObject(content, part_sizes=sizes, checksum=Algorithm.CRC32C, checksum_type="COMPOSITE")
     bad = serve({"/k": stored}, faults=[faults.flip_bit(offset=MIB + 100).always()])
     good = serve({"/k": stored})
-    with resolving(monkeypatch, lambda *_: [("127.0.0.1", bad.port), ("127.0.0.1", good.port)]):
+    with leading_to(monkeypatch, bad, good):
         result = fetch("http://store.example/k", connections=1)
     assert_arrived()
     assert bad.requests
@@ -269,7 +274,7 @@ def test_ranges_with_another_total_are_asked_of_another_address(
     good = serve({"/k": stored})
     lying = [faults.reset(after=1000).on(request=1), faults.other_total().always()]
     bad = serve({"/k": stored}, faults=lying)
-    with resolving(monkeypatch, lambda *_: [("127.0.0.1", bad.port), ("127.0.0.1", good.port)]):
+    with leading_to(monkeypatch, bad, good):
         result = fetch("http://store.example/k", connections=1, retries=3)
     assert_arrived()
     assert bad.requests
@@ -284,9 +289,8 @@ def test_an_address_that_never_answers_is_not_taken_for_a_server_that_serves_few
     stored = StoredObject(Content.generated(12 * MIB, seed=91), checksum=Algorithm.CRC64NVME)
     silent = serve({"/k": stored}, faults=[faults.silence().always()])
     good = serve({"/k": stored}, behaviour=Behaviour(rate_per_connection=1.2e6))
-    addresses = [("127.0.0.1", good.port), ("127.0.0.1", silent.port)]
     with (
-        resolving(monkeypatch, lambda *_: addresses),
+        leading_to(monkeypatch, good, silent),
         fastget.Client(connections=4, part_size=MIB, resume=False, fsync=False) as client,
     ):
         results = [client.download("http://store.example/k", tmp_path / name) for name in ("one", "two")]
@@ -303,9 +307,8 @@ def test_a_pull_asks_an_address_that_never_answers_no_more(
     stored = {f"/{number}": StoredObject(Content.generated(20_000, seed=number)) for number in range(60)}
     silent = serve(stored, faults=[faults.silence().always()])
     good = serve(stored, behaviour=Behaviour(first_byte_delay=(0.02, 0.03)))
-    addresses = [("127.0.0.1", good.port), ("127.0.0.1", silent.port)]
     urls = [f"http://store.example{path}" for path in stored]
-    with resolving(monkeypatch, lambda *_: addresses), fastget.Client(jobs=8, processes=1, fsync=False) as client:
+    with leading_to(monkeypatch, good, silent), fastget.Client(jobs=8, processes=1, fsync=False) as client:
         first = client.pull(urls, tmp_path / "first")
         asked = len(silent.requests)
         second = client.pull(urls, tmp_path / "second")
@@ -321,7 +324,6 @@ def test_a_pull_goes_on_with_all_its_threads_where_an_address_never_answers(
     stored = {f"/{number}": StoredObject(Content.generated(100, seed=number)) for number in range(100)}
     silent = serve(stored, faults=[faults.silence().always()])
     good = serve(stored, behaviour=Behaviour(first_byte_delay=(0.3, 0.3)))
-    addresses = [("127.0.0.1", good.port), ("127.0.0.1", silent.port)]
     urls = [f"http://store.example{path}" for path in stored]
     alive: list[int] = []
 
@@ -329,7 +331,7 @@ def test_a_pull_goes_on_with_all_its_threads_where_an_address_never_answers(
         if isinstance(event, Done):
             alive.append(sum(thread.name.startswith("fastget-pull") for thread in threading.enumerate()))
 
-    with resolving(monkeypatch, lambda *_: addresses):
+    with leading_to(monkeypatch, good, silent):
         result = fastget.pull(urls, tmp_path, jobs=8, processes=1, fsync=False, on_event=on_event)
     assert (result.done, result.jobs) == (100, 8)
     assert silent.requests
@@ -342,7 +344,7 @@ def test_an_address_that_falls_silent_is_left_for_another(
 ) -> None:
     silent = serve({"/k": stored}, faults=[faults.stall(after=1000).always()])
     good = serve({"/k": stored})
-    with resolving(monkeypatch, lambda *_: [("127.0.0.1", silent.port), ("127.0.0.1", good.port)]):
+    with leading_to(monkeypatch, silent, good):
         result = fetch("http://store.example/k", connections=1, stall_timeout=1.0)
     assert_arrived()
     assert silent.requests
@@ -402,7 +404,7 @@ def test_ranges_that_one_address_has_of_another_version_are_asked_of_the_first(
     ignoring = () if if_match else (faults.if_match_ignored().always(),)
     other = serve({"/k": StoredObject(Content.generated(content.size, seed=77))}, faults=ignoring)
     asked = [(0, 2 * MIB), *((start, start + 1000) for start in range(3 * MIB, content.size - 1000, MIB))]
-    with resolving(monkeypatch, lambda *_: [("127.0.0.1", first.port), ("127.0.0.1", other.port)]):
+    with leading_to(monkeypatch, first, other):
         found = fastget.read_ranges("http://store.example/k", asked, connections=2)
     assert [bytes(one) for one in found] == [content.read(*span) for span in asked]
     assert other.requests
